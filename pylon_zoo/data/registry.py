@@ -1,0 +1,108 @@
+"""Datasets by name: `"NAME[:DIR]"` → an open split."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
+from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
+
+
+class DatasetEntry(NamedTuple):
+    """A line of the table of datasets.
+
+    Args:
+        opener: `"module:Class"`, imported when asked for; called as `Class([DIR,] split, transform=…, **options)`.
+        needs_dir: whether the files are the user's, and the name needs `:DIR`.
+        options: keyword options that the class takes besides `transform`.
+    """
+
+    opener: str
+    needs_dir: bool
+    options: tuple[str, ...]
+
+
+_PHANTOM = DatasetEntry(
+    "pylon_zoo.data.phantom:PhantomCxr", needs_dir=False, options=("size", "count", "seed", "cache")
+)
+DATASETS = {
+    "phantom": _PHANTOM,
+    "phantom_cxr": _PHANTOM,
+    "nih_cxr14": DatasetEntry("pylon_zoo.data.nih:NihChestXray14", needs_dir=True, options=("val_fraction",)),
+}
+SPLITS = ("train", "val", "test")
+
+
+def parse_data_spec(spec: str) -> tuple[str, Path | None]:
+    """`"NAME[:DIR]"` → the name as in `DATASETS`, and the folder.
+
+    Args:
+        spec: dashes and underscores are one; a leading `~` of DIR is the home folder.
+
+    Returns:
+        The canonical name and the folder, None for datasets without one. Whether it exists is not looked at.
+
+    Raises:
+        UnknownNameError: no such dataset; suggests the nearest.
+        ConfigError: a folder is missing, or given to a dataset that has none.
+
+    Example:
+        >>> parse_data_spec("nih-cxr14:/data/nih")
+        ('nih_cxr14', PosixPath('/data/nih'))
+    """
+    written, _, folder = spec.partition(":")
+    name = written.replace("-", "_")
+    if name not in DATASETS:
+        known = [_shown(one) for one in DATASETS]
+        raise UnknownNameError(f"Unknown dataset '{written}': one of {', '.join(known)}.{suggest(written, known)}")
+    if DATASETS[name].needs_dir and not folder:
+        raise ConfigError(f"The dataset '{written}' needs its folder: write '{_shown(name)}'.")
+    if folder and not DATASETS[name].needs_dir:
+        raise ConfigError(f"The dataset '{written}' has no folder: write '{written}' without ':{folder}'.")
+    return name, Path(folder).expanduser() if folder else None
+
+
+def open_dataset(spec: str, split: str, *, transform: SampleTransform | None = None, **options: Any) -> LabelledDataset:
+    """One split of a dataset, by name.
+
+    Args:
+        spec: `"phantom"`, `"nih-cxr14:DIR"`, … (`DATASETS`).
+        split: `"train"`, `"val"` or `"test"`.
+        transform: `Sample -> Sample`, such as `EvalTransform`.
+        **options: what the dataset takes besides.
+
+    Returns:
+        The open split; images are read when they are asked for.
+
+    Raises:
+        UnknownNameError: no such dataset or split.
+        ConfigError: a folder or option that the dataset does not take, or lacks.
+        DataError: the folder does not exist, or does not hold what it must.
+
+    Example:
+        >>> open_dataset("phantom", "test", size=64, count=4)[0].image.shape
+        torch.Size([1, 64, 64])
+    """
+    name, folder = parse_data_spec(spec)
+    entry = DATASETS[name]
+    if split not in SPLITS:
+        raise UnknownNameError(f"Unknown split '{split}': one of {', '.join(SPLITS)}.{suggest(split, SPLITS)}")
+    for option in options:
+        if option not in entry.options:
+            raise ConfigError(
+                f"The dataset '{spec}' has no option '{option}': it takes {', '.join(entry.options)}."
+                f"{suggest(option, entry.options)}"
+            )
+    if folder is not None and not folder.is_dir():
+        raise DataError(f"The folder '{folder}' of dataset '{spec}' does not exist: check the path after the colon.")
+    module, _, attribute = entry.opener.partition(":")
+    opener = getattr(import_module(module), attribute)
+    where = () if folder is None else (folder,)
+    return opener(*where, split, transform=transform, **options)
+
+
+def _shown(name: str) -> str:
+    """A name as the documentation writes it."""
+    return name.replace("_", "-") + (":DIR" if DATASETS[name].needs_dir else "")

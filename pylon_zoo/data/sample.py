@@ -1,0 +1,123 @@
+"""One labelled image, and a batch of them: what every dataset gives and every loop takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from pylon_zoo.errors import DataError
+
+
+def no_boxes() -> Tensor:
+    """An image without boxes: a float32 tensor of shape (0, 5).
+
+    Example:
+        >>> no_boxes().shape
+        torch.Size([0, 5])
+    """
+    return torch.zeros(0, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One image with what is known about it.
+
+    Args:
+        image: (C, H, W), uint8 or floating point in [0, 1]; normalised once a transform has seen it.
+        target: (K,) float32, 1 present, 0 absent, NaN unknown.
+        boxes: (M, 5) float32: class index, x0, y0, x1, y1 in pixels of `image`.
+        patient: whose image it is; splits keep a patient on one side.
+        path: where it came from, for messages and reports.
+
+    Example:
+        >>> Sample(torch.zeros(1, 8, 8), torch.tensor([1.0, 0.0])).boxes.shape
+        torch.Size([0, 5])
+    """
+
+    image: Tensor
+    target: Tensor
+    boxes: Tensor = field(default_factory=no_boxes)
+    patient: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Samples of one size, stacked; boxes stay a list because images have different numbers of them.
+
+    Args:
+        images: (N, C, H, W).
+        targets: (N, K) float32, NaN unknown.
+        boxes: N tensors of shape (M, 5).
+        patients: N names.
+        paths: N paths.
+    """
+
+    images: Tensor
+    targets: Tensor
+    boxes: list[Tensor]
+    patients: list[str]
+    paths: list[str]
+
+    def __len__(self) -> int:
+        """The number of images, N."""
+        return len(self.images)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
+        """The same batch with images, targets and boxes on another device."""
+        return Batch(
+            self.images.to(device, non_blocking=non_blocking),
+            self.targets.to(device, non_blocking=non_blocking),
+            [boxes.to(device, non_blocking=non_blocking) for boxes in self.boxes],
+            self.patients,
+            self.paths,
+        )
+
+    def pin_memory(self) -> Batch:
+        """The same batch in page-locked memory; a DataLoader with `pin_memory=True` calls this."""
+        return Batch(
+            self.images.pin_memory(),
+            self.targets.pin_memory(),
+            [boxes.pin_memory() for boxes in self.boxes],
+            self.patients,
+            self.paths,
+        )
+
+
+def collate(samples: Sequence[Sample]) -> Batch:
+    """Stack samples into a batch; the `collate_fn` of every DataLoader here.
+
+    Args:
+        samples: at least one, all with images of one shape and targets of one length.
+
+    Returns:
+        The batch, in the order of `samples`.
+
+    Raises:
+        DataError: there are no samples, or an image or target differs in shape from the first.
+
+    Example:
+        >>> collate([Sample(torch.zeros(1, 8, 8), torch.zeros(2))] * 3).images.shape
+        torch.Size([3, 1, 8, 8])
+    """
+    if not samples:
+        raise DataError("Cannot make a batch of no samples. Give at least one.")
+    first = samples[0]
+    for sample in samples[1:]:
+        for what in ("image", "target"):
+            shape, expected = (tuple(getattr(one, what).shape) for one in (sample, first))
+            if shape != expected:
+                raise DataError(
+                    f"Cannot batch {what}s of different shapes: '{sample.path}' has {shape}, '{first.path}' has "
+                    f"{expected}. Give the dataset a transform that brings all images to one size and channel count."
+                )
+    return Batch(
+        images=torch.stack([sample.image for sample in samples]),
+        targets=torch.stack([sample.target for sample in samples]),
+        boxes=[sample.boxes for sample in samples],
+        patients=[sample.patient for sample in samples],
+        paths=[sample.path for sample in samples],
+    )

@@ -1,0 +1,68 @@
+"""Splits that keep a patient on one side, and can be recovered from the patients' names alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from itertools import accumulate, combinations
+
+from pylon_zoo.errors import ConfigError, DataError
+
+
+def assign_by_hash(patients: Sequence[str], fractions: Mapping[str, float], salt: str) -> list[str]:
+    """A split for every patient, from a hash of the name.
+
+    The first eight bytes of `sha256("salt:patient")`, as a fraction of 2⁶⁴, fall into one of the splits' shares of
+    [0, 1). So the split depends on nothing but the name and the salt: not on order, not on who else is there; a
+    patient who appears twice is on one side. Shares are met on average, to about ±√(p(1-p)/patients).
+
+    Args:
+        patients: one name per image, repeats welcome.
+        fractions: the share of each split; they add up to 1.
+        salt: another salt is another split.
+
+    Returns:
+        A split name for each entry of `patients`, in order.
+
+    Raises:
+        ConfigError: a share is negative, or they do not add up to 1.
+
+    Example:
+        >>> assign_by_hash(["12", "13", "12"], {"train": 0.5, "val": 0.5}, salt="example")
+        ['val', 'train', 'val']
+    """
+    shares = list(fractions.values())
+    if not (all(share >= 0 for share in shares) and math.isclose(sum(shares), 1, abs_tol=1e-6)):
+        raise ConfigError(f"The shares of the splits {dict(fractions)} must be ≥ 0 and add up to 1.")
+    ends = [*accumulate(shares)][:-1]  # the last share takes what rounding leaves
+    names = list(fractions)
+    return [names[sum(_position(patient, salt) >= end for end in ends)] for patient in patients]
+
+
+def check_patient_leak(**splits: Iterable[str]) -> None:
+    """Refuse splits that share a patient: what is learnt from one would be measured on the other.
+
+    Args:
+        **splits: split name → its patients, repeats welcome.
+
+    Raises:
+        DataError: names one shared patient, the two splits, and how many more there are.
+
+    Example:
+        >>> check_patient_leak(train=["1", "2"], test=["3"])
+    """
+    unique = {name: set(patients) for name, patients in splits.items()}
+    for (first, ours), (second, theirs) in combinations(unique.items(), 2):
+        shared = sorted(ours & theirs)
+        if shared:
+            more = f" (and {len(shared) - 1} more)" if len(shared) > 1 else ""
+            raise DataError(
+                f"Patient '{shared[0]}'{more} is in both '{first}' and '{second}': put all images of a patient into "
+                "one split."
+            )
+
+
+def _position(patient: str, salt: str) -> float:
+    digest = sha256(f"{salt}:{patient}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from pylon_zoo.data.dataset import LabelledDataset
+from pylon_zoo.data.phantom import PhantomCxr
+from pylon_zoo.data.registry import DATASETS, open_dataset, parse_data_spec
+from pylon_zoo.errors import ConfigError, DataError, UnknownNameError
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_the_table_says_what_the_classes_take(name):
+    module, _, attribute = DATASETS[name].opener.partition(":")
+    opener = getattr(import_module(module), attribute)
+    parameters = inspect.signature(opener).parameters.values()
+    assert issubclass(opener, LabelledDataset)
+    assert {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} == {*DATASETS[name].options, "transform"}
+    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert positional == (["root", "split"] if DATASETS[name].needs_dir else ["split"])
+
+
+@pytest.mark.parametrize("name", ["phantom", "phantom_cxr", "phantom-cxr"])
+def test_phantoms_by_any_name(name):
+    data = open_dataset(name, "val", size=64, count=3, seed=5)
+    assert isinstance(data, PhantomCxr)
+    assert (len(data), data.split, data.seed) == (3, "val", 5)
+
+
+def test_the_transform_arrives():
+    data = open_dataset("phantom", "val", size=64, count=1, transform=lambda sample: sample.path)
+    assert isinstance(data[0], str)
+
+
+def test_specs():
+    assert parse_data_spec("nih-cxr14:/a/b") == ("nih_cxr14", Path("/a/b"))
+    assert parse_data_spec("nih_cxr14:C:/data") == ("nih_cxr14", Path("C:/data"))
+    assert parse_data_spec("nih-cxr14:~/nih") == ("nih_cxr14", Path.home() / "nih")
+    assert parse_data_spec("phantom") == ("phantom", None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "split", "options", "error", "message"),
+    [
+        ("nih-cxr", "test", {}, UnknownNameError, "Unknown dataset 'nih-cxr'.* Did you mean 'nih-cxr14:DIR'"),
+        ("fantom", "test", {}, UnknownNameError, "Did you mean 'phantom'"),
+        ("nih-cxr14", "test", {}, ConfigError, "The dataset 'nih-cxr14' needs its folder: write 'nih-cxr14:DIR'"),
+        ("nih-cxr14:", "test", {}, ConfigError, "needs its folder"),
+        ("phantom:/data", "test", {}, ConfigError, "has no folder: write 'phantom' without ':/data'"),
+        ("phantom", "tset", {}, UnknownNameError, "Unknown split 'tset'.* Did you mean 'test'"),
+        ("phantom", "test", {"sise": 64}, ConfigError, "no option 'sise': it takes size, .* Did you mean 'size'"),
+        ("phantom", "test", {"val_fraction": 0.1}, ConfigError, "no option 'val_fraction'"),
+        ("nih-cxr14:/no/such", "test", {}, DataError, "The folder '/no/such' of dataset .* does not exist"),
+    ],
+)
+def test_mistakes_name_the_way_out(spec, split, options, error, message):
+    with pytest.raises(error, match=message) as caught:
+        open_dataset(spec, split, **options)
+    assert caught.value.exit_code == (1 if error is DataError else 2)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from pylon_zoo.data.splits import assign_by_hash, check_patient_leak
+from pylon_zoo.errors import ConfigError, DataError
+
+PATIENTS = [str(number) for number in range(10_000)]
+FRACTIONS = {"train": 0.7, "val": 0.1, "test": 0.2}
+
+
+def test_the_assignment_is_frozen():
+    # sha256 of "s:1", "s:2", "s:3" begins with 1b, 5b, d1: 0.11, 0.36, 0.82. A change here changes everyone's split.
+    assert assign_by_hash(["1", "2", "3", "1"], {"a": 0.3, "b": 0.3, "c": 0.4}, salt="s") == ["a", "b", "c", "a"]
+
+
+def test_shares_are_met_within_three_sigma():
+    counts = Counter(assign_by_hash(PATIENTS, FRACTIONS, salt="x"))
+    for split, share in FRACTIONS.items():
+        assert abs(counts[split] / len(PATIENTS) - share) < 3 * (share * (1 - share) / len(PATIENTS)) ** 0.5
+
+
+def test_neither_order_nor_company_matters():
+    alone = dict(zip(PATIENTS, assign_by_hash(PATIENTS, FRACTIONS, salt="x"), strict=True))
+    shuffled = random.Random(0).sample(PATIENTS, 500)
+    assert assign_by_hash(shuffled, FRACTIONS, salt="x") == [alone[patient] for patient in shuffled]
+
+
+def test_another_salt_is_another_split():
+    first, second = (assign_by_hash(PATIENTS, FRACTIONS, salt=salt) for salt in "xy")
+    assert first != second
+
+
+def test_moving_a_border_moves_only_the_patients_beyond_it():
+    small = assign_by_hash(PATIENTS, {"train": 0.9, "val": 0.1}, salt="x")
+    large = assign_by_hash(PATIENTS, {"train": 0.8, "val": 0.2}, salt="x")
+    assert all(now == "val" for before, now in zip(small, large, strict=True) if before == "val")
+
+
+def test_everything_or_nothing():
+    assert set(assign_by_hash(PATIENTS, {"train": 1.0, "val": 0.0}, salt="x")) == {"train"}
+    assert assign_by_hash([], FRACTIONS, salt="x") == []
+
+
+@pytest.mark.parametrize("fractions", [{"a": 0.5}, {"a": 1.5, "b": -0.5}, {}, {"a": float("nan")}])
+def test_shares_that_are_none(fractions):
+    with pytest.raises(ConfigError, match="add up to 1"):
+        assign_by_hash(["1"], fractions, salt="x")
+
+
+def test_a_shared_patient_is_named():
+    with pytest.raises(DataError, match=r"Patient '7' \(and 1 more\) is in both 'train' and 'test'"):
+        check_patient_leak(train=["1", "7", "8"], val=["2"], test=["8", "7", "7"])
+    with pytest.raises(DataError, match="Patient '2' is in both 'val' and 'test'"):
+        check_patient_leak(train=["1"], val=["2"], test=["2"])
+
+
+def test_disjoint_splits_pass():
+    check_patient_leak(train=["1", "1"], val=["2"], test=[])
