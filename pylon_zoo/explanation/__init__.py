@@ -1,0 +1,1 @@
+"""From an image to probabilities, heatmaps, peaks, overlays and a report."""

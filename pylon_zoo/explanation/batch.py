@@ -1,0 +1,167 @@
+"""Many images into one folder: `results.json`, an overlay per finding, `report.html`, and the raw maps on request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from pylon_zoo.errors import ConfigError, PylonZooError
+from pylon_zoo.explanation.explainer import Explainer, check_finite
+from pylon_zoo.explanation.names import ImageNames, overlay_name
+from pylon_zoo.explanation.overlay import with_caption
+from pylon_zoo.explanation.report import Report
+from pylon_zoo.explanation.result import Explanation
+from pylon_zoo.explanation.staging import staged
+
+if TYPE_CHECKING:
+    from pylon_zoo.models.contract import HeatmapClassifier
+
+RESULTS = "results.json"
+REPORT = "report.html"
+
+Source = str | Path | tuple[str, Any]
+"""A path, or a name with an image from memory."""
+
+
+def explain_to_folder(
+    model: HeatmapClassifier,
+    images: Sequence[Source],
+    out: str | Path,
+    *,
+    model_name: str,
+    labels: str | Iterable[str] | None = None,
+    top: int = 3,
+    threshold: float = 0.5,
+    scaling: str = "absolute",
+    batch_size: int = 8,
+    save_heatmaps: bool = False,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Explain images and write what was found; an image that cannot be explained does not stop the others.
+
+    Writes `results.json`, `report.html`, `overlays/*.png` and, with `save_heatmaps`, `heatmaps/*.npz` (arrays
+    `heatmaps` (K, h, w) float32 raw logits, `probabilities` (K,), `labels` (K,), and the image's `path`). All of it
+    appears at the end or not at all.
+
+    Args:
+        model: any classifier of this library.
+        images: paths, or `(name, image)` pairs for images from memory.
+        out: the folder; made if it is not there, files of the same names are replaced.
+        model_name: how results name the model.
+        labels, threshold, scaling: as for `pylon_zoo.explanation.explainer.explain`.
+        top: findings per image, the most probable first, whether or not they reach the threshold.
+        batch_size: images per pass of the model.
+        save_heatmaps: keep the raw maps.
+        progress: show a progress bar on stderr.
+
+    Returns:
+        The content of `results.json`: `{"model", "images": [{"path", "width", "height", "error", "findings":
+        [{"label", "probability", "peak": {"x", "y"}, "overlay"}]}]}`. Sizes and peaks in pixels of the original
+        image, `overlay` relative to `out`; after an error, `findings` is empty and the sizes are None.
+
+    Raises:
+        UnknownNameError: a label or scaling that does not exist.
+        ConfigError: an option with an impossible value, or an `out` that cannot be written to.
+    """
+    for option, value in (("top", top), ("batch_size", batch_size)):
+        if value < 1:
+            raise ConfigError(f"{option}={value} must be at least 1.")
+    explainer = Explainer(model, labels, threshold=threshold, scaling=scaling)
+    with staged(out, last=RESULTS) as folder, tqdm(total=len(images), unit=" images", disable=not progress) as bar:
+        writer = _Writer(folder, model_name, top, save_heatmaps)
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
+            for path, outcome in _explain_each(explainer, batch):
+                if isinstance(outcome, Explanation):
+                    writer.add(outcome)
+                else:
+                    writer.add_error(path, outcome)
+                bar.update()
+        return writer.finish()
+
+
+def _explain_each(explainer: Explainer, batch: Sequence[Source]) -> Iterator[tuple[str, Explanation | PylonZooError]]:
+    """Path and explanation, or path and error, of every image of a batch, in order."""
+    outcomes: list[tuple[str, Any]] = []
+    for source in batch:
+        path, image = source if isinstance(source, tuple) else (str(source), source)
+        try:
+            outcomes.append((path, explainer.load(image, path)))
+        except PylonZooError as error:
+            outcomes.append((path, error))
+    loaded = [outcome for _, outcome in outcomes if not isinstance(outcome, PylonZooError)]
+    explanations = iter(explainer.run(loaded) if loaded else ())
+    for path, outcome in outcomes:
+        if isinstance(outcome, PylonZooError):
+            yield path, outcome
+            continue
+        try:
+            yield path, check_finite(next(explanations))
+        except PylonZooError as error:
+            yield path, error
+
+
+class _Writer:
+    """Puts one image after the other into a folder."""
+
+    def __init__(self, folder: Path, model_name: str, top: int, save_heatmaps: bool) -> None:
+        self.folder = folder
+        self.top = top
+        self.save_heatmaps = save_heatmaps
+        self.names = ImageNames()
+        self.report = Report(model_name)
+        self.results: dict[str, Any] = {"model": model_name, "images": []}
+        (folder / "overlays").mkdir()
+        if save_heatmaps:
+            (folder / "heatmaps").mkdir()
+
+    def add(self, explanation: Explanation) -> None:
+        name = self.names.take(explanation.path)
+        entry: dict[str, Any] = {
+            "path": explanation.path,
+            "width": explanation.width,
+            "height": explanation.height,
+            "error": None,
+            "findings": [],
+        }
+        pictures = []
+        for rank, finding in enumerate(explanation.top(self.top), start=1):
+            picture = explanation.overlay(finding.label, caption=False)
+            overlay = f"overlays/{overlay_name(name, rank, finding.label)}"
+            with_caption(picture, explanation, finding.label).save(self.folder / overlay, compress_level=4)
+            pictures.append(picture)
+            entry["findings"].append(
+                {
+                    "label": finding.label,
+                    "probability": round(finding.probability, 6),
+                    "peak": {"x": finding.peak.x, "y": finding.peak.y},
+                    "overlay": overlay,
+                }
+            )
+        if self.save_heatmaps:
+            np.savez_compressed(
+                self.folder / "heatmaps" / f"{name}.npz",
+                heatmaps=explanation.native_heatmaps.numpy(),
+                probabilities=explanation.probabilities.numpy(),
+                labels=np.array(explanation.labels),
+                path=np.array(explanation.path),
+            )
+        self.results["images"].append(entry)
+        self.report.add(entry, explanation, pictures)
+
+    def add_error(self, path: str, error: PylonZooError) -> None:
+        entry = {"path": path, "width": None, "height": None, "error": str(error), "findings": []}
+        self.results["images"].append(entry)
+        self.report.add_error(entry)
+
+    def finish(self) -> dict[str, Any]:
+        # File names need not be valid Unicode: JSON escapes such characters, HTML can only replace them.
+        (self.folder / REPORT).write_text(self.report.html(), encoding="utf-8", errors="replace")
+        text = json.dumps(self.results, indent=2, allow_nan=False)
+        (self.folder / RESULTS).write_text(text + "\n", encoding="utf-8")
+        return self.results

@@ -1,0 +1,163 @@
+"""What a model says about one image and where it says so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from pylon_zoo.errors import UnknownNameError
+from pylon_zoo.explanation.labels import unknown_label
+from pylon_zoo.explanation.overlay import render_overlay
+from pylon_zoo.explanation.peaks import Box, Point, find_boxes, find_peak, upsample
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One class of one image.
+
+    Attributes:
+        label: the class.
+        probability: of the class in the image, in [0, 1].
+        peak: where its map is highest, in pixels of the original image.
+        boxes: around each region whose probability reaches the threshold, the one with the highest value first;
+            borders included, in pixels of the original image. Empty when no region does.
+    """
+
+    label: str
+    probability: float
+    peak: Point
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Probabilities and heatmaps of one image. Everything that costs time is computed when first asked for.
+
+    The probability a map shows at a place is what the class's probability would be if that place alone decided its
+    logit: the sigmoid of the map; for a softmax model, the softmax with the other classes' logits as they are. With
+    max pooling its highest value is therefore the class's probability.
+
+    Attributes:
+        path: of the image; empty for an image that came from memory.
+        image: the original, (C, H, W), uint8 or float32 in [0, 1], 1 or 3 channels.
+        labels: K class names, in the order asked for.
+        probabilities: (K,) float32 in [0, 1].
+        native_heatmaps: (K, h, w) float32 raw logits at the model's own resolution.
+        half_logits: (K,) float32, the logits that mean a probability of one half: 0 for a sigmoid.
+        activation: `"sigmoid"` or `"softmax"`.
+        threshold: the probability from which on a place belongs to a box and lies inside the contour.
+        scaling: `"absolute"`: overlays colour probabilities from 0 to 1; `"image"`: from each map's minimum to its
+            maximum, as in the paper's figures. Nothing else depends on it.
+    """
+
+    path: str
+    image: Tensor = field(repr=False)
+    labels: tuple[str, ...]
+    probabilities: Tensor
+    native_heatmaps: Tensor = field(repr=False)
+    half_logits: Tensor = field(repr=False)
+    activation: str = "sigmoid"
+    threshold: float = 0.5
+    scaling: str = "absolute"
+    _findings: dict[str, Finding] = field(default_factory=dict, init=False, repr=False)
+
+    @property
+    def width(self) -> int:
+        """Width of the original image in pixels."""
+        return self.image.shape[2]
+
+    @property
+    def height(self) -> int:
+        """Height of the original image in pixels."""
+        return self.image.shape[1]
+
+    @property
+    def resolution(self) -> str:
+        """The map's own size, width x height, as `"64x64"`: finer detail than this is interpolation."""
+        height, width = self.native_heatmaps.shape[1:]
+        return f"{width}x{height}"
+
+    @cached_property
+    def heatmaps(self) -> Tensor:
+        """(K, H, W) float32 raw logits at the size of the original image, bilinear (`align_corners=False`).
+
+        All K maps of a large image take memory; `native_heatmaps` and `probability_map` do not.
+        """
+        return upsample(self.native_heatmaps, (self.height, self.width))
+
+    def native_probability_map(self, label: str) -> Tensor:
+        """(h, w) float32 in [0, 1]: one class's map as probabilities at the model's own resolution."""
+        index = self.index(label)
+        return (self.native_heatmaps[index] - self.half_logits[index]).sigmoid()
+
+    def probability_map(self, label: str, size: tuple[int, int] | None = None) -> Tensor:
+        """One class's map as probabilities.
+
+        Args:
+            label: the class.
+            size: (H, W) to upsample to; None is the original image's.
+
+        Returns:
+            (H, W) float32 in [0, 1], bilinear (`align_corners=False`) in probabilities, as the paper evaluates maps.
+
+        Raises:
+            UnknownNameError: no such label.
+        """
+        native = self.native_probability_map(label).unsqueeze(0)
+        return upsample(native, size or (self.height, self.width)).squeeze(0).clamp(0, 1)
+
+    def finding(self, label: str) -> Finding:
+        """Probability, peak and boxes of one class.
+
+        Raises:
+            UnknownNameError: no such label.
+        """
+        if label not in self._findings:
+            native = self.native_probability_map(label)
+            reached = bool(native.max() >= self.threshold)  # interpolation never exceeds its neighbours
+            self._findings[label] = Finding(
+                label=label,
+                probability=float(self.probabilities[self.index(label)]),
+                peak=find_peak(native, (self.height, self.width)),
+                boxes=find_boxes(self.probability_map(label).numpy(), self.threshold) if reached else (),
+            )
+        return self._findings[label]
+
+    def ranking(self) -> list[tuple[str, float]]:
+        """Labels and probabilities, the most probable first."""
+        order = self.probabilities.argsort(descending=True, stable=True).tolist()
+        return [(self.labels[index], float(self.probabilities[index])) for index in order]
+
+    def top(self, count: int | None = None) -> tuple[Finding, ...]:
+        """The `count` most probable findings, the most probable first; None is all of them."""
+        return tuple(self.finding(label) for label, _ in self.ranking()[:count])
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All classes, the most probable first."""
+        return self.top()
+
+    def overlay(self, label: str | None = None, **options: Any) -> Image.Image:
+        """The class's map over the image, with caption.
+
+        Args:
+            label: the class; None is the most probable one.
+            **options: of `pylon_zoo.explanation.overlay.render_overlay`.
+
+        Returns:
+            An RGB picture.
+
+        Raises:
+            UnknownNameError: no such label.
+        """
+        return render_overlay(self, self.ranking()[0][0] if label is None else label, **options)
+
+    def index(self, label: str) -> int:
+        """Position of a label in `labels`, `probabilities` and the maps."""
+        if label not in self.labels:
+            raise UnknownNameError(unknown_label(label, self.labels))
+        return self.labels.index(label)
