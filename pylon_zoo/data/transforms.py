@@ -63,6 +63,12 @@ def _flip(size: tuple[int, int], **resampling: Any) -> list[v2.Transform]:
     return [v2.Resize(size, **resampling), v2.RandomHorizontalFlip(), BrightnessContrast(0.1)]
 
 
+def _affine(size: tuple[int, int], **resampling: Any) -> list[v2.Transform]:
+    """Findings stay in the picture, but no longer where they were: a map cannot learn a place instead of a finding."""
+    moved = v2.RandomAffine(10, translate=(0.12, 0.12), scale=(0.8, 1.1), interpolation=InterpolationMode.BILINEAR)
+    return [*_flip(size, **resampling), moved]
+
+
 def _xray(size: tuple[int, int], **resampling: Any) -> list[v2.Transform]:
     """What the paper's training code does to radiographs, but rotated linearly: torchvision has no cubic rotation."""
     return [
@@ -73,7 +79,12 @@ def _xray(size: tuple[int, int], **resampling: Any) -> list[v2.Transform]:
     ]
 
 
-AUGMENTATIONS: dict[str, Callable[..., list[v2.Transform]]] = {"none": _none, "flip": _flip, "xray": _xray}
+AUGMENTATIONS: dict[str, Callable[..., list[v2.Transform]]] = {
+    "none": _none,
+    "flip": _flip,
+    "affine": _affine,
+    "xray": _xray,
+}
 
 
 @dataclass(frozen=True)
@@ -171,6 +182,7 @@ class TrainTransform(_Transform):
         interpolation: see there.
         antialias: see there.
         augmentation: `"none"`; `"flip"`, mirrored half the time and brightness and contrast off by up to a tenth;
+            `"affine"`, that and rotated by up to 10°, shifted by up to 12 % and scaled by 0.8 to 1.1, on black;
             or `"xray"`, the paper's for radiographs: half the time rotated by up to ±90° on black, a crop of 70 to
             100 % of the area, mirrored half the time, half the time brightness and contrast off by up to a half.
         min_visibility: in [0, 1], of a box's area after rotation.

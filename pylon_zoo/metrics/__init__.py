@@ -3,5 +3,6 @@
 from pylon_zoo.metrics.classification import auroc
 from pylon_zoo.metrics.point import PointAccuracy
 from pylon_zoo.metrics.result import MetricResult
+from pylon_zoo.metrics.scores import ScoreKeeper, Scores
 
-__all__ = ["MetricResult", "PointAccuracy", "auroc"]
+__all__ = ["MetricResult", "PointAccuracy", "ScoreKeeper", "Scores", "auroc"]

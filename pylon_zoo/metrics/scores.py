@@ -1,0 +1,115 @@
+"""What a pass over a dataset leaves behind: logits and targets kept, heatmaps judged and let go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pylon_zoo.errors import DataError
+from pylon_zoo.metrics.point import PointAccuracy
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A model's predictions for N images.
+
+    Args:
+        logits: (N, K) float32 on the CPU, K the model's classes.
+        targets: (N, L) float32 on the CPU, L the dataset's classes, NaN unknown.
+        size: (H, W) in pixels of the model's input.
+        points: point accuracy over the model's classes at that size; None for a model without heatmaps.
+        activation: how logits become probabilities, `"sigmoid"` or `"softmax"`.
+    """
+
+    logits: Tensor
+    targets: Tensor
+    size: tuple[int, int]
+    points: PointAccuracy | None
+    activation: str
+
+    @property
+    def ranks(self) -> Tensor:
+        """(N, K), what to rank images by: logits, or probabilities where the classes compete for them.
+
+        A sigmoid keeps ranks and only loses precision by saturating; a softmax depends on the other classes' logits.
+        """
+        return self.logits.softmax(dim=1) if self.activation == "softmax" else self.logits
+
+
+class ScoreKeeper:
+    """Collects `Scores` batch by batch; its memory grows by the logits and targets only.
+
+    Args:
+        num_classes: K of the model.
+        activation: of the model, `"sigmoid"` or `"softmax"`.
+        class_map: for each of the dataset's classes the model's, None where it has none; by default they are the same.
+
+    Example:
+        >>> keeper = ScoreKeeper(num_classes=1)
+        >>> keeper.update(torch.zeros(2, 1), None, torch.ones(2, 1), [torch.zeros(0, 5)] * 2, size=(64, 64))
+        >>> keeper.compute().logits.shape
+        torch.Size([2, 1])
+    """
+
+    def __init__(
+        self, num_classes: int, activation: str = "sigmoid", class_map: Sequence[int | None] | None = None
+    ) -> None:
+        self.num_classes, self.activation, self.class_map = num_classes, activation, class_map
+        self._logits: list[Tensor] = []
+        self._targets: list[Tensor] = []
+        self._points: PointAccuracy | None = None
+        self._size = (0, 0)
+
+    def update(
+        self, logits: Tensor, heatmap: Tensor | None, targets: Tensor, boxes: Sequence[Tensor], size: tuple[int, int]
+    ) -> None:
+        """Take one batch.
+
+        Args:
+            logits: (N, K).
+            heatmap: (N, K, h, w) raw logits; None when the model has none.
+            targets: (N, L), NaN unknown.
+            boxes: N tensors (M, 5), class indices the dataset's, in pixels of `size`.
+            size: (H, W) of the images, the same for every batch.
+
+        Raises:
+            DataError: a heatmap that has a box is not finite, or shapes do not fit.
+        """
+        self._logits.append(logits.detach().float().cpu())
+        self._targets.append(targets.float().cpu())
+        self._size = size
+        if heatmap is not None:
+            if self._points is None:
+                self._points = PointAccuracy(self.num_classes, size, self.activation)
+            self._points.update(heatmap, [relabel(image_boxes, self.class_map) for image_boxes in boxes])
+
+    def compute(self) -> Scores:
+        """Everything so far, images in the order they came.
+
+        Raises:
+            DataError: there was no image.
+        """
+        if not self._logits:
+            raise DataError("There are no images to evaluate. Check the dataset's split and its folder.")
+        return Scores(torch.cat(self._logits), torch.cat(self._targets), self._size, self._points, self.activation)
+
+
+def relabel(boxes: Tensor, class_map: Sequence[int | None] | None) -> Tensor:
+    """Boxes with the dataset's class indices replaced by the model's; boxes of classes it lacks are left out.
+
+    Args:
+        boxes: (M, 5): class, x0, y0, x1, y1.
+        class_map: dataset class → model class or None; None altogether keeps the boxes as they are.
+
+    Example:
+        >>> relabel(torch.tensor([[0.0, 1, 1, 2, 2], [1.0, 3, 3, 4, 4]]), [None, 7])
+        tensor([[7., 3., 3., 4., 4.]])
+    """
+    if class_map is None or not len(boxes):
+        return boxes
+    table = torch.tensor([-1 if label is None else label for label in class_map], device=boxes.device)
+    labels = table[boxes[:, 0].long()]
+    return torch.cat([labels.unsqueeze(1).to(boxes.dtype), boxes[:, 1:]], dim=1)[labels >= 0]
