@@ -1,0 +1,1 @@
+"""Learning a heatmap from image-level labels: recipes, the loop, run folders."""

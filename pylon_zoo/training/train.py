@@ -1,0 +1,168 @@
+"""A recipe and a folder to a trained model: datasets, model, loop and run folder wired together."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from statistics import harmonic_mean
+from typing import Any
+
+import timm
+import torch
+
+from pylon_zoo._version import __version__
+from pylon_zoo.data.dataset import LabelledDataset
+from pylon_zoo.data.registry import open_dataset
+from pylon_zoo.data.splits import check_patient_leak
+from pylon_zoo.data.transforms import TrainTransform
+from pylon_zoo.errors import ConfigError, PylonZooError
+from pylon_zoo.models.build import build_model
+from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.preprocessing import eval_transform
+from pylon_zoo.training.engine import make_accelerator
+from pylon_zoo.training.loop import Epoch, fit
+from pylon_zoo.training.recipe import Recipe
+from pylon_zoo.training.run_folder import RunFolder
+
+
+def train(
+    recipe: Recipe,
+    out: str | Path,
+    *,
+    device: str | None = None,
+    workers: int = 0,
+    overwrite: bool = False,
+    progress: bool = False,
+    report: Callable[[Epoch], None] | None = None,
+) -> dict[str, Any]:
+    """Train by a recipe and leave a run folder.
+
+    Nothing is written before the data, the model and the device have been found to work.
+
+    Args:
+        recipe: from `load_recipe`.
+        out: the run folder.
+        device: `"cpu"`, `"cuda"`, …; None takes the best there is.
+        workers: loading processes.
+        overwrite: replace a run that is already in `out`.
+        progress: progress bars on stderr.
+        report: called with every epoch.
+
+    Returns:
+        The summary, as in `log/summary.json`.
+
+    Raises:
+        PylonZooError: settings, data or device do not work, or the loss diverged; says what and where.
+    """
+    RunFolder(out).check_free(overwrite=overwrite)
+    accelerator = make_accelerator(device, recipe.loop.precision)
+    train_set, val_set = (open_split(recipe, split) for split in ("train", "val"))
+    check_patient_leak(train=train_set.patients, val=val_set.patients)
+    torch.manual_seed(recipe.loop.seed)
+    model = model_for(recipe, train_set)
+    set_transforms(recipe, model, train_set, val_set)
+
+    run = RunFolder.create(out, recipe, overwrite=overwrite)
+    started, epochs = time.perf_counter(), []
+    for epoch in fit(model, train_set, val_set, recipe, accelerator, workers=workers, progress=progress):
+        epochs.append(epoch)
+        if epoch.best:
+            run.save_best(model, training={"dataset": train_set.name, "epoch": epoch.epoch, **asdict(epoch.validation)})
+        run.append(epoch)
+        if report is not None:
+            report(epoch)
+    summary = {
+        "architecture": model.architecture,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "dataset": train_set.name,
+        "train_images": len(train_set),
+        "val_images": len(val_set),
+        **outcome(epochs),
+        "seconds": round(time.perf_counter() - started, 2),
+        "seed": recipe.loop.seed,
+        "device": str(accelerator.device),
+        "precision": accelerator.mixed_precision,
+        "versions": {
+            "pylon_zoo": __version__,
+            "torch": torch.__version__,
+            "timm": timm.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    run.write_summary(summary)
+    return summary
+
+
+def outcome(epochs: Sequence[Epoch]) -> dict[str, Any]:
+    """How many epochs there were, the best one with its validation numbers, and the mean training speed.
+
+    Args:
+        epochs: all of a run, at least one evaluated.
+    """
+    best = next(epoch for epoch in reversed(epochs) if epoch.best)
+    return {
+        "epochs": len(epochs),
+        "best_epoch": best.epoch,
+        **{f"val_{name}": value for name, value in asdict(best.validation).items()},
+        # Every epoch has the same number of images, so their rates have a harmonic mean.
+        "images_per_second": round(harmonic_mean([epoch.images_per_second for epoch in epochs]), 2),
+    }
+
+
+def open_split(recipe: Recipe, split: str) -> LabelledDataset:
+    """A split of the recipe's dataset, with the options the recipe has for it and no transform yet."""
+    options = {**recipe.data.options, **getattr(recipe.data, split)}
+    return open_dataset(recipe.data.name, split, **options)
+
+
+def model_for(recipe: Recipe, dataset: LabelledDataset) -> HeatmapClassifier:
+    """The recipe's model for a dataset's classes and channels, its input described as the recipe's data is prepared.
+
+    Raises:
+        PylonZooError: the architecture or an option does not exist or work; names the recipe.
+    """
+    with blaming(recipe.origin.at("model")):
+        model = build_model(
+            recipe.model.architecture,
+            dataset.num_classes,
+            dataset.channels,
+            label_names=dataset.classes,
+            **recipe.model.options,
+        )
+    if recipe.model.head_bias is not None:
+        *_, last = model.head.modules()  # of an MLP head, its output layer
+        torch.nn.init.constant_(last.bias, recipe.model.head_bias)
+    model.pretrained_cfg["input_size"] = (dataset.channels, recipe.data.size, recipe.data.size)
+    for name in ("mean", "std"):
+        given = getattr(recipe.data, name)
+        if given is None:
+            continue
+        if len(given) not in (1, dataset.channels):
+            raise ConfigError(
+                f"{recipe.origin.at(f'data.{name}')} has {len(given)} values, but images of {dataset.name} have "
+                f"{dataset.channels} channels. Give one value, or one per channel."
+            )
+        model.pretrained_cfg[name] = given if len(given) == dataset.channels else given * dataset.channels
+    return model
+
+
+def set_transforms(
+    recipe: Recipe, model: HeatmapClassifier, train_set: LabelledDataset, val_set: LabelledDataset
+) -> None:
+    """Give both splits the transforms that make the model's input."""
+    val_set.transform = eval_transform(model)
+    with blaming(recipe.origin.at("data.augmentation")):
+        train_set.transform = TrainTransform(**asdict(val_set.transform), augmentation=recipe.data.augmentation)
+
+
+@contextmanager
+def blaming(setting: str) -> Iterator[None]:
+    """Put the setting that caused an error in front of its message."""
+    try:
+        yield
+    except PylonZooError as error:
+        raise type(error)(f"{setting}: {error}") from error

@@ -1,0 +1,88 @@
+"""A recipe to a run folder, on a few phantoms."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import pylon_zoo.training.train as train_module
+from pylon_zoo.data.phantom import PhantomCxr
+from pylon_zoo.errors import ConfigError, DataError, UnknownNameError
+from pylon_zoo.training.recipe import load_recipe
+from pylon_zoo.training.train import model_for, set_transforms, train
+from pylon_zoo.weights.checkpoint import load_checkpoint
+
+
+def test_a_run_from_recipe_to_checkpoint(tmp_path, make_recipe):
+    recipe, seen = make_recipe(data={"mean": [0.4], "std": [0.2]}), []
+    summary = train(recipe, tmp_path / "run", device="cpu", report=seen.append)
+    assert [epoch.epoch for epoch in seen] == [1, 2]
+    assert json.loads((tmp_path / "run" / "log" / "summary.json").read_text()) == summary
+    assert (summary["train_images"], summary["epochs"], summary["seed"]) == (16, 2, 0)
+    assert summary["images_per_second"] > 0
+    assert summary["best_epoch"] == max(epoch.epoch for epoch in seen if epoch.best)
+
+    model = load_checkpoint(tmp_path / "run")
+    assert model.label_names == PhantomCxr.classes
+    assert model.pretrained_cfg["input_size"] == (1, 32, 32)
+    assert (model.pretrained_cfg["mean"], model.pretrained_cfg["std"]) == ((0.4,), (0.2,))
+    config = json.loads((tmp_path / "run" / "checkpoint" / "config.json").read_text())
+    assert config["training"]["epoch"] == summary["best_epoch"]
+    assert config["training"]["loss"] == summary["val_loss"]
+
+    (tmp_path / "again").mkdir()
+    again = train(load_recipe(tmp_path / "run" / "recipe.toml"), tmp_path / "again", device="cpu")
+    assert again["val_loss"] == summary["val_loss"], "the recipe in a run folder is the whole recipe"
+
+
+@pytest.mark.parametrize(
+    ("sections", "error", "message"),
+    [
+        ({"model": {"architecture": "pylon_resnet5O"}}, UnknownNameError, r"quick\.toml: model: .*resnet50"),
+        ({"model": {"options": {"atention": False}}}, UnknownNameError, r"quick\.toml: model: .*'attention'"),
+        ({"data": {"augmentation": "flop"}}, UnknownNameError, r"quick\.toml: data\.augmentation: .*'flip'"),
+        ({"data": {"options": {"cuont": 1}}}, ConfigError, r"'count'"),
+        ({"data": {"name": "phantm"}}, UnknownNameError, r"'phantom'"),
+        ({"data": {"name": "nih-cxr14:/nowhere", "options": {}}}, DataError, r"/nowhere"),
+        ({"data": {"mean": [0.1, 0.2]}}, ConfigError, r"quick\.toml: data\.mean has 2 values.*1 channel"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, make_recipe, sections, error, message):
+    with pytest.raises(error, match=message):
+        train(make_recipe(**sections), tmp_path / "run", device="cpu")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_run_is_refused_before_the_data_is_opened(tmp_path, make_recipe, monkeypatch):
+    (tmp_path / "recipe.toml").write_text("")
+    monkeypatch.setattr(train_module, "open_dataset", pytest.fail)
+    with pytest.raises(ConfigError, match="--overwrite"):
+        train(make_recipe(), tmp_path, device="cpu")
+
+
+def test_splits_that_share_a_patient_are_refused(tmp_path, make_recipe, monkeypatch, spots):
+    monkeypatch.setattr(train_module, "open_dataset", lambda name, split, **options: spots("train"))
+    with pytest.raises(DataError, match=r"'train-0'.*both 'train' and 'val'"):
+        train(make_recipe(), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("options", [{}, {"head_mlp_layers": 2}])
+def test_the_heads_bias_is_what_the_recipe_says(make_recipe, spots, options):
+    recipe = make_recipe(model={"head_bias": -3.0, "options": options})
+    *_, last = model_for(recipe, spots()).head.modules()
+    assert last.bias.tolist() == [-3.0, -3.0]
+    *_, last = model_for(make_recipe(model={"options": options}), spots()).head.modules()
+    assert last.bias.abs().max() < 1
+
+
+def test_transforms_make_what_the_model_says_it_takes(make_recipe, spots):
+    recipe = make_recipe(data={"size": 64, "mean": [0.5], "std": [0.25], "augmentation": "xray"})
+    train_set, val_set = spots("train"), spots("val")
+    set_transforms(recipe, model_for(recipe, train_set), train_set, val_set)
+    raw = val_set.load(0)
+    seen = val_set[0]
+    assert seen.image.shape == train_set[0].image.shape == (1, 64, 64)
+    assert seen.image.mean().item() == pytest.approx((raw.image.mean().item() - 0.5) / 0.25, abs=0.05)
+    assert (train_set.transform.augmentation, train_set.transform.mean) == ("xray", (0.5,))
