@@ -1,0 +1,77 @@
+"""A model that reads its answer off the image, and images that hold the answer."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pylon_zoo.data.dataset import LabelledDataset
+from pylon_zoo.data.sample import Sample
+from pylon_zoo.models.build import build_model
+
+SIDE = 32
+
+
+class Cards(LabelledDataset):
+    """One bright 4×4 card in three images of four: `upper` in the upper half, `lower` in the lower; each boxed.
+
+    Image 3 of every four has no card; the last class is never there and never known.
+    """
+
+    name = "cards"
+    classes = ("lower", "hidden", "upper")
+
+    def __init__(self, split: str = "test", count: int = 8) -> None:
+        super().__init__(split)
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def load(self, index: int) -> Sample:
+        image, kind = torch.zeros(1, SIDE, SIDE), index % 4
+        target, boxes = torch.tensor([0.0, float("nan"), 0.0]), torch.zeros(0, 5)
+        if kind < 3:
+            x, y = 4 * (index % 8), 4 * (index % 3) + (16 if kind == 0 else 0)
+            image[:, y : y + 4, x : x + 4] = 1
+            label = 0 if kind == 0 else 2
+            target[label] = 1
+            boxes = torch.tensor([[label, x, y, x + 3, y + 3]]).float()
+        return Sample(image, target, boxes, str(index), f"{index}.png")
+
+    def targets(self) -> Tensor:
+        return torch.stack([self.load(index).target for index in range(self.count)])
+
+    @property
+    def patients(self) -> list[str]:
+        return [str(index) for index in range(self.count)]
+
+
+class ReadsCards(nn.Module):
+    """Image (N, 1, H, W) to a map (N, 2, H/4, W/4) that is bright where a card is: upper half, lower half."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        cells = nn.functional.avg_pool2d(images, 4)
+        upper = torch.zeros_like(cells)
+        upper[..., : cells.shape[-2] // 2, :] = 1
+        return torch.cat([cells * upper, cells * (1 - upper)], dim=1)
+
+
+@pytest.fixture
+def cards():
+    """The dataset class."""
+    return Cards
+
+
+@pytest.fixture
+def oracle():
+    """A model with classes (Upper, Lower, other) that is always right: encoder and head replaced by arithmetic."""
+    model = build_model("cam_test_resnet", 3, 1, label_names=("Upper", "Lower", "other"))
+    model.encoder, model.decoder = nn.Identity(), ReadsCards()
+    model.head = nn.Conv2d(2, 3, 1)
+    model.head.weight.data = torch.tensor([[8.0, 0.0], [0.0, 8.0], [0.0, 0.0]]).view(3, 2, 1, 1)
+    model.head.bias.data = torch.tensor([-4.0, -4.0, 0.0])
+    model.heatmap_from_features = lambda features: model.head(features).float()
+    model.pretrained_cfg |= {"input_size": (1, SIDE, SIDE), "mean": (0.0,), "std": (1.0,), "interpolation": "nearest"}
+    return model

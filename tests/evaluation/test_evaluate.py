@@ -1,0 +1,85 @@
+"""A model with known answers on images with known answers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from pylon_zoo.data.phantom import PhantomCxr
+from pylon_zoo.data.transforms import EvalTransform
+from pylon_zoo.errors import ConfigError
+from pylon_zoo.evaluation import evaluate
+from pylon_zoo.models.build import build_model
+
+
+def test_an_oracle_scores_one_and_the_counts_are_right(cards, oracle):
+    result = evaluate(oracle, cards(), batch_size=3)
+    assert (result.dataset, result.split, result.images, result.size) == ("cards", "test", 8, (32, 32))
+    assert (result.classes, result.missing) == (("lower", "upper"), ("hidden",))
+    assert (result.known.tolist(), result.positives.tolist()) == ([8, 8], [2, 4])
+    assert result.auroc.per_class.tolist() == [1.0, 1.0]
+    assert result.point_accuracy.per_class.tolist() == [1.0, 1.0]
+    assert result.point_accuracy.support.tolist() == [2, 4]
+
+
+def test_a_model_with_two_labels_swapped_is_wrong_where_it_was_right(cards, oracle):
+    oracle.set_labels(("Lower", "Upper", "other"))
+    result = evaluate(oracle, cards())
+    assert result.auroc.macro < 0.5
+    assert result.point_accuracy.macro == 0.0
+
+
+def test_a_class_nobody_knows_is_nan(cards, oracle):
+    oracle.set_labels(("Upper", "Lower", "Hidden"))
+    result = evaluate(oracle, cards())
+    assert result.classes == ("lower", "hidden", "upper")
+    assert result.missing == ()
+    assert (result.known.tolist(), result.positives.tolist()) == ([8, 0, 8], [2, 0, 4])
+    assert math.isnan(result.auroc.per_class[1])
+    assert (result.auroc.macro, result.point_accuracy.weighted) == (1.0, 1.0)
+
+
+def test_size_is_the_models_own_unless_given(cards, oracle):
+    assert evaluate(oracle, cards()).size == (32, 32)
+    assert evaluate(oracle, cards(), size=64).size == (64, 64)
+    larger = evaluate(oracle, cards(), size=(64, 96))
+    assert (larger.size, larger.point_accuracy.macro) == ((64, 96), 1.0)
+
+
+def test_the_datasets_own_transform_is_used_and_none_is_left_behind(cards, oracle):
+    data = cards()
+    evaluate(oracle, data)
+    assert data.transform is None
+    data.transform = EvalTransform((16, 16), (0.0,), (1.0,))
+    assert evaluate(oracle, data, size=64).size == (16, 16)
+
+
+def test_the_models_mode_is_restored(cards, oracle):
+    for mode in (True, False):
+        oracle.train(mode)
+        evaluate(oracle, cards())
+        assert oracle.training is mode
+    oracle.train()
+    oracle.set_labels(("Upper", "Lower", "Hidden"))
+    broken = cards(count=0)
+    with pytest.raises(Exception, match="no images"):
+        evaluate(oracle, broken)
+    assert oracle.training
+
+
+def test_nothing_in_common_is_refused(cards):
+    with pytest.raises(ConfigError, match="no name in common"):
+        evaluate(build_model("cam_test_resnet", 3, 1), cards())
+
+
+def test_grey_images_reach_a_colour_model_and_workers_change_nothing():
+    torch.manual_seed(0)
+    data = PhantomCxr("test", size=32, count=12)
+    model = build_model("pylon_test_resnet", data.num_classes, 3, label_names=data.classes)
+    model.pretrained_cfg["input_size"] = (3, 32, 32)
+    one, two = evaluate(model, data, batch_size=5), evaluate(model, data, batch_size=5, workers=2)
+    assert torch.equal(one.auroc.per_class.nan_to_num(-1), two.auroc.per_class.nan_to_num(-1))
+    assert torch.equal(one.point_accuracy.support, two.point_accuracy.support)
+    assert one.point_accuracy.support.sum() > 0

@@ -1,0 +1,92 @@
+"""Tables for people, CSV and JSON for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pylon_zoo.errors import ConfigError
+from pylon_zoo.evaluation import Evaluation, console_table, write_tables
+from pylon_zoo.evaluation.tables import rows
+from pylon_zoo.metrics import MetricResult
+
+NAN = float("nan")
+
+
+@pytest.fixture
+def evaluation() -> Evaluation:
+    """Three classes, the last without a box, one class that the model lacks."""
+    return Evaluation(
+        model="pylon_test",
+        dataset="cards",
+        split="test",
+        classes=("Mass", "Nodule", "Très fin"),
+        missing=("Hernia",),
+        images=100,
+        known=torch.tensor([100, 90, 100]),
+        positives=torch.tensor([30, 10, 0]),
+        size=(128, 160),
+        auroc=MetricResult("auroc", torch.tensor([0.9, 0.5, NAN]), torch.tensor([30, 10, 0])),
+        point_accuracy=MetricResult("point_accuracy", torch.tensor([0.75, 0.25, NAN]), torch.tensor([8, 4, 0])),
+        seconds=4.0,
+    )
+
+
+def test_rows_by_hand(evaluation):
+    mass, _, fine, macro, weighted = rows(evaluation)
+    assert mass == {
+        "class": "Mass",
+        "images": 100,
+        "positives": 30,
+        "auroc": pytest.approx(0.9),
+        "boxed_images": 8,
+        "point_accuracy": 0.75,
+    }
+    assert math.isnan(fine["auroc"])
+    assert (macro["auroc"], macro["point_accuracy"]) == (pytest.approx(0.7), pytest.approx(0.5))
+    assert (weighted["auroc"], weighted["point_accuracy"]) == (pytest.approx(0.8), pytest.approx(7 / 12))
+    assert (macro["images"], macro["positives"], macro["boxed_images"]) == (100, 40, 12)
+
+
+def test_the_console_table_lines_up(evaluation):
+    title, heading, rule, *body, note = console_table(evaluation).splitlines()
+    assert title == "pylon_test on cards/test: 100 images, heatmaps judged at 160×128 px"
+    assert heading.split() == ["class", "images", "positives", "AUROC", "with", "box", "point", "acc."]
+    assert set(rule) == {"-"}
+    assert {len(line) for line in (heading, rule, *body)} == {len(heading)}
+    assert body[1].split() == ["Nodule", "90", "10", "0.500", "4", "0.250"]
+    assert body[2].split() == ["Très", "fin", "100", "0", "-", "0", "-"]
+    assert body[-1].split() == ["weighted", "100", "40", "0.800", "12", "0.583"]
+    assert note.endswith("Hernia")
+
+
+def test_files_say_the_same(evaluation, tmp_path):
+    written = write_tables(evaluation, tmp_path / "new")
+    assert [path.name for path in written] == ["metrics.json", "metrics.csv"]
+    content = json.loads(written[0].read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert (content["images"], content["input_size"], content["missing_classes"]) == (100, [128, 160], ["Hernia"])
+    assert [row["class"] for row in content["classes"]] == ["Mass", "Nodule", "Très fin"]
+    assert content["classes"][2]["auroc"] is None
+    assert content["macro"] == {"auroc": pytest.approx(0.7), "point_accuracy": pytest.approx(0.5)}
+    assert content["images_per_second"] == 25.0
+    with written[1].open(newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert [row["class"] for row in table] == ["Mass", "Nodule", "Très fin", "macro", "weighted"]
+    assert (float(table[0]["point_accuracy"]), table[2]["point_accuracy"]) == (0.75, "")
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["metrics.csv", "metrics.json"]
+
+
+def test_a_model_without_heatmaps_has_no_point_accuracy(evaluation):
+    table = rows(replace(evaluation, point_accuracy=None))
+    assert all(math.isnan(row["point_accuracy"]) and row["boxed_images"] == 0 for row in table)
+
+
+def test_a_file_is_no_folder(evaluation, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"--out .*file cannot be a folder"):
+        write_tables(evaluation, tmp_path / "file")
