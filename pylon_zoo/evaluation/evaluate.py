@@ -16,7 +16,6 @@ from pylon_zoo.data.sample import Batch, collate
 from pylon_zoo.evaluation.labels import match_labels
 from pylon_zoo.metrics import MetricResult, ScoreKeeper, Scores, auroc
 from pylon_zoo.models.contract import HeatmapClassifier
-from pylon_zoo.models.heads import MlpHead
 from pylon_zoo.preprocessing import eval_transform
 from pylon_zoo.progress import bar
 
@@ -138,10 +137,9 @@ def score(
     Raises:
         DataError: there is no image, or a heatmap that has a box is not finite.
     """
-    has_heatmap = not isinstance(model.head, MlpHead)
     keeper = ScoreKeeper(model.num_classes, model.activation, class_map)
     for batch in batches:
         images = batch.images.to(device, non_blocking=True)
-        logits, heatmap = model.forward_with_heatmap(images) if has_heatmap else (model(images), None)
+        logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)
         keeper.update(logits, heatmap, batch.targets, batch.boxes, tuple(images.shape[-2:]))
     return keeper.compute()

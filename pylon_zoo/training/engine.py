@@ -22,7 +22,7 @@ def make_accelerator(device: str | None, precision: str) -> Accelerator:
 
     Raises:
         MissingDependencyError: Accelerate is not installed.
-        ConfigError: the device does not exist here.
+        ConfigError: the device does not exist here, or there are several processes.
     """
     accelerate = require("accelerate", extra="train")
     state = require("accelerate.state", extra="train")
@@ -35,6 +35,11 @@ def make_accelerator(device: str | None, precision: str) -> Accelerator:
         state.AcceleratorState._reset_state(reset_partial_state=True)
     usable = "no" if on_cpu and precision == "fp16" else precision
     accelerator = accelerate.Accelerator(cpu=on_cpu, mixed_precision=usable)
+    if accelerator.num_processes > 1:
+        raise ConfigError(
+            f"A run is one process so far, but {accelerator.num_processes} were launched. Start it without "
+            "`accelerate launch`, or with --num_processes 1."
+        )
     there = accelerator.device.type
     if wanted is not None and wanted.type != there:
         raise ConfigError(f"--device {device} is not available here. Choose --device {there}.")

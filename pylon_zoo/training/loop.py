@@ -16,7 +16,6 @@ from pylon_zoo.data.sample import Batch
 from pylon_zoo.errors import DataError, PylonZooError
 from pylon_zoo.metrics import ScoreKeeper, auroc
 from pylon_zoo.models.contract import HeatmapClassifier
-from pylon_zoo.models.heads import MlpHead
 from pylon_zoo.progress import bar
 from pylon_zoo.training.loaders import seed_epoch, training_loader, validation_loader
 from pylon_zoo.training.loss import masked_bce
@@ -202,11 +201,10 @@ def validate(
         DivergedError: the loss is not finite.
     """
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    has_heatmap = not isinstance(model.head, MlpHead)
     keeper = ScoreKeeper(model.num_classes, model.activation)
     for batch in batches:
         images = batch.images.to(device, non_blocking=True, memory_format=layout)
-        logits, heatmap = model.forward_with_heatmap(images) if has_heatmap else (model(images), None)
+        logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)
         keeper.update(logits, heatmap, batch.targets, batch.boxes, tuple(images.shape[-2:]))
     scores = keeper.compute()
     loss = float(masked_bce(scores.logits, scores.targets))

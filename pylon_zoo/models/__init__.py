@@ -1,0 +1,1 @@
+"""Models: the contract and everything that obeys it."""

@@ -1,0 +1,243 @@
+"""Any timm feature extractor as a pyramid of NCHW maps, coarse to fine, for any input size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+import timm
+import torch
+import torch.nn.functional as F
+from timm.layers.format import Format
+from timm.models import is_model_pretrained, model_entrypoint
+from torch import Tensor, nn
+
+from pylon_zoo.errors import ConfigError, UnknownNameError, WeightsError, suggest
+from pylon_zoo.models.options import as_pair, check_option
+from pylon_zoo.models.sizes import round_up, size_rule
+
+NOMINAL_STRIDE = 32  # of a network that is not built yet
+
+
+class Backbone(nn.Module):
+    """A timm network without its classifier.
+
+    Levels finer than `output_stride` are left out; a network with no level that fine gives the finest it has. Inputs
+    are zero-padded at the right and bottom to what the network takes (zero is the mean of normalised images), and the
+    maps cropped to ⌈side ÷ stride⌉: a map never shows the padding.
+
+    Args:
+        name: timm architecture, with a tag or without (`"resnet50"`, `"resnet50.tv_in1k"`).
+        in_chans: channels of the images.
+        pretrained: False, True for timm's weights of the name's tag, or a tag.
+        output_stride: stride of the finest level wanted, in pixels.
+        img_size: size to build a network for that runs at one size only, in pixels, square or (H, W).
+        encoder_kwargs: further options of the timm architecture (`drop_path_rate`, …).
+
+    Attributes:
+        channels: channels of each level, coarse to fine.
+        strides: pixels per cell of each level, coarse to fine.
+        fixed_size: (H, W) beyond which the network cannot go, or None.
+        pretrained_cfg: timm's description of the network and its input.
+
+    Raises:
+        UnknownNameError: no such architecture or tag; names the nearest.
+        ConfigError: an option the architecture does not take.
+        WeightsError: timm's weights cannot be downloaded.
+
+    Example:
+        >>> import torch
+        >>> [tuple(level.shape) for level in Backbone("test_resnet")(torch.zeros(1, 3, 64, 48))]
+        [(1, 96, 2, 2), (1, 192, 4, 3), (1, 48, 8, 6), (1, 32, 16, 12)]
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        in_chans: int = 3,
+        pretrained: bool | str = False,
+        output_stride: int = 4,
+        img_size: int | tuple[int, int] | None = None,
+        encoder_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        check_option("output_stride", output_stride, at_least=1)
+        name = resolve_backbone(name, pretrained)
+        cfg = timm.get_pretrained_cfg(name).to_dict()
+        self.name = name
+        self.in_chans = in_chans
+        self.rule = size_rule(timm_module(name), name.partition(".")[0])
+        options = _check_kwargs({**self.rule.options, **(encoder_kwargs or {})})
+        self.fixed_size: tuple[int, int] | None = None
+        wanted = None if img_size is None else as_pair("img_size", img_size)
+        if cfg.get("fixed_input_size"):
+            native = tuple(cfg["input_size"][1:])
+            options["img_size"] = self._size_to_build(native, wanted or native)
+            if not self.rule.options:
+                self.fixed_size = options["img_size"]
+        self._options = options
+        self.model = _create(name, in_chans, bool(pretrained), options)
+        self.pretrained_cfg: dict[str, Any] = dict(self.model.pretrained_cfg)
+        info = self.model.feature_info
+        strides, channels = list(info.reduction()), list(info.channels())
+        finest = min((s for s in strides if s >= output_stride), default=max(strides))
+        self._indices = sorted(
+            (i for i, stride in enumerate(strides) if stride >= finest), key=lambda i: (strides[i], i), reverse=True
+        )
+        self.strides = [strides[i] for i in self._indices]
+        self.channels = [channels[i] for i in self._indices]
+        self._channels_last = getattr(self.model, "output_fmt", None) == Format.NHWC
+
+    def _size_to_build(self, native: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
+        if wanted == native:
+            return native
+        if self.rule.native_only:
+            raise ConfigError(
+                f"img_size={wanted}: {self.name} only exists for {native[0]}×{native[1]} pixels. Leave img_size "
+                "out; smaller images are padded, resize larger ones."
+            )
+        return round_up(wanted, NOMINAL_STRIDE, self.rule)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Images (N, C, H, W) to maps (N, `channels[i]`, ⌈H ÷ `strides[i]`⌉, ⌈W ÷ `strides[i]`⌉), coarse to fine.
+
+        Networks with unpadded convolutions (Inception, Xception) give a few cells fewer.
+        """
+        height, width = x.shape[-2:]
+        target = self.padded_size(height, width)
+        padded = target != (height, width)
+        if padded:
+            x = F.pad(x, (0, target[1] - width, 0, target[0] - height))
+        maps = self.model(x)
+        maps = [maps[i].permute(0, 3, 1, 2) if self._channels_last else maps[i] for i in self._indices]
+        if padded:
+            maps = [_crop(level, (height, width), target) for level in maps]
+        return maps
+
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """The size the network runs at for images of that size.
+
+        Raises:
+            ConfigError: the images are larger than the one size the network was built for.
+        """
+        if self.fixed_size is None:
+            return round_up((height, width), self.strides[0], self.rule)
+        if height > self.fixed_size[0] or width > self.fixed_size[1]:
+            raise ConfigError(
+                f"{self.name} was built for {self.fixed_size[0]}×{self.fixed_size[1]} pixels and cannot take "
+                f"{height}×{width}; "
+                + ("resize the images." if self.rule.native_only else f"build it with img_size=({height}, {width}).")
+            )
+        return self.fixed_size
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Recompute activations in the backward pass instead of keeping them.
+
+        Raises:
+            ConfigError: timm has no checkpointing for this architecture.
+        """
+        try:
+            self._inside("model", "body")[1].set_grad_checkpointing(enable)
+        except (AssertionError, AttributeError) as error:
+            raise ConfigError(f"timm has no gradient checkpointing for {self.name!r}; train without it.") from error
+
+    def no_weight_decay(self) -> set[str]:
+        """Names of parameters the architecture exempts from weight decay."""
+        with torch.device("meta"):  # timm's extractors rename the parameters, and most drop the list
+            whole = timm.create_model(self.name, in_chans=self.in_chans, **self._options)
+        listed = whole.no_weight_decay() if hasattr(whole, "no_weight_decay") else ()
+        patterns = [pattern.replace(".", "_") for pattern in listed]
+        prefix = self._inside("model", "body")[0] + "."
+        names = [name for name, _ in self.named_parameters()]
+        return {
+            name
+            for name in names
+            if any(fnmatchcase(name.removeprefix(prefix).replace(".", "_"), pattern) for pattern in patterns)
+        }
+
+    def _inside(self, *wrappers: str) -> tuple[str, nn.Module]:
+        """The path and module of the network itself, inside those wrappers that are there."""
+        path, module = "model", self.model
+        for wrapper in wrappers:
+            if isinstance(inner := getattr(module, wrapper, None), nn.Module):
+                path, module = f"{path}.{wrapper}", inner
+        return path, module
+
+    def depths(self, coarse: bool = False) -> dict[str, int]:
+        """Module path → depth from the stem, in the order of the forward pass; blocks of a stage count one by one.
+
+        Args:
+            coarse: count children only, not their blocks.
+        """
+        prefix, root = self._inside("model", "body", "encoder")
+        depths: dict[str, int] = {}
+        for name, child in root.named_children():
+            path = f"{prefix}.{name}"
+            blocks = list(child.named_children()) if isinstance(child, (nn.Sequential, nn.ModuleList)) else []
+            start = max(depths.values(), default=-1) + 1
+            depths[path] = start
+            if not coarse:
+                depths.update({f"{path}.{block}": start + i for i, (block, _) in enumerate(blocks)})
+        return depths
+
+
+def timm_module(name: str) -> str:
+    """The timm file an architecture is defined in: `"resnet50.tv_in1k"` → `"resnet"`."""
+    return model_entrypoint(name.partition(".")[0]).__module__.rpartition(".")[2]
+
+
+def resolve_backbone(name: str, pretrained: bool | str = False) -> str:
+    """Check a backbone's name and tag, and put a tag given as `pretrained` behind the name.
+
+    Raises:
+        UnknownNameError: no such architecture or tag, or no weights where some were asked for.
+        ConfigError: two different tags.
+    """
+    arch, _, tag = name.partition(".")
+    if not timm.is_model(arch) or arch.startswith("pylon_"):
+        raise UnknownNameError(
+            f"Unknown backbone {arch!r}: timm {timm.__version__} has no such architecture."
+            f"{suggest(arch, timm.list_models())} timm.list_models() lists all."
+        )
+    if isinstance(pretrained, str):
+        if tag and tag != pretrained:
+            raise ConfigError(f"Two encoder tags: {tag!r} in the name {name!r}, {pretrained!r} in encoder_pretrained.")
+        tag = pretrained
+    full = f"{arch}.{tag}" if tag else arch
+    known = [other.partition(".")[2] for other in timm.list_models(f"{arch}.*", pretrained=True)]
+    if tag and tag not in known:
+        raise UnknownNameError(
+            f"timm has no weights {tag!r} for {arch!r}.{suggest(tag, known)} "
+            f"Tags of {arch}: {', '.join(known) or 'none'}."
+        )
+    if pretrained and not is_model_pretrained(full):
+        raise UnknownNameError(f"timm has no pretrained weights for {arch!r}; leave encoder_pretrained out.")
+    return full
+
+
+def _create(name: str, in_chans: int, pretrained: bool, options: Mapping[str, Any]) -> nn.Module:
+    try:
+        return timm.create_model(name, pretrained=pretrained, features_only=True, in_chans=in_chans, **options)
+    except TypeError as error:
+        raise ConfigError(f"The timm architecture {name!r} refused encoder_kwargs {dict(options)}: {error}.") from error
+    except OSError as error:
+        raise WeightsError(
+            f"timm's weights of {name!r} cannot be had ({type(error).__name__}). Check the connection to the Hub, or "
+            "leave encoder_pretrained out."
+        ) from error
+
+
+def _check_kwargs(options: dict[str, Any]) -> dict[str, Any]:
+    for name in ("img_size", "in_chans", "pretrained"):
+        if name in options:
+            raise ConfigError(f"encoder_kwargs holds {name!r}, which is an option of its own; give it there.")
+    return options
+
+
+def _crop(level: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
+    height, width = (
+        -(-side * cells // whole) for side, cells, whole in zip(size, level.shape[-2:], padded, strict=True)
+    )
+    return level[..., :height, :width]

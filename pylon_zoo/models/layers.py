@@ -1,0 +1,92 @@
+"""Building blocks shared by the decoders: normalisation that survives one value, ConvReLU, resampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import gcd
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class BatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation that uses its running statistics where a training batch holds one value per channel.
+
+    PyTorch refuses that case; it happens in the pyramid attention's innermost map with one 256-pixel image.
+
+    Example:
+        >>> import torch
+        >>> BatchNorm2d(8).train()(torch.zeros(1, 8, 1, 1)).shape
+        torch.Size([1, 8, 1, 1])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise maps (N, C, h, w)."""
+        if self.training and input.shape[0] * input.shape[2] * input.shape[3] == 1:
+            return F.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        return super().forward(input)
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation, 32 groups or as many as divide the channels, that lets a group of one value through.
+
+    One value minus its mean is nothing, and PyTorch refuses a batch of it; the affine transform remains.
+
+    Example:
+        >>> import torch
+        >>> GroupNorm(1)(torch.full((1, 1, 1, 1), 3.0)).item()
+        3.0
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(gcd(32, channels), channels)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise maps (N, C, h, w)."""
+        if self.num_channels == self.num_groups and input.shape[2] * input.shape[3] == 1:
+            return input * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+        return super().forward(input)
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": BatchNorm2d, "group": GroupNorm}
+
+
+class ConvNormReLU(nn.Sequential):
+    """The paper's ConvReLU: a convolution with bias, a normalisation, ReLU; the map keeps its size (Figure 1B).
+
+    Example:
+        >>> import torch
+        >>> ConvNormReLU(4, 2, kernel=3)(torch.zeros(1, 4, 5, 7)).shape
+        torch.Size([1, 2, 5, 7])
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, norm: str = "batch") -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
+        self.norm = NORMS[norm](out_channels)
+        self.act = nn.ReLU(inplace=True)
+
+
+def halve(maps: Tensor) -> Tensor:
+    """2×2 max pooling that never empties a map: an odd side rounds up, so one cell stays one cell."""
+    return F.max_pool2d(maps, 2, ceil_mode=True)
+
+
+def resize_like(maps: Tensor, reference: Tensor) -> Tensor:
+    """Bilinear upsampling of (N, C, h, w) to the size of `reference`, corners aligned as in the paper's decoder."""
+    if maps.shape[-2:] == reference.shape[-2:]:
+        return maps
+    return F.interpolate(maps, size=reference.shape[-2:], mode="bilinear", align_corners=True)
+
+
+def initialize_decoder(module: nn.Module) -> None:
+    """Kaiming-uniform convolutions, unit norms and zero biases, as in the authors' decoder."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_uniform_(layer.weight, mode="fan_in", nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, (nn.BatchNorm2d, nn.GroupNorm)):
+            nn.init.ones_(layer.weight)
+            nn.init.zeros_(layer.bias)
