@@ -1,0 +1,25 @@
+"""pylon_zoo: classifiers that show where they looked.
+
+Every model turns images into class heatmaps, and pools heatmaps into logits. See `create_pylon` and `create_model`.
+"""
+
+from pylon_zoo._version import __version__
+from pylon_zoo.errors import PylonZooError
+from pylon_zoo.explanation.explainer import explain
+from pylon_zoo.explanation.result import Explanation
+from pylon_zoo.factory import create_model, create_pylon, list_models, list_pretrained
+from pylon_zoo.preprocessing import preprocess
+from pylon_zoo.weights.checkpoint import save_checkpoint
+
+__all__ = [
+    "Explanation",
+    "PylonZooError",
+    "__version__",
+    "create_model",
+    "create_pylon",
+    "explain",
+    "list_models",
+    "list_pretrained",
+    "preprocess",
+    "save_checkpoint",
+]

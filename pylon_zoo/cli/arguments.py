@@ -1,0 +1,154 @@
+"""Options that several commands share, and what they stand for."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
+
+if TYPE_CHECKING:
+    import torch
+
+    from pylon_zoo.models.contract import HeatmapClassifier
+
+
+def positive_int(text: str) -> int:
+    """A whole number from 1 up, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
+    return value
+
+
+positive_int.__name__ = "whole number"  # argparse says "invalid whole number value"
+
+
+def non_negative_int(text: str) -> int:
+    """A whole number from 0 up, for argparse."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} must be at least 0")
+    return value
+
+
+non_negative_int.__name__ = "whole number"
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """`--model NAME [--pretrained TAG]` or `--checkpoint DIR`, read by `load_model`."""
+    group = parser.add_argument_group("model")
+    which = group.add_mutually_exclusive_group(required=True)
+    which.add_argument(
+        "--model", metavar="NAME", help="a name with its weights' tag; see `pylon-zoo list --pretrained`"
+    )
+    which.add_argument("--checkpoint", metavar="DIR", help="a checkpoint folder, or the folder of a training run")
+    group.add_argument("--pretrained", metavar="TAG", help="the weights, where the name has no tag")
+
+
+def add_data(parser: argparse.ArgumentParser) -> None:
+    """`--data NAME[:DIR]`, for `pylon_zoo.data.registry.open_dataset`."""
+    parser.add_argument("--data", required=True, metavar="NAME[:DIR]", help="dataset, such as phantom or nih-cxr14:DIR")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """`--device`, read by `resolve_device`."""
+    parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps, …; by default the best there is")
+
+
+def add_batch_size(parser: argparse.ArgumentParser, default: int) -> None:
+    """`--batch-size`."""
+    parser.add_argument(
+        "--batch-size", type=positive_int, default=default, metavar="N", help="images at a time (default: %(default)s)"
+    )
+
+
+def add_workers(parser: argparse.ArgumentParser) -> None:
+    """`--workers`."""
+    parser.add_argument(
+        "--workers", type=non_negative_int, default=0, metavar="N", help="processes that load images (default: none)"
+    )
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """`--seed`."""
+    parser.add_argument(
+        "--seed", type=non_negative_int, default=0, metavar="N", help="of everything random (default: 0)"
+    )
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """`--quiet`."""
+    parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary; errors still show")
+
+
+def resolve_device(name: str | None) -> torch.device:
+    """The device a user means.
+
+    Args:
+        name: as torch names devices; None is CUDA or MPS where there is one, otherwise the CPU.
+
+    Raises:
+        ConfigError: no such device on this machine.
+
+    Example:
+        >>> resolve_device("cpu")
+        device(type='cpu')
+    """
+    import torch
+
+    usable = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if name is None:
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if usable[kind]))
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"--device {name} is not a device: name {', '.join(usable)} or cuda:N.") from error
+    if (device.index or 0) >= usable.get(device.type, 0):
+        here = ", ".join(kind for kind, count in usable.items() if count)
+        raise ConfigError(f"--device {name} cannot be used: torch sees no such device here. There is: {here}.")
+    return device
+
+
+def load_model(args: argparse.Namespace) -> HeatmapClassifier:
+    """The model of `add_model`'s options with its weights, in eval mode, on `args.device`.
+
+    Raises:
+        ConfigError: `--pretrained` beside `--checkpoint`, a name without weights, or a device that is not there.
+        UnknownNameError: no such model or tag.
+        WeightsError: the weights cannot be had.
+    """
+    device = resolve_device(args.device)
+    if args.checkpoint:
+        if args.pretrained:
+            raise ConfigError("--pretrained names the weights of a --model; a --checkpoint has its own. Leave one out.")
+        from pylon_zoo.weights.checkpoint import load_checkpoint
+
+        return load_checkpoint(args.checkpoint).to(device).eval()
+    from pylon_zoo.factory import create_model
+
+    if not args.pretrained and "." not in args.model:
+        raise _no_weights(args.model)
+    return create_model(args.model, pretrained=args.pretrained or True).to(device).eval()
+
+
+def model_name(args: argparse.Namespace) -> str:
+    """How results name the model of `add_model`'s options."""
+    if args.checkpoint:
+        return args.checkpoint
+    return args.model if "." in args.model or not args.pretrained else f"{args.model}.{args.pretrained}"
+
+
+def _no_weights(name: str) -> ConfigError | UnknownNameError:
+    """Why a name alone is not enough, and what would be."""
+    from pylon_zoo.factory import list_models, list_pretrained
+
+    models = list_models()
+    if name not in models:
+        return UnknownNameError(f"There is no model {name!r}.{suggest(name, models)} See: pylon-zoo list")
+    weights = list_pretrained(f"{name}.*") or list_pretrained()
+    offer = f"Weights that can be had now: {', '.join(weights)}." if weights else "No weights can be had by name now."
+    return ConfigError(
+        f"--model {name} names no weights, and random weights explain nothing: add a tag to the name, or --pretrained "
+        f"TAG, or give --checkpoint DIR. {offer}"
+    )

@@ -1,0 +1,121 @@
+"""Putting a trained model into the package: a small checkpoint folder beside this file, and its entry in the manifest.
+
+For maintainers, in a source tree.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pylon_zoo.errors import ConfigError, WeightsError
+from pylon_zoo.files import write_text
+from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.weights import manifest
+from pylon_zoo.weights.checkpoint import checkpoint_files, load_checkpoint
+from pylon_zoo.weights.entry import Entry, parse_entry
+from pylon_zoo.weights.integrity import read_bytes, record_of, write_together
+
+MOST_BYTES = 6_000_000  # of a bundled checkpoint: every installation carries it
+FOLDER = "bundled"
+METRICS_FILE = "metrics.json"  # in the folder of an evaluation
+SPEED = ("seconds", "images_per_second")  # of the machine that evaluated, not of the weights
+
+
+def bundle_checkpoint(
+    run: str | Path,
+    name: str,
+    *,
+    evaluation: str | Path | None = None,
+    command: str | None = None,
+    **stated: Any,
+) -> Entry:
+    """Copy a run's best checkpoint into the package as float16 and write its entry into the manifest.
+
+    Bundling a checkpoint again gives the same bytes. So, to publish the metrics of the very weights that ship: bundle,
+    evaluate the model by its name, and bundle again with that evaluation.
+
+    Args:
+        run: a run's folder, or a checkpoint folder.
+        name: `<architecture>.<tag>`; an entry of that name is replaced.
+        evaluation: folder of `pylon-zoo evaluate` with the metrics to publish; None publishes none.
+        command: the command that made the evaluation.
+        stated: fields of the entry that no file knows: `training_data`, `recipe`, `aliases`, `weights_licence`.
+
+    Returns:
+        The entry written.
+
+    Raises:
+        ConfigError: this is no source tree, the name is of another architecture, or metrics come without their command
+            or from other weights.
+        WeightsError: a file is missing or broken, the checkpoint too large, or a field cannot be right.
+    """
+    path = manifest.manifest_path()
+    if path.parent == manifest.ROOM:
+        raise ConfigError("Weights are bundled in a source tree; this is an installed package. Clone the repository.")
+    model = load_checkpoint(run)
+    architecture, _, tag = name.partition(".")
+    if architecture != model.architecture or not tag:
+        raise ConfigError(f"{name!r} cannot name the weights in {run}. Name them '{model.architecture}.<tag>'.")
+    files = checkpoint_files(model, dtype=torch.float16)
+    size = sum(map(len, files.values()))
+    if size > MOST_BYTES:
+        raise WeightsError(
+            f"{name} would take {size:,} bytes in the package, where {MOST_BYTES:,} are allowed. Train a smaller "
+            "backbone or a narrower decoder."
+        )
+    folder = f"{FOLDER}/{name}"
+    values = {
+        "source": "bundled",
+        "path": folder,
+        "files": {file: vars(record_of(content)) for file, content in files.items()},
+        **input_of(model),
+        "code_licence": "Apache-2.0",
+        **stated,
+        "metrics": metrics_of(evaluation, command, name) if evaluation is not None else {},
+    }
+    entry = parse_entry(name, values, path)
+    manifest.read_manifest(path)
+    content = json.loads(read_bytes(path))
+    content["weights"][name] = values
+    write_together(manifest.ROOM / folder, files)
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    manifest.read_once.cache_clear()
+    return entry
+
+
+def input_of(model: HeatmapClassifier) -> dict[str, Any]:
+    """The fields of an entry that say what a model takes and tells apart."""
+    cfg = model.pretrained_cfg
+    return {
+        "num_classes": model.num_classes,
+        "label_names": list(model.label_names),
+        "in_chans": model.in_chans,
+        **{name: list(cfg[name]) for name in ("input_size", "mean", "std")},
+        "interpolation": cfg["interpolation"],
+    }
+
+
+def metrics_of(evaluation: str | Path, command: str | None, name: str) -> dict[str, Any]:
+    """What an evaluation's folder says of the weights of that name, and the command that made it.
+
+    Raises:
+        ConfigError: without that command, or of other weights.
+        WeightsError: the folder holds no evaluation.
+    """
+    path = Path(evaluation) / METRICS_FILE
+    if not command:
+        raise ConfigError(f"{path} needs the command that made it, so that others can make it too. Give --command.")
+    try:
+        metrics = json.loads(read_bytes(path))
+        model = str(metrics["model"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise WeightsError(f"{path} is no evaluation ({error}). pylon-zoo evaluate writes one.") from error
+    if manifest.same_dashes(model) != manifest.same_dashes(name):
+        raise ConfigError(
+            f"{path} is of {model}, not of {name}. Bundle the weights, evaluate them by that name, go on."
+        )
+    return {"command": command, **{key: value for key, value in metrics.items() if key not in SPEED}}

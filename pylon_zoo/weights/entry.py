@@ -1,0 +1,186 @@
+"""One entry of the manifest: its fields, and what each of them must be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pylon_zoo.errors import WeightsError, suggest
+from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE
+from pylon_zoo.weights.integrity import FileRecord
+
+NOT_STATED = "not stated"
+CHECKPOINT_FILES = {CONFIG_FILE, WEIGHTS_FILE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One set of weights.
+
+    Attributes:
+        name: `<architecture>.<tag>`.
+        source: `"bundled"` (in the package), `"hub"` (a repository of the Hub) or `"planned"` (nobody trained it yet).
+        aliases: further tags for the same weights.
+        path: of bundled weights, the checkpoint folder, relative to this package's `weights` folder.
+        repo, revision: of the Hub's weights, `org/name` and the commit's 40 hexadecimal digits.
+        files: name → what the file must be.
+        num_classes, label_names, in_chans: what the model tells apart, in images of how many channels.
+        input_size, mean, std, interpolation: how its input is made, as in timm: (C, H, W), per channel of [0, 1].
+        code_licence, weights_licence: SPDX names.
+        training_data: what the weights saw.
+        recipe: what trained them.
+        metrics: what they score: `command` is how that was measured, the rest as `pylon-zoo evaluate` writes it.
+    """
+
+    name: str
+    source: str
+    num_classes: int
+    label_names: tuple[str, ...]
+    in_chans: int
+    input_size: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str
+    aliases: tuple[str, ...] = ()
+    path: str | None = None
+    repo: str | None = None
+    revision: str | None = None
+    files: Mapping[str, FileRecord] = field(default_factory=dict)
+    code_licence: str = NOT_STATED
+    weights_licence: str = NOT_STATED
+    training_data: str = NOT_STATED
+    recipe: str = NOT_STATED
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def architecture(self) -> str:
+        """The model name the weights are for, `pylon_resnet50`."""
+        return self.name.partition(".")[0]
+
+    @property
+    def tag(self) -> str:
+        """What tells these weights from others of the architecture."""
+        return self.name.partition(".")[2]
+
+    @property
+    def available(self) -> bool:
+        """Whether this version can load them now."""
+        return self.source == "bundled"
+
+    @property
+    def bytes(self) -> int:
+        """Size of the weights' file; 0 where there is none."""
+        return self.files[WEIGHTS_FILE].bytes if self.files else 0
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the weights' file; empty where there is none."""
+        return self.files[WEIGHTS_FILE].sha256 if self.files else ""
+
+
+# Source → the fields without which the weights could not be found.
+SOURCES: dict[str, tuple[str, ...]] = {
+    "bundled": ("path", "files"),
+    "hub": ("repo", "revision", "files"),
+    "planned": (),
+}
+NEEDED = tuple(f.name for f in fields(Entry) if f.default is MISSING and f.default_factory is MISSING)
+
+
+def parse_entry(name: str, values: Any, path: Path) -> Entry:
+    """One entry of a manifest.
+
+    Args:
+        name: its key.
+        values: its value, as JSON.
+        path: the manifest, for errors.
+
+    Raises:
+        WeightsError: a field is missing, unknown, or cannot be right; names file, entry and field.
+    """
+    where = f"{path}: entry {name!r}"
+    if not isinstance(values, dict):
+        raise WeightsError(f"{where} is no JSON object.")
+    values = {**values, "name": name}
+    for key in values:
+        if key not in CHECKS:
+            raise WeightsError(f"{where} has an unknown field {key!r}.{suggest(key, CHECKS)}")
+    needed = NEEDED + SOURCES.get(str(values.get("source")), ())
+    if missing := [key for key in needed if key not in values]:
+        raise WeightsError(f"{where} lacks {', '.join(missing)}.")
+    for key, value in values.items():
+        valid, must = CHECKS[key]
+        if not valid(value):
+            raise WeightsError(f"{where}: {key} is {value!r}, but must be {must}.")
+    for key, count in (("label_names", "num_classes"), ("mean", "in_chans"), ("std", "in_chans")):
+        if len(values[key]) != values[count]:
+            raise WeightsError(f"{where} has {len(values[key])} values of {key}, but {count} is {values[count]}.")
+    files = {file: FileRecord(**record) for file, record in values.pop("files", {}).items()}
+    parsed = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return Entry(files=files, **parsed)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _list_of(valid: Callable[[Any], bool], length: int | None = None) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and length in (None, len(value)) and all(map(valid, value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_inside(value: Any) -> bool:
+    return _is_text(value) and not PurePosixPath(value).is_absolute() and ".." not in PurePosixPath(value).parts
+
+
+def _matches(pattern: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def _is_record(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"bytes", "sha256"}
+        and _is_count(value["bytes"])
+        and _matches("[0-9a-f]{64}")(value["sha256"])
+    )
+
+
+def _are_files(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == CHECKPOINT_FILES and all(map(_is_record, value.values()))
+
+
+TEXT = (_is_text, "text")
+NUMBERS = (_list_of(_is_number), "a list of numbers")
+# Field → whether a JSON value can be right, and what it must be.
+CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (_matches(r"[a-z0-9]+_[^.]+\.[^.]\S*"), "'<method>_<timm architecture>.<tag>'"),
+    "source": (lambda value: isinstance(value, str) and value in SOURCES, f"one of {', '.join(SOURCES)}"),
+    "num_classes": (_is_count, "a number from 1 up"),
+    "label_names": (_list_of(_is_text), "a list of names"),
+    "in_chans": (_is_count, "a number from 1 up"),
+    "input_size": (_list_of(_is_count, length=3), "[channels, height, width]"),
+    "mean": NUMBERS,
+    "std": NUMBERS,
+    "interpolation": TEXT,
+    "aliases": (_list_of(_is_text), "a list of tags"),
+    "path": (_is_inside, "a path inside the package"),
+    "repo": (_matches(r"(?!.*\.\.)[\w.-]+/[\w.-]+"), "'org/name'"),
+    "revision": (_matches("[0-9a-f]{40}"), "40 hexadecimal digits"),
+    "files": (_are_files, f"bytes and sha256 (64 hexadecimal digits) of {CONFIG_FILE} and of {WEIGHTS_FILE}"),
+    "code_licence": TEXT,
+    "weights_licence": TEXT,
+    "training_data": TEXT,
+    "recipe": TEXT,
+    "metrics": (lambda value: isinstance(value, dict), "an object"),
+}

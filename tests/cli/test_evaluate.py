@@ -1,0 +1,72 @@
+"""`pylon-zoo evaluate` from a checkpoint to its tables."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import pylon_zoo.data.phantom.dataset as phantom
+from pylon_zoo.cli.main import main
+from pylon_zoo.models.build import build_model
+from pylon_zoo.weights.checkpoint import save_checkpoint
+
+
+@pytest.fixture
+def checkpoint(tmp_path, monkeypatch):
+    """A small untrained model of the phantoms' classes, and few phantoms to judge it on."""
+    monkeypatch.setitem(phantom.COUNTS, "test", 12)
+    model = build_model("pylon_test_resnet", len(phantom.CLASSES), 1, label_names=phantom.CLASSES)
+    model.pretrained_cfg["input_size"] = (1, 64, 64)
+    return save_checkpoint(model, tmp_path / "checkpoint")
+
+
+def test_a_checkpoint_is_evaluated(checkpoint, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "12 images" in printed
+    assert "64×64 px" in printed
+    assert all(name in printed for name in (*phantom.CLASSES, "macro", "weighted"))
+    content = json.loads((out / "metrics.json").read_text())
+    assert (content["model"], content["dataset"], content["split"]) == (str(checkpoint), "phantom_cxr", "test")
+    assert (out / "metrics.csv").read_text().startswith("class,images,positives,auroc,boxed_images,point_accuracy\n")
+
+
+def test_quiet_prints_nothing_and_size_is_an_option(checkpoint, tmp_path, capsys):
+    arguments = ["--checkpoint", str(checkpoint), "--out", str(tmp_path / "out"), "--size", "32", "--quiet"]
+    assert main(["evaluate", "--data", "phantom", *arguments]) == 0
+    assert capsys.readouterr().out == ""
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["input_size"] == [32, 32]
+
+
+@pytest.mark.parametrize(
+    ("data", "split", "code", "message"),
+    [
+        ("phantm", "test", 2, "'phantom'"),
+        ("phantom", "tset", 2, "'test'"),
+        ("nih-cxr14:/nowhere", "test", 1, "/nowhere"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_leave_nothing(checkpoint, tmp_path, capsys, data, split, code, message):
+    out = tmp_path / "out"
+    arguments = ["--data", data, "--split", split, "--checkpoint", str(checkpoint), "--out", str(out)]
+    assert main(["evaluate", *arguments]) == code
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_model_with_other_classes_is_refused_before_anything_is_written(tmp_path, capsys):
+    checkpoint = save_checkpoint(build_model("pylon_test_resnet", 2, 1), tmp_path / "checkpoint")
+    out = tmp_path / "out"
+    assert main(["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--out", str(out)]) == 2
+    assert "no name in common" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_an_output_that_cannot_be_is_refused_before_the_work(checkpoint, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pylon_zoo.evaluation.evaluate", pytest.fail)
+    (tmp_path / "file").write_text("")
+    out = str(tmp_path / "file" / "out")
+    assert main(["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--out", out]) == 2
+    assert "is a file" in capsys.readouterr().err

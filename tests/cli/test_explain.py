@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pylon_zoo.cli.main import main
+from pylon_zoo.models.build import build_model
+from pylon_zoo.weights.checkpoint import save_checkpoint
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> str:
+    torch.manual_seed(0)
+    model = build_model("pylon_test_resnet", 3, in_chans=1, label_names=("nodule", "mass", "effusion"))
+    return str(save_checkpoint(model, tmp_path_factory.mktemp("checkpoint")))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory: `scans/1.png`, `scans/2.png`, `scans/deep/3.jpg`, `broken.png`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "scans" / "deep").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for name in ("scans/1.png", "scans/2.png", "scans/deep/3.jpg"):
+        Image.fromarray(rng.integers(0, 256, (40, 48), dtype=np.uint8)).save(tmp_path / name)
+    (tmp_path / "broken.png").write_text("not an image")
+    return tmp_path
+
+
+def results(out: str = "out") -> dict:
+    return json.loads(Path(out, "results.json").read_text())
+
+
+def test_a_folder_is_explained(folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "scans", "--checkpoint", checkpoint, "--out", "out", "--top", "1"]) == 0
+    entries = results()["images"]
+    assert [Path(entry["path"]).name for entry in entries] == ["1.png", "2.png", "3.jpg"]
+    assert all(len(entry["findings"]) == 1 for entry in entries)
+    assert results()["model"] == checkpoint
+    assert (folder / "out" / "report.html").stat().st_size > 10_000
+    text = capsys.readouterr().out
+    assert "Explained 3 of 3 images. Open out/report.html" in text
+    assert entries[0]["findings"][0]["label"] in text
+
+
+def test_a_pattern_is_explained(folder: Path, checkpoint: str) -> None:
+    assert main(["explain", "scans/[2-9].png", "--checkpoint", checkpoint, "--out", "out", "--labels", "mass"]) == 0
+    (entry,) = results()["images"]
+    assert Path(entry["path"]) == Path("scans/2.png")
+    assert [finding["label"] for finding in entry["findings"]] == ["mass"]
+
+
+def test_a_broken_file_does_not_stop_the_others(
+    folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = ["broken.png", "nowhere.png", "scans/1.png"]
+    assert main(["explain", *paths, "--checkpoint", checkpoint, "--out", "out"]) == 1
+    errors = {Path(entry["path"]).name: entry["error"] for entry in results()["images"]}
+    assert errors["1.png"] is None
+    assert "broken.png" in errors["broken.png"]
+    assert "nowhere.png" in errors["nowhere.png"]
+    captured = capsys.readouterr()
+    assert captured.err.count("pylon-zoo: error:") == 2
+    assert "Explained 1 of 3 images" in captured.out
+    assert "Traceback" not in captured.err
+
+
+def test_options_reach_the_results(folder: Path, checkpoint: str) -> None:
+    words = ["--labels", "effusion, nodule", "--save-heatmaps", "npz", "--scaling", "image", "--threshold", "0.25"]
+    assert main(["explain", "scans/1.png", "--checkpoint", checkpoint, "--out", "out", *words]) == 0
+    (entry,) = results()["images"]
+    assert {finding["label"] for finding in entry["findings"]} == {"effusion", "nodule"}
+    with np.load("out/heatmaps/1.npz") as saved:
+        assert saved["labels"].tolist() == ["effusion", "nodule"]
+    html = Path("out/report.html").read_text(encoding="utf-8")
+    assert "its maximum" in html
+    assert "<dd>0.25</dd>" in html
+
+
+def test_quiet_says_nothing(folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "scans/1.png", "--checkpoint", checkpoint, "--out", "out", "--quiet"]) == 0
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--labels", "nodul"], "Did you mean 'nodule'"),
+        (["--labels", ","], "No label"),
+        (["--top", "0"], "--top"),
+        (["--threshold", "2"], "threshold=2"),
+        (["--scaling", "log"], "--scaling"),
+        (["--save-heatmaps", "csv"], "--save-heatmaps"),
+        (["--device", "quantum"], "--device quantum"),
+        (["--batch-size", "-1"], "--batch-size"),
+        (["--out", "broken.png"], "broken.png' is a file"),
+    ],
+)
+def test_usage_errors(
+    words: list[str], message: str, folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(folder.rglob("*"))
+    assert main(["explain", "scans/1.png", "--checkpoint", checkpoint, "--out", "out", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_random_weights_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "scans", "--model", "pylon_resnet18", "--out", "out"]) == 2
+    assert "random weights explain nothing" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("path", ["*.gif", "empty"])
+def test_no_image_at_all_is_an_error(
+    path: str, folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "empty").mkdir()
+    assert main(["explain", path, "--checkpoint", checkpoint, "--out", "out"]) == 1
+    assert path in capsys.readouterr().err
+    assert not Path("out").exists()

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pylon_zoo.errors import UnknownNameError, WeightsError
+from pylon_zoo.weights import manifest
+from pylon_zoo.weights.integrity import record_of
+
+WriteManifest = Callable[[dict[str, object]], None]
+Values = dict[str, object]
+
+
+def test_the_shipped_manifest_can_be_read_and_its_files_are_what_it_says() -> None:
+    for entry in manifest.load_manifest().values():
+        if entry.source == "bundled":
+            for name, record in entry.files.items():
+                assert record_of((manifest.ROOM / entry.path / name).read_bytes()) == record
+
+
+def test_the_packaged_manifest_is_a_relative_link_to_the_top_level_one() -> None:
+    link = manifest.ROOM / manifest.MANIFEST_FILE
+    if not link.is_symlink():
+        pytest.skip("an archive of the tree made the link a file, or the package is installed")
+    assert link.readlink() == Path("../../weights_manifest.json")
+    assert link.resolve() == manifest.manifest_path()
+
+
+def test_a_source_tree_reads_the_top_level_file(source_tree: Path) -> None:
+    (manifest.ROOM / manifest.MANIFEST_FILE).write_text("../../weights_manifest.json")  # as a zip leaves the link
+    assert manifest.manifest_path() == source_tree / manifest.MANIFEST_FILE
+
+
+def test_an_installed_package_reads_its_own_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = tmp_path / "site-packages" / "pylon_zoo" / "weights"
+    monkeypatch.setattr(manifest, "ROOM", room)
+    assert manifest.manifest_path() == room / manifest.MANIFEST_FILE
+
+
+def test_entries_keep_the_files_order(write_manifest: WriteManifest, entry_values: Values) -> None:
+    write_manifest({"pylon_b.z": entry_values, "pylon_a.y": entry_values})
+    assert list(manifest.load_manifest()) == ["pylon_b.z", "pylon_a.y"]
+
+
+def test_the_file_is_read_once_and_callers_cannot_change_it(
+    write_manifest: WriteManifest, entry_values: Values
+) -> None:
+    write_manifest({"pylon_a.b": entry_values})
+    manifest.load_manifest().clear()
+    manifest.manifest_path().write_text("not read again")
+    assert list(manifest.load_manifest()) == ["pylon_a.b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "has the format None, but this version reads 1"),
+        (json.dumps({"format": 2, "weights": {}}), "has the format 2, but this version reads 1"),
+        (json.dumps({"format": 1}), "'weights' must be an object"),
+        (json.dumps({"format": 1, "weights": {"pylon_a.b": {}}}), "entry 'pylon_a.b' lacks source"),
+    ],
+)
+def test_a_malformed_file_is_named(content: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text(content)
+    with pytest.raises(WeightsError, match=message) as error:
+        manifest.read_manifest(tmp_path / "m.json")
+    assert str(tmp_path / "m.json") in str(error.value)
+
+
+def test_two_entries_cannot_share_a_tag(write_manifest: WriteManifest, entry_values: Values) -> None:
+    write_manifest({"pylon_a.nih_256": entry_values, "pylon_a.nih": {**entry_values, "aliases": ["nih-256"]}})
+    with pytest.raises(WeightsError, match=r"entry 'pylon_a.nih' has the tag 'nih_256', which 'pylon_a.nih_256'"):
+        manifest.load_manifest()
+
+
+@pytest.fixture
+def three(write_manifest: WriteManifest, entry_values: Values) -> None:
+    write_manifest(
+        {
+            "pylon_a.first": entry_values,
+            "pylon_a.nih_cxr14": {**entry_values, "aliases": ["nih"]},
+            "pylon_b.only": entry_values,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("tag", "name"),
+    [
+        (True, "pylon_a.first"),
+        ("first", "pylon_a.first"),
+        ("nih_cxr14", "pylon_a.nih_cxr14"),
+        ("nih-cxr14", "pylon_a.nih_cxr14"),
+        ("nih", "pylon_a.nih_cxr14"),
+    ],
+)
+@pytest.mark.usefixtures("three")
+def test_tags_aliases_and_the_default_are_found(tag: str | bool, name: str) -> None:
+    assert manifest.find("pylon_a", tag).name == name
+
+
+@pytest.mark.usefixtures("three")
+def test_an_unknown_tag_names_the_nearest_and_the_others() -> None:
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'nih_cxr14'\?.*Tags of pylon_a: first, nih_cxr14, nih\."):
+        manifest.find("pylon_a", "nih-cxr15")
+
+
+@pytest.mark.parametrize("tag", [True, "first"])
+@pytest.mark.usefixtures("three")
+def test_an_architecture_without_weights_says_so(tag: str | bool) -> None:
+    with pytest.raises(UnknownNameError, match="no weights for 'pylon_c'"):
+        manifest.find("pylon_c", tag)
