@@ -15,8 +15,8 @@ from pylon_zoo.models.contract import HeatmapClassifier
 def preprocess(model: HeatmapClassifier) -> Callable[[Any], Tensor]:
     """The transform from an image of any kind and size to what the model was made for.
 
-    Channels are converted to the model's (grey by luminance, colour by repetition), the image is squashed to the model's
-    input size with antialiasing, scaled to [0, 1] and normalised with the model's mean and standard deviation.
+    Channels are converted to the model's (grey by luminance, colour by repetition), the image is squashed to the
+    model's input size with antialiasing, scaled to [0, 1] and normalised with the model's mean and standard deviation.
 
     Args:
         model: any model of the zoo.

@@ -38,13 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the files."""
     from pylon_zoo.cli.arguments import load_model, model_name
-    from pylon_zoo.data.registry import open_dataset
+    from pylon_zoo.data.registry import drawing_options, open_dataset
     from pylon_zoo.evaluation import console_table, evaluate, write_tables
     from pylon_zoo.files import check_folder
 
     check_folder(args.out)
-    dataset = open_dataset(args.data, args.split)
     model = load_model(args)
+    side = args.size or max(model.pretrained_cfg["input_size"][1:])
+    dataset = open_dataset(args.data, args.split, **drawing_options(args.data, side))
     evaluated = evaluate(
         model,
         dataset,

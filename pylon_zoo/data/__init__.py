@@ -2,8 +2,6 @@
 
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.images import find_images, read_image, to_channels
-from pylon_zoo.data.nih import NihChestXray14
-from pylon_zoo.data.phantom import PhantomCxr
 from pylon_zoo.data.registry import DATASETS, open_dataset, parse_data_spec
 from pylon_zoo.data.sample import Batch, Sample, collate
 from pylon_zoo.data.splits import assign_by_hash, check_patient_leak
@@ -15,8 +13,6 @@ __all__ = [
     "Batch",
     "EvalTransform",
     "LabelledDataset",
-    "NihChestXray14",
-    "PhantomCxr",
     "Sample",
     "TrainTransform",
     "assign_by_hash",

@@ -103,6 +103,24 @@ def open_dataset(spec: str, split: str, *, transform: SampleTransform | None = N
     return opener(*where, split, transform=transform, **options)
 
 
+def drawing_options(spec: str, size: int) -> dict[str, Any]:
+    """Options that make a dataset draw its images at a model's size, so that nothing is resampled.
+
+    Args:
+        spec: as for `open_dataset`.
+        size: side in pixels.
+
+    Returns:
+        `{"size": size}` for a dataset that is drawn, nothing for one on disk.
+
+    Example:
+        >>> drawing_options("phantom", 192), drawing_options("nih-cxr14:DIR", 192)
+        ({'size': 192}, {})
+    """
+    name, _ = parse_data_spec(spec)
+    return {"size": size} if "size" in DATASETS[name].options else {}
+
+
 def _shown(name: str) -> str:
     """A name as the documentation writes it."""
     return name.replace("_", "-") + (":DIR" if DATASETS[name].needs_dir else "")

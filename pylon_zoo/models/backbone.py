@@ -98,7 +98,7 @@ class Backbone(nn.Module):
                 f"img_size={wanted}: {self.name} only exists for {native[0]}×{native[1]} pixels. Leave img_size "
                 "out; smaller images are padded, resize larger ones."
             )
-        return round_up(wanted, NOMINAL_STRIDE, self.rule)
+        return round_up(wanted, NOMINAL_STRIDE if self.rule.multiple == 1 else 1, self.rule)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Images (N, C, H, W) to maps (N, `channels[i]`, ⌈H ÷ `strides[i]`⌉, ⌈W ÷ `strides[i]`⌉), coarse to fine.

@@ -20,7 +20,7 @@ class SizeRule:
     """What a network needs beyond multiples of its coarsest stride.
 
     Attributes:
-        multiple: both sides must be multiples of it as well.
+        multiple: both sides must be multiples of it as well; of it alone in a network that is built for its size.
         minimum: and no smaller than this, in pixels.
         square: height and width must be equal.
         native_only: the one size timm gives it is all it can be built for.
@@ -49,6 +49,7 @@ SIZE_RULES: dict[str, SizeRule] = {
     "inception_*/*": SizeRule(minimum=75),
     "mvitv2/*": SizeRule(square=True),
     "nest/*": SizeRule(square=True),
+    "sequencer/*": SizeRule(multiple=14),
     "swin_transformer/*": SizeRule(options=ANY_WINDOWS),
     "swin_transformer_v2/*": SizeRule(options=ANY_WINDOWS),
     "vision_transformer/*": SizeRule(options=ANY_PATCHES),

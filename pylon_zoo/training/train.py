@@ -16,7 +16,7 @@ import torch
 
 from pylon_zoo._version import __version__
 from pylon_zoo.data.dataset import LabelledDataset
-from pylon_zoo.data.registry import open_dataset
+from pylon_zoo.data.registry import drawing_options, open_dataset
 from pylon_zoo.data.splits import check_patient_leak
 from pylon_zoo.data.transforms import TrainTransform
 from pylon_zoo.errors import ConfigError, PylonZooError
@@ -115,7 +115,8 @@ def outcome(epochs: Sequence[Epoch]) -> dict[str, Any]:
 
 def open_split(recipe: Recipe, split: str) -> LabelledDataset:
     """A split of the recipe's dataset, with the options the recipe has for it and no transform yet."""
-    options = {**recipe.data.options, **getattr(recipe.data, split)}
+    drawn = drawing_options(recipe.data.name, recipe.data.size)
+    options = {**drawn, **recipe.data.options, **getattr(recipe.data, split)}
     return open_dataset(recipe.data.name, split, **options)
 
 

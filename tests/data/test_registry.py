@@ -8,7 +8,7 @@ import pytest
 
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.phantom import PhantomCxr
-from pylon_zoo.data.registry import DATASETS, open_dataset, parse_data_spec
+from pylon_zoo.data.registry import DATASETS, drawing_options, open_dataset, parse_data_spec
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError
 
 
@@ -60,3 +60,9 @@ def test_mistakes_name_the_way_out(spec, split, options, error, message):
     with pytest.raises(error, match=message) as caught:
         open_dataset(spec, split, **options)
     assert caught.value.exit_code == (1 if error is DataError else 2)
+
+
+def test_only_drawn_datasets_are_drawn_at_a_models_size():
+    assert drawing_options("phantom", 96) == drawing_options("phantom-cxr", 96) == {"size": 96}
+    assert drawing_options("nih-cxr14:anywhere", 96) == {}
+    assert open_dataset("phantom", "val", count=1, **drawing_options("phantom", 96))[0].image.shape == (1, 96, 96)

@@ -162,6 +162,10 @@ def test_built_for_another_size():
     assert Backbone("test_vit_relpos", img_size=96).fixed_size == (96, 96)
 
 
+def test_a_network_is_built_for_multiples_of_its_own_patches():
+    assert on_meta("sequencer2d_s", img_size=(300, 417)).fixed_size == (308, 420)
+
+
 def test_a_square_network_is_built_square():
     backbone = on_meta("convit_tiny", img_size=(300, 417))
     assert backbone.fixed_size == (448, 448)

@@ -112,7 +112,7 @@ def plan_nodule(rng: np.random.Generator, a: Anatomy, taken: Sequence[Box]) -> l
     """A round spot under 3 cm, sometimes two."""
     planned: list[Planned] = []
     for _ in range(2 if rng.random() < 0.25 else 1):
-        radius = rng.uniform(0.0230, 0.0340) / a.pose.scale
+        radius = rng.uniform(0.0225, 0.0335) / a.pose.scale
         others = [*taken, *(one.box for one in planned)]
         x, y = place(rng, a, others, room=1.4 * radius, reach=1.5 * radius, heights=(0.10, 0.95))
         paint = _nodule(x, y, radius, rng.uniform(0.27, 0.40), rng.uniform(2.0, 3.2))

@@ -1,0 +1,31 @@
+"""Each example runs as a user would run it, in a process of its own, offline."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+ARGUMENTS = {
+    "explain_an_image.py": ["--out", "overlay.png"],
+    "heatmap_gallery.py": ["--findings", "Nodule", "--out", "gallery.png"],
+    "phantom_sheet.py": ["--rows", "1", "--columns", "2", "--out", "sheet.png"],
+    "train_from_labels.py": ["--images", "32"],
+}
+
+
+def test_every_example_is_run():
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
+
+
+@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+def test_example_runs(name, tmp_path):
+    command = [sys.executable, str(EXAMPLES / name), *ARGUMENTS[name]]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    expected = [value for value in ARGUMENTS[name] if value.endswith(".png")]
+    assert all((tmp_path / picture).stat().st_size > 1000 for picture in expected)
+    assert done.stdout or expected
