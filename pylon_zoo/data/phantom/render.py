@@ -57,7 +57,7 @@ def sample_labels(seed: int, index: int) -> Array:
 def render(seed: int, index: int, size: int, findings: Iterable[str] | None = None) -> Phantom:
     """Draw one phantom; the same arguments always give the same picture.
 
-    Pixels are the same to the bit on one machine. Between machines whose numpy computes square roots and powers
+    Pixels are the same to the bit on one machine. Between machines whose numpy computes powers and sines
     differently in the last bit, a grey value may differ by one.
 
     Args:
