@@ -31,7 +31,7 @@ class Backbone(nn.Module):
         name: timm architecture, with a tag or without (`"resnet50"`, `"resnet50.tv_in1k"`).
         in_chans: channels of the images.
         pretrained: False, True for timm's weights of the name's tag, or a tag.
-        output_stride: stride of the finest level wanted, in pixels.
+        output_stride: stride of the finest level wanted, in pixels; None for the last level alone.
         img_size: size to build a network for that runs at one size only, in pixels, square or (H, W).
         encoder_kwargs: further options of the timm architecture (`drop_path_rate`, …).
 
@@ -58,12 +58,13 @@ class Backbone(nn.Module):
         *,
         in_chans: int = 3,
         pretrained: bool | str = False,
-        output_stride: int = 4,
+        output_stride: int | None = 4,
         img_size: int | tuple[int, int] | None = None,
         encoder_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        check_option("output_stride", output_stride, at_least=1)
+        if output_stride is not None:
+            check_option("output_stride", output_stride, at_least=1)
         name = resolve_backbone(name, pretrained)
         cfg = timm.get_pretrained_cfg(name).to_dict()
         self.name = name
@@ -82,10 +83,12 @@ class Backbone(nn.Module):
         self.pretrained_cfg: dict[str, Any] = dict(self.model.pretrained_cfg)
         info = self.model.feature_info
         strides, channels = list(info.reduction()), list(info.channels())
-        finest = min((s for s in strides if s >= output_stride), default=max(strides))
-        self._indices = sorted(
-            (i for i, stride in enumerate(strides) if stride >= finest), key=lambda i: (strides[i], i), reverse=True
-        )
+        coarse_to_fine = sorted(range(len(strides)), key=lambda i: (strides[i], i), reverse=True)
+        if output_stride is None:
+            self._indices = coarse_to_fine[:1]
+        else:
+            finest = min((s for s in strides if s >= output_stride), default=max(strides))
+            self._indices = [i for i in coarse_to_fine if strides[i] >= finest]
         self.strides = [strides[i] for i in self._indices]
         self.channels = [channels[i] for i in self._indices]
         self._channels_last = getattr(self.model, "output_fmt", None) == Format.NHWC

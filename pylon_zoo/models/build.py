@@ -19,21 +19,23 @@ from pylon_zoo.models.pylon import Pylon
 
 @dataclass(frozen=True)
 class Method:
-    """A way to get heatmaps: the model class, and the stride of the finest map it asks of the encoder."""
+    """A way to get heatmaps: the model class, and the stride of the finest map it asks of the encoder.
+
+    Without a stride it takes the last map alone, and has no option `output_stride`.
+    """
 
     model: type[HeatmapClassifier]
-    output_stride: int
+    output_stride: int | None = None
 
 
 METHODS: dict[str, Method] = {
-    "cam": Method(CamClassifier, output_stride=32),
+    "cam": Method(CamClassifier),
     "pylon": Method(Pylon, output_stride=4),
 }
 
 # What every method takes, with its default.
 ENCODER_OPTIONS: dict[str, Any] = {
     "encoder_pretrained": False,
-    "output_stride": None,
     "img_size": None,
     "encoder_kwargs": {},
 }
@@ -71,7 +73,8 @@ def method_options(method: str) -> dict[str, Any]:
     """Every option of a method with its default, in the order of its signature."""
     signature = inspect.signature(METHODS[method].model.__init__)
     own = {name: p.default for name, p in signature.parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
-    return {**own, **ENCODER_OPTIONS, "output_stride": METHODS[method].output_stride}
+    stride = METHODS[method].output_stride
+    return {**own, **({} if stride is None else {"output_stride": stride}), **ENCODER_OPTIONS}
 
 
 def build_model(
@@ -116,11 +119,11 @@ def build_model(
         backbone,
         in_chans=in_chans,
         pretrained=chosen["encoder_pretrained"],
-        output_stride=chosen["output_stride"],
+        output_stride=chosen.get("output_stride"),
         img_size=chosen["img_size"],
         encoder_kwargs=chosen["encoder_kwargs"],
     )
-    own = {name: value for name, value in chosen.items() if name not in ENCODER_OPTIONS}
+    own = {name: value for name, value in chosen.items() if name not in (*ENCODER_OPTIONS, "output_stride")}
     model = METHODS[method].model(encoder, num_classes, **own)
     model.architecture = f"{method}_{backbone.partition('.')[0]}"
     # The encoder's weights are part of any checkpoint: a recorded encoder_pretrained would download them again.

@@ -28,7 +28,7 @@ class CamClassifier(HeatmapClassifier):
 
     Example:
         >>> import torch
-        >>> model = CamClassifier(Backbone("test_resnet", output_stride=32), num_classes=14)
+        >>> model = CamClassifier(Backbone("test_resnet", output_stride=None), num_classes=14)
         >>> model.forward_heatmap(torch.zeros(1, 3, 64, 64)).shape
         torch.Size([1, 14, 2, 2])
     """

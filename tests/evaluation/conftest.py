@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.sample import Sample
 from pylon_zoo.models.build import build_model
+from pylon_zoo.models.heads import ConvHead
 
 SIDE = 32
 
@@ -69,9 +70,8 @@ def oracle():
     """A model with classes (Upper, Lower, other) that is always right: encoder and head replaced by arithmetic."""
     model = build_model("cam_test_resnet", 3, 1, label_names=("Upper", "Lower", "other"))
     model.encoder, model.decoder = nn.Identity(), ReadsCards()
-    model.head = nn.Conv2d(2, 3, 1)
+    model.head = ConvHead(2, 3)
     model.head.weight.data = torch.tensor([[8.0, 0.0], [0.0, 8.0], [0.0, 0.0]]).view(3, 2, 1, 1)
     model.head.bias.data = torch.tensor([-4.0, -4.0, 0.0])
-    model.heatmap_from_features = lambda features: model.head(features).float()
     model.pretrained_cfg |= {"input_size": (1, SIDE, SIDE), "mean": (0.0,), "std": (1.0,), "interpolation": "nearest"}
     return model

@@ -32,6 +32,9 @@ def on_meta(name: str, **options: Any) -> Backbone:
         ("test_resnet", 64, [32]),
         ("test_vit", 4, [16, 16, 16]),
         ("test_vit", 32, [16, 16, 16]),
+        ("test_vit", None, [16]),
+        ("test_resnet", None, [32]),
+        ("shvit_s1", None, [64]),
         ("vgg11", 4, [32, 16, 8, 4]),
         ("vgg11", 1, [32, 16, 8, 4, 2, 1]),
         ("pit_b_224", 4, [28, 14, 7]),
@@ -43,7 +46,7 @@ def on_meta(name: str, **options: Any) -> Backbone:
         ("crossvit_9_240", 4, [17, 12]),
     ],
 )
-def test_levels(name: str, output_stride: int, strides: list[int]):
+def test_levels(name: str, output_stride: int | None, strides: list[int]):
     backbone = on_meta(name, output_stride=output_stride)
     assert backbone.strides == strides
     assert len(backbone.channels) == len(strides)
@@ -52,6 +55,13 @@ def test_levels(name: str, output_stride: int, strides: list[int]):
 def test_the_papers_levels_of_resnet50():
     backbone = on_meta("resnet50")
     assert backbone.channels == [2048, 1024, 512, 256]
+
+
+def test_the_last_level_alone():
+    backbone = Backbone("test_vit", output_stride=None).eval()
+    x = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(backbone(x)[0], backbone.model(x)[-1])
 
 
 def test_levels_of_equal_stride_go_from_the_deepest_to_the_shallowest():

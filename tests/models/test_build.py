@@ -47,6 +47,11 @@ def test_options_and_defaults_are_the_designs():
     assert set(method_options("cam")) == {"pooling", "activation", *ENCODER_OPTIONS}
 
 
+def test_the_last_map_has_one_stride():
+    with pytest.raises(UnknownNameError, match="Unknown option 'output_stride' for a cam model"):
+        build_model("cam_test_resnet", 2, output_stride=8)
+
+
 def test_only_what_differs_from_the_defaults_is_recorded():
     assert build_model("pylon_test_resnet", 2).model_args == {"in_chans": 3}
     model = build_model("pylon_test_resnet", 2, 1, decoder_channels=128, up_layers=1, img_size=96)

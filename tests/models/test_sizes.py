@@ -42,6 +42,9 @@ def test_round_up_covers_and_never_more_than_needed():
 
 def test_most_architectures_need_no_rule():
     assert size_rule("resnet", "resnet50") == SizeRule()
+    assert size_rule("inception_next", "inception_next_atto") == SizeRule()
+    assert size_rule("inception_v3", "inception_v3") == SizeRule(minimum=75)
+    assert size_rule("inception_resnet_v2", "inception_resnet_v2") == SizeRule(minimum=75)
 
 
 def test_the_first_pattern_that_fits_counts():
