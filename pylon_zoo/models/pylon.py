@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from pylon_zoo.errors import ConfigError
@@ -53,12 +54,15 @@ class PyramidAttention(nn.Module):
 
     def mask(self, x: Tensor) -> Tensor:
         """The attention mask (N, 1, h, w), non-negative, of maps (N, C, h, w)."""
-        x1 = self.down1(halve(x))
-        x2 = self.down2(halve(x1))
-        x3 = self.down3(halve(x2))
-        mask = resize_like(self.conv3(x3), x2) + self.conv2(x2)
-        mask = resize_like(mask, x1) + self.conv1(x1)
-        return resize_like(mask, x)
+        # Kept out of autocast: in bfloat16 on a CPU, the weight gradient of a kernel larger than its map, as the 7×7
+        # convolution's is here, comes out undefined, even NaN. One channel at tiny sizes costs nothing in float32.
+        with torch.autocast(x.device.type, enabled=False):
+            x1 = self.down1(halve(x.to(self.down1.conv.weight.dtype)))
+            x2 = self.down2(halve(x1))
+            x3 = self.down3(halve(x2))
+            mask = resize_like(self.conv3(x3), x2) + self.conv2(x2)
+            mask = resize_like(mask, x1) + self.conv1(x1)
+            return resize_like(mask, x)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, in_channels, h, w) to (N, out_channels, h, w)."""

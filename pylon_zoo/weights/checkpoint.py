@@ -44,7 +44,7 @@ def save_checkpoint(
 
     Raises:
         ConfigError: the model cannot be described in JSON, or not built again from a description.
-        WeightsError: the folder cannot be written to, or a weight is too large for `dtype`.
+        WeightsError: the folder cannot be written to, or a weight is not finite or too large for `dtype`.
 
     Example:
         >>> import tempfile
@@ -273,9 +273,11 @@ def _stored(state: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str,
     stored = {}
     for name, tensor in state.items():
         kept = tensor.detach().to("cpu")
+        if not bool(kept.isfinite().all()):
+            raise WeightsError(f"{name} holds NaN or infinity: the training diverged. Nothing was saved.")
         if dtype is not None and kept.is_floating_point():
             kept = kept.to(dtype)
-            if bool((kept.isinf() & tensor.cpu().isfinite()).any()):
+            if bool(kept.isinf().any()):
                 raise WeightsError(f"{name} holds values too large for {dtype}. Save the checkpoint in float32.")
         # A copy, because safetensors takes no strides and no two tensors that share memory.
         stored[name] = kept.clone(memory_format=torch.contiguous_format)

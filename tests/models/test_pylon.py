@@ -345,3 +345,17 @@ def test_grey_images_of_the_papers_sizes():
     with torch.no_grad():
         for side in (256, 512):
             assert model.forward_heatmap(torch.randn(1, 1, side, side)).shape == (1, 14, side // 4, side // 4)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 7])
+def test_gradients_under_autocast_are_finite_where_the_map_is_smaller_than_the_kernel(side: int):
+    """In bfloat16, PyTorch leaves untouched taps of a CPU convolution's weight gradient as its memory was."""
+    for _ in range(8):
+        attention = PyramidAttention(192, 64)
+        dirty = [torch.full((192 * 49,), float("nan")) for _ in range(8)]
+        x = torch.randn(16, 192, side, side).contiguous(memory_format=torch.channels_last)
+        del dirty
+        with torch.autocast("cpu", torch.bfloat16):
+            out = attention(x)
+        out.float().square().sum().backward()
+        assert all(p.grad.isfinite().all() for p in attention.parameters())

@@ -78,6 +78,16 @@ def test_float16_storage_halves_the_file_and_rounds_once(make_model: MakeModel, 
     assert digests(save_checkpoint(again, tmp_path / "again", dtype=torch.float16)) == digests(half.parent)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(make_model: MakeModel, tmp_path: Path, value: float) -> None:
+    model = make_model()
+    with torch.no_grad():
+        model.head.weight[0, 0] = value
+    with pytest.raises(WeightsError, match=r"head\.weight holds NaN or infinity"):
+        save_checkpoint(model, tmp_path / "new")
+    assert not (tmp_path / "new" / WEIGHTS_FILE).exists()
+
+
 def test_values_too_large_for_float16_are_named(make_model: MakeModel, tmp_path: Path) -> None:
     model = make_model()
     model.head.bias.data[0] = 1e5
