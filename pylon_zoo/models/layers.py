@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from math import gcd
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.amp import is_autocast_available
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -79,6 +82,11 @@ def resize_like(maps: Tensor, reference: Tensor) -> Tensor:
     if maps.shape[-2:] == reference.shape[-2:]:
         return maps
     return F.interpolate(maps, size=reference.shape[-2:], mode="bilinear", align_corners=True)
+
+
+def without_autocast(device_type: str) -> AbstractContextManager[None]:
+    """A context in which layers keep the precision of their weights, on any device, also one that has no autocast."""
+    return torch.autocast(device_type, enabled=False) if is_autocast_available(device_type) else nullcontext()
 
 
 def initialize_decoder(module: nn.Module) -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.heads import ConvHead, MlpHead
-from pylon_zoo.models.layers import NORMS, ConvNormReLU, halve, initialize_decoder, resize_like
+from pylon_zoo.models.layers import NORMS, ConvNormReLU, halve, initialize_decoder, resize_like, without_autocast
 from pylon_zoo.models.options import check_flag, check_option
 
 
@@ -56,7 +55,7 @@ class PyramidAttention(nn.Module):
         """The attention mask (N, 1, h, w), non-negative, of maps (N, C, h, w)."""
         # Kept out of autocast: in bfloat16 on a CPU, the weight gradient of a kernel larger than its map, as the 7×7
         # convolution's is here, comes out undefined, even NaN. One channel at tiny sizes costs nothing in float32.
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x.device.type):
             x1 = self.down1(halve(x.to(self.down1.conv.weight.dtype)))
             x2 = self.down2(halve(x1))
             x3 = self.down3(halve(x2))
