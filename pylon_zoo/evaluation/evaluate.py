@@ -16,6 +16,7 @@ from pylon_zoo.data.sample import Batch, collate
 from pylon_zoo.evaluation.labels import match_labels
 from pylon_zoo.metrics import MetricResult, ScoreKeeper, Scores, auroc
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.optional import require
 from pylon_zoo.preprocessing import eval_transform
 from pylon_zoo.progress import bar
 
@@ -79,7 +80,9 @@ def evaluate(
     Raises:
         ConfigError: model and dataset have no class in common.
         DataError: no images, or images that cannot be read.
+        MissingDependencyError: scikit-learn is not installed.
     """
+    require("sklearn.metrics", extra="metrics")  # now rather than after the last image
     class_map = match_labels(model.label_names, dataset.classes)
     if dataset.transform is None:
         dataset = copy.copy(dataset)

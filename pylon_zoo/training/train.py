@@ -22,6 +22,7 @@ from pylon_zoo.data.transforms import TrainTransform
 from pylon_zoo.errors import ConfigError, PylonZooError
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.optional import require
 from pylon_zoo.preprocessing import eval_transform
 from pylon_zoo.training.engine import make_accelerator
 from pylon_zoo.training.loop import Epoch, fit
@@ -58,6 +59,7 @@ def train(
     Raises:
         PylonZooError: settings, data or device do not work, or the loss diverged; says what and where.
     """
+    require("sklearn.metrics", extra="train")  # now rather than after the first epoch
     RunFolder(out).check_free(overwrite=overwrite)
     accelerator = make_accelerator(device, recipe.loop.precision)
     train_set, val_set = (open_split(recipe, split) for split in ("train", "val"))
