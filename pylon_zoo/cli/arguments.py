@@ -70,13 +70,6 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_seed(parser: argparse.ArgumentParser) -> None:
-    """`--seed`."""
-    parser.add_argument(
-        "--seed", type=non_negative_int, default=0, metavar="N", help="of everything random (default: 0)"
-    )
-
-
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """`--quiet`."""
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary; errors still show")
