@@ -16,6 +16,7 @@ from pylon_zoo.data.sample import Batch, collate
 from pylon_zoo.evaluation.labels import match_labels
 from pylon_zoo.metrics import MetricResult, ScoreKeeper, Scores, auroc
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.modes import evaluating
 from pylon_zoo.optional import require
 from pylon_zoo.preprocessing import eval_transform
 from pylon_zoo.progress import bar
@@ -93,12 +94,9 @@ def evaluate(
     device = torch.device(device) if device is not None else next(model.parameters()).device
     batches = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=collate, pin_memory=device.type == "cuda")
 
-    training, started = model.training, time.perf_counter()
-    model.to(device).eval()
-    try:
+    started = time.perf_counter()
+    with evaluating(model.to(device)):
         scores = score(model, bar(batches, "evaluating", len(dataset), progress), device, class_map)
-    finally:
-        model.train(training)
 
     common = [label for label, match in enumerate(class_map) if match is not None]
     chosen = [match for match in class_map if match is not None]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pylon_zoo.data.images import read_image
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
 from pylon_zoo.explanation.labels import select_labels
 from pylon_zoo.explanation.result import Explanation
+from pylon_zoo.models.modes import evaluating
 from pylon_zoo.preprocessing import preprocess
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Explainer:
         """Explain images in one pass of the model. Results are not checked: see `check_finite`."""
         parameter = next(self.model.parameters())
         inputs = torch.stack([loaded.inputs for loaded in batch]).to(parameter.device, parameter.dtype)
-        with _evaluating(self.model), torch.inference_mode():
+        with evaluating(self.model), torch.inference_mode():
             logits, heatmaps = self.model.forward_with_heatmap(inputs)
             halves = half_logits(logits.float(), self.model.activation)
             outputs = [tensor.float().cpu() for tensor in (self.model.probabilities(logits), heatmaps, halves)]
@@ -188,15 +188,3 @@ def half_logits(logits: Tensor, activation: str) -> Tensor:
     largest = logits.argmax(1, keepdim=True)
     rest = logits.scatter(1, largest, -torch.inf).logsumexp(1, keepdim=True)
     return others.scatter(1, largest, rest)
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside; afterwards every submodule has the mode it had, even where modes were mixed."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

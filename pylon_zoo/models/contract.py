@@ -29,6 +29,7 @@ class HeatmapClassifier(nn.Module):
     Attributes:
         encoder: the `Backbone`; images → pyramid of maps, coarse to fine.
         decoder: pyramid → one map (N, `num_features`, h, w).
+        features: the decoder's map passes through here unchanged; the layer that Grad-CAM and its kin look at.
         head: map → raw class logits (N, K, h, w); `nn.Identity` without classes.
         pooling: (N, K, h, w) → (N, K).
         activation: how logits become probabilities, `"sigmoid"` or `"softmax"`.
@@ -50,6 +51,7 @@ class HeatmapClassifier(nn.Module):
         self.encoder = encoder
         self.in_chans = encoder.in_chans
         self.num_classes = num_classes
+        self.features = nn.Identity()
         self.pooling = build_pooling(pooling)
         self.activation = activation
         self.label_names: tuple[str, ...] = default_label_names(num_classes)
@@ -78,6 +80,10 @@ class HeatmapClassifier(nn.Module):
                 f"(N, {self.in_chans}, H, W). Build it with in_chans={x.shape[1] if x.ndim == 4 else '…'} or convert "
                 "the images: pylon_zoo.preprocess(model) does."
             )
+        return self.features(self.decode(x))
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) through encoder and decoder; where a subclass differs from that, it says so here."""
         return self.decoder(self.encoder(x))
 
     def heatmap_from_features(self, features: Tensor) -> Tensor:
