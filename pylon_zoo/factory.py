@@ -10,6 +10,7 @@ from typing import Any
 import timm
 
 from pylon_zoo.errors import ConfigError
+from pylon_zoo.models.backbone import timm_module
 from pylon_zoo.models.build import METHODS, build_model
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights.loading import load_pretrained
@@ -121,7 +122,7 @@ def create_model(
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names `create_model` takes: every method on every timm architecture, sorted.
+    """Names `create_model` takes: every method on every timm architecture that can carry it, sorted.
 
     Args:
         pattern: shell wildcard, with or without the method.
@@ -145,7 +146,12 @@ def list_pretrained(pattern: str = "*") -> list[str]:
 @cache
 def _all_models() -> list[str]:
     backbones = [name for name in timm.list_models() if name.partition("_")[0] not in METHODS]
-    return sorted(f"{method}_{backbone}" for method in METHODS for backbone in backbones)
+    return sorted(
+        f"{name}_{backbone}"
+        for backbone in backbones
+        for name, method in METHODS.items()
+        if not method.lacks(timm_module(backbone), backbone)
+    )
 
 
 def _matches(name: str, pattern: str) -> bool:

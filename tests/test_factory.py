@@ -11,6 +11,7 @@ from pylon_zoo import create_model, create_pylon, list_models, list_pretrained, 
 from pylon_zoo.errors import ConfigError, PylonZooError, UnknownNameError
 from pylon_zoo.models.build import METHODS
 from pylon_zoo.models.cam import CamClassifier
+from pylon_zoo.models.li2018 import Li2018
 from pylon_zoo.models.pylon import Pylon
 
 # -- words ------------------------------------------------------------------------------------------------------------
@@ -83,7 +84,7 @@ def test_options_reach_the_model():
 # -- names ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("method", "kind"), [("cam", CamClassifier), ("pylon", Pylon)])
+@pytest.mark.parametrize(("method", "kind"), [("cam", CamClassifier), ("pylon", Pylon), ("li2018", Li2018)])
 def test_create_model_makes_the_method(method: str, kind: type):
     model = create_model(f"{method}_test_vit", num_classes=2, in_chans=1)
     assert type(model) is kind
@@ -95,7 +96,10 @@ def test_create_model_makes_the_method(method: str, kind: type):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("pylom_resnet50", "Unknown model 'pylom_resnet50'.*methods are cam, pylon.*Did you mean 'pylon_resnet50'"),
+        (
+            "pylom_resnet50",
+            "Unknown model 'pylom_resnet50'.*methods are cam, deeplabv3plus, .*, unet.*Did you mean 'pylon_resnet50'",
+        ),
         ("pilon_resnet5O", "Did you mean 'pylon_resnet50'"),
         ("resnet50", "Unknown model 'resnet50'.*Did you mean 'pylon_resnet50'"),
         ("pylon_resnet5O", "Unknown backbone 'resnet5O'.*Did you mean 'resnet50'"),
@@ -129,7 +133,9 @@ def test_misspelt_options_suggest_the_nearest():
         UnknownNameError, match=r"Unknown option 'atention' for a pylon model. Did you mean 'attention'"
     ):
         create_pylon("test_vit", classes=2, atention=False)
-    with pytest.raises(UnknownNameError, match=r"Unknown option 'attention' for a cam model.*Options: pooling"):
+    with pytest.raises(
+        UnknownNameError, match=r"Unknown option 'attention' for a cam model.*Options: timm_classifier, pooling"
+    ):
         create_model("cam_test_vit", attention=False)
     with pytest.raises(UnknownNameError, match=r"Unknown pooling 'maxx'. Did you mean 'max'"):
         create_model("cam_test_vit", pooling="maxx")
@@ -138,10 +144,15 @@ def test_misspelt_options_suggest_the_nearest():
 # -- listing ----------------------------------------------------------------------------------------------------------
 
 
-def test_list_models_is_every_method_on_every_architecture():
+def test_list_models_is_every_method_on_every_architecture_that_can_carry_it():
     names = list_models()
     assert names == sorted(set(names))
-    assert len(names) == len(METHODS) * len(timm.list_models())
+    on_everything = [name for name, method in METHODS.items() if not method.lacks("vision_transformer", "test_vit")]
+    assert on_everything == ["cam", "li2018", "pylon"]
+    for method in on_everything:
+        assert sum(name.startswith(f"{method}_") for name in names) == len(timm.list_models())
+    assert 400 < sum(name.startswith("deeplabv3plus_") for name in names)
+    assert sum(name.startswith("fpn_") for name in names) == sum(name.startswith("unet_") for name in names) > 800
     assert {name.partition("_")[0] for name in names} == set(METHODS)
     assert "pylon_resnet50" in names
     assert not any("." in name for name in names)
@@ -151,8 +162,12 @@ def test_list_models_is_every_method_on_every_architecture():
     ("pattern", "expected"),
     [
         ("pylon_resnet50", ["pylon_resnet50"]),
-        ("*_test_vit", ["cam_test_vit", "pylon_test_vit"]),
-        ("test_vit", ["cam_test_vit", "pylon_test_vit"]),
+        ("*_test_vit", ["cam_test_vit", "li2018_test_vit", "pylon_test_vit"]),
+        ("test_vit", ["cam_test_vit", "li2018_test_vit", "pylon_test_vit"]),
+        (
+            "*test_resnet",
+            [f"{method}_test_resnet" for method in ("cam", "deeplabv3plus", "fpn", "li2018", "pan", "pylon", "unet")],
+        ),
         ("pylon_test_conv*", ["pylon_test_convnext", "pylon_test_convnext2", "pylon_test_convnext3"]),
         ("cam_test_vit[23]", ["cam_test_vit2", "cam_test_vit3"]),
         ("resnet5O", []),

@@ -8,12 +8,12 @@ from typing import Any
 
 import timm
 import torch
-import torch.nn.functional as F
 from timm.layers.format import Format
 from timm.models import is_model_pretrained, model_entrypoint
 from torch import Tensor, nn
 
 from pylon_zoo.errors import ConfigError, UnknownNameError, WeightsError, suggest
+from pylon_zoo.models.layers import crop_padding, pad_to
 from pylon_zoo.models.options import as_pair, check_option
 from pylon_zoo.models.sizes import round_up, size_rule
 
@@ -79,8 +79,28 @@ class Backbone(nn.Module):
             if not self.rule.options:
                 self.fixed_size = options["img_size"]
         self._options = options
-        self.model = _create(name, in_chans, bool(pretrained), options)
+        self.model = self._checked_build(name, in_chans, bool(pretrained), options)
         self.pretrained_cfg: dict[str, Any] = dict(self.model.pretrained_cfg)
+        self._read_levels(output_stride)
+
+    def _build(self, name: str, in_chans: int, pretrained: bool, options: Mapping[str, Any]) -> nn.Module:
+        return timm.create_model(name, pretrained=pretrained, features_only=True, in_chans=in_chans, **options)
+
+    def _checked_build(self, name: str, in_chans: int, pretrained: bool, options: Mapping[str, Any]) -> nn.Module:
+        try:
+            return self._build(name, in_chans, pretrained, options)
+        except TypeError as error:
+            raise ConfigError(
+                f"The timm architecture {name!r} refused encoder_kwargs {dict(options)}: {error}."
+            ) from error
+        except OSError as error:
+            raise WeightsError(
+                f"timm's weights of {name!r} cannot be had ({type(error).__name__}). Check the connection to the Hub, "
+                "or leave encoder_pretrained out."
+            ) from error
+
+    def _read_levels(self, output_stride: int | None) -> None:
+        """Set `strides` and `channels`, and how the network's maps become ours."""
         info = self.model.feature_info
         strides, channels = list(info.reduction()), list(info.channels())
         coarse_to_fine = sorted(range(len(strides)), key=lambda i: (strides[i], i), reverse=True)
@@ -108,16 +128,15 @@ class Backbone(nn.Module):
 
         Networks with unpadded convolutions (Inception, Xception) give a few cells fewer.
         """
-        height, width = x.shape[-2:]
-        target = self.padded_size(height, width)
-        padded = target != (height, width)
-        if padded:
-            x = F.pad(x, (0, target[1] - width, 0, target[0] - height))
+        size = x.shape[-2:]
+        target = self.padded_size(*size)
+        maps = self._maps(pad_to(x, target))
+        return maps if target == size else [crop_padding(level, size, target) for level in maps]
+
+    def _maps(self, x: Tensor) -> list[Tensor]:
+        """Images of a size that the network takes to NCHW maps, coarse to fine."""
         maps = self.model(x)
-        maps = [maps[i].permute(0, 3, 1, 2) if self._channels_last else maps[i] for i in self._indices]
-        if padded:
-            maps = [_crop(level, (height, width), target) for level in maps]
-        return maps
+        return [maps[i].permute(0, 3, 1, 2) if self._channels_last else maps[i] for i in self._indices]
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         """The size the network runs at for images of that size.
@@ -220,27 +239,8 @@ def resolve_backbone(name: str, pretrained: bool | str = False) -> str:
     return full
 
 
-def _create(name: str, in_chans: int, pretrained: bool, options: Mapping[str, Any]) -> nn.Module:
-    try:
-        return timm.create_model(name, pretrained=pretrained, features_only=True, in_chans=in_chans, **options)
-    except TypeError as error:
-        raise ConfigError(f"The timm architecture {name!r} refused encoder_kwargs {dict(options)}: {error}.") from error
-    except OSError as error:
-        raise WeightsError(
-            f"timm's weights of {name!r} cannot be had ({type(error).__name__}). Check the connection to the Hub, or "
-            "leave encoder_pretrained out."
-        ) from error
-
-
 def _check_kwargs(options: dict[str, Any]) -> dict[str, Any]:
     for name in ("img_size", "in_chans", "pretrained"):
         if name in options:
             raise ConfigError(f"encoder_kwargs holds {name!r}, which is an option of its own; give it there.")
     return options
-
-
-def _crop(level: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
-    height, width = (
-        -(-side * cells // whole) for side, cells, whole in zip(size, level.shape[-2:], padded, strict=True)
-    )
-    return level[..., :height, :width]

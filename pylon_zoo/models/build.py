@@ -3,34 +3,56 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 import timm
 
-from pylon_zoo.errors import UnknownNameError, suggest
-from pylon_zoo.models.backbone import Backbone
-from pylon_zoo.models.cam import CamClassifier
+from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
+from pylon_zoo.models.backbone import Backbone, resolve_backbone, timm_module
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.gap import GapBackbone
 from pylon_zoo.models.options import as_pair, check_option
-from pylon_zoo.models.pylon import Pylon
+from pylon_zoo.models.pyramids import lacks_dilation, lacks_pyramid
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to get heatmaps: the model class, and the stride of the finest map it asks of the encoder.
+    """A way to get heatmaps.
 
-    Without a stride it takes the last map alone, and has no option `output_stride`.
+    Attributes:
+        path: module and class in `pylon_zoo.models`, imported when a model is asked for.
+        output_stride: stride of the finest map it asks of the encoder; None is the last map alone.
+        stride_option: whether the user may choose another.
+        encoder_kwargs: what it asks of the timm network besides.
+        lacks: what keeps a timm network, by module and architecture, from carrying it; empty if nothing does.
     """
 
-    model: type[HeatmapClassifier]
+    path: str
     output_stride: int | None = None
+    stride_option: bool = False
+    encoder_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    lacks: Callable[[str, str], str] = lambda module, arch: ""
+
+    @property
+    def model(self) -> type[HeatmapClassifier]:
+        """The model's class."""
+        module, _, name = self.path.rpartition(".")
+        return getattr(import_module(f"pylon_zoo.models.{module}"), name)
 
 
 METHODS: dict[str, Method] = {
-    "cam": Method(CamClassifier),
-    "pylon": Method(Pylon, output_stride=4),
+    "cam": Method("cam.CamClassifier"),
+    "deeplabv3plus": Method(
+        "segmentation.deeplabv3plus.DeepLabV3Plus", 2, encoder_kwargs={"output_stride": 16}, lacks=lacks_dilation
+    ),
+    "fpn": Method("segmentation.fpn.Fpn", 4, lacks=lacks_pyramid),
+    "li2018": Method("li2018.Li2018"),
+    "pan": Method("segmentation.pan.Pan", 4, lacks=lacks_pyramid),
+    "pylon": Method("pylon.Pylon", 4, stride_option=True),
+    "unet": Method("segmentation.unet.Unet", 2, lacks=lacks_pyramid),
 }
 
 # What every method takes, with its default.
@@ -73,8 +95,28 @@ def method_options(method: str) -> dict[str, Any]:
     """Every option of a method with its default, in the order of its signature."""
     signature = inspect.signature(METHODS[method].model.__init__)
     own = {name: p.default for name, p in signature.parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
-    stride = METHODS[method].output_stride
-    return {**own, **({} if stride is None else {"output_stride": stride}), **ENCODER_OPTIONS}
+    stride = {"output_stride": METHODS[method].output_stride} if METHODS[method].stride_option else {}
+    return {**own, **stride, **ENCODER_OPTIONS}
+
+
+def check_backbone(method: str, backbone: str) -> None:
+    """Refuse a backbone that cannot carry a method, before anything is built.
+
+    Args:
+        method: a key of `METHODS`.
+        backbone: timm architecture, with a tag or without.
+
+    Raises:
+        UnknownNameError: timm has no such architecture.
+        ConfigError: it lacks what the method needs; says what.
+    """
+    arch = resolve_backbone(backbone).partition(".")[0]
+    if lack := METHODS[method].lacks(timm_module(arch), arch):
+        others = [name for name in METHODS if not METHODS[name].lacks(timm_module(arch), arch)]
+        raise ConfigError(
+            f"{method} cannot be built on {arch}: {lack}. Take another backbone, see "
+            f"pylon_zoo.list_models('{method}_*'), or another method: {', '.join(others)} run on {arch}."
+        )
 
 
 def build_model(
@@ -114,15 +156,9 @@ def build_model(
             )
     check_option("num_classes", num_classes, at_least=0)
     check_option("in_chans", in_chans, at_least=1)
+    check_backbone(method, backbone)
     chosen = {**known, **options}
-    encoder = Backbone(
-        backbone,
-        in_chans=in_chans,
-        pretrained=chosen["encoder_pretrained"],
-        output_stride=chosen.get("output_stride"),
-        img_size=chosen["img_size"],
-        encoder_kwargs=chosen["encoder_kwargs"],
-    )
+    encoder = _build_encoder(METHODS[method], backbone, num_classes, in_chans, chosen)
     own = {name: value for name, value in chosen.items() if name not in (*ENCODER_OPTIONS, "output_stride")}
     model = METHODS[method].model(encoder, num_classes, **own)
     model.architecture = f"{method}_{backbone.partition('.')[0]}"
@@ -136,6 +172,23 @@ def build_model(
     if label_names is not None:
         model.set_labels(label_names)
     return model
+
+
+def _build_encoder(method: Method, backbone: str, num_classes: int, in_chans: int, chosen: dict[str, Any]) -> Backbone:
+    """The method's encoder; settles `timm_classifier` in `chosen`, which decides where the encoder ends."""
+    options: dict[str, Any] = {
+        "in_chans": in_chans,
+        "pretrained": chosen["encoder_pretrained"],
+        "img_size": chosen["img_size"],
+        "encoder_kwargs": {**chosen["encoder_kwargs"], **method.encoder_kwargs},
+    }
+    if "timm_classifier" in chosen:
+        if chosen["timm_classifier"] is None and options["pretrained"]:
+            theirs = timm.get_pretrained_cfg(resolve_backbone(backbone, options["pretrained"])).num_classes
+            chosen["timm_classifier"] = theirs == num_classes or None
+        if chosen["timm_classifier"]:
+            return GapBackbone(backbone, **options)
+    return Backbone(backbone, output_stride=chosen.get("output_stride", method.output_stride), **options)
 
 
 def input_cfg(

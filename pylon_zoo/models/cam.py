@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from torch import Tensor, nn
 
 from pylon_zoo.models.backbone import Backbone
@@ -10,11 +13,19 @@ from pylon_zoo.models.heads import ConvHead
 
 
 class LastMap(nn.Module):
-    """The decoder that decodes nothing: the coarsest map of the pyramid."""
+    """The decoder that decodes nothing: the coarsest map of the pyramid, normalised where timm's classifier wants it.
+
+    Args:
+        norm: a module of maps, or None.
+    """
+
+    def __init__(self, norm: nn.Module | None = None) -> None:
+        super().__init__()
+        self.norm = norm or nn.Identity()
 
     def forward(self, pyramid: list[Tensor]) -> Tensor:
         """Pyramid, coarse to fine, to its first map (N, C, h, w)."""
-        return pyramid[0]
+        return self.norm(pyramid[0])
 
 
 class CamClassifier(HeatmapClassifier):
@@ -23,7 +34,11 @@ class CamClassifier(HeatmapClassifier):
     Args:
         encoder: backbone whose coarsest map is classified position by position.
         num_classes: K.
+        timm_classifier: the head is timm's own classifier, and the map what that reads; for networks that classify the
+            average of their last map (`pylon_zoo.models.gap`), whose logits `pooling="avg"` then reproduces. None is
+            True where timm's weights are loaded (`encoder_pretrained`) for as many classes as they have.
         pooling: `"max"` is the paper's Baseline, `"avg"` the original CAM.
+        pooling_kwargs: options of the pooling.
         activation: `"sigmoid"` or `"softmax"`.
 
     Example:
@@ -34,12 +49,24 @@ class CamClassifier(HeatmapClassifier):
     """
 
     def __init__(
-        self, encoder: Backbone, num_classes: int, *, pooling: str = "max", activation: str = "sigmoid"
+        self,
+        encoder: Backbone,
+        num_classes: int,
+        *,
+        timm_classifier: bool | None = None,
+        pooling: str = "max",
+        pooling_kwargs: Mapping[str, Any] | None = None,
+        activation: str = "sigmoid",
     ) -> None:
-        super().__init__(encoder, num_classes, pooling=pooling, activation=activation)
-        self.decoder = LastMap()
-        # PyTorch's default initialisation, as in the authors' Baseline.
-        self.head = self.build_head(num_classes) if num_classes else nn.Identity()
+        super().__init__(encoder, num_classes, pooling=pooling, pooling_kwargs=pooling_kwargs, activation=activation)
+        if timm_classifier:
+            norm, classifier = encoder.detach_classifier()
+            self.decoder = LastMap(norm)
+            same = classifier.out_channels == num_classes
+            self.head = classifier if same else self.build_head(num_classes) if num_classes else nn.Identity()
+        else:
+            self.decoder = LastMap()
+            self.head = self.build_head(num_classes) if num_classes else nn.Identity()
 
     @property
     def num_features(self) -> int:
@@ -47,7 +74,5 @@ class CamClassifier(HeatmapClassifier):
         return self.encoder.channels[0]
 
     def build_head(self, num_classes: int) -> nn.Module:
-        """A 1×1 head with PyTorch's default initialisation."""
-        head = ConvHead(self.num_features, num_classes)
-        head.reset_parameters()
-        return head
+        """A 1×1 head with PyTorch's default initialisation, as in the authors' Baseline."""
+        return ConvHead.default_initialized(self.num_features, num_classes)

@@ -5,7 +5,7 @@ images (N, C, H, W) → encoder → pyramid of maps → decoder → heatmap (N, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -43,7 +43,13 @@ class HeatmapClassifier(nn.Module):
     head: nn.Module
 
     def __init__(
-        self, encoder: Backbone, num_classes: int, *, pooling: str = "max", activation: str = "sigmoid"
+        self,
+        encoder: Backbone,
+        num_classes: int,
+        *,
+        pooling: str = "max",
+        pooling_kwargs: Mapping[str, Any] | None = None,
+        activation: str = "sigmoid",
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
@@ -52,7 +58,7 @@ class HeatmapClassifier(nn.Module):
         self.in_chans = encoder.in_chans
         self.num_classes = num_classes
         self.features = nn.Identity()
-        self.pooling = build_pooling(pooling)
+        self.pooling = build_pooling(pooling, **(pooling_kwargs or {}))
         self.activation = activation
         self.label_names: tuple[str, ...] = default_label_names(num_classes)
         self.architecture = ""
@@ -180,12 +186,14 @@ class HeatmapClassifier(nn.Module):
         if global_pool is not None:
             self.pooling = build_pooling(global_pool)
             self.model_args["pooling"] = global_pool
+            self.model_args.pop("pooling_kwargs", None)
         if num_classes != self.num_classes:
             self.label_names = default_label_names(num_classes)
         self.num_classes = num_classes
         reference = next(self.encoder.parameters())
         head = self.build_head(num_classes) if num_classes else nn.Identity()
         self.head = head.to(device=reference.device, dtype=reference.dtype).train(self.training)
+        self.pooling.to(reference.device)
         self.pretrained_cfg["num_classes"] = num_classes
 
     def set_labels(self, label_names: Sequence[str]) -> None:

@@ -19,6 +19,13 @@ class ConvHead(nn.Conv2d):
         nn.init.xavier_uniform_(self.weight)
         nn.init.zeros_(self.bias)
 
+    @classmethod
+    def default_initialized(cls, channels: int, num_classes: int) -> ConvHead:
+        """A 1×1 head with PyTorch's own initialisation of convolutions instead of Xavier's."""
+        head = cls(channels, num_classes)
+        head.reset_parameters()
+        return head
+
 
 class MlpHead(nn.Sequential):
     """The ablation's head: linear layers with ReLU between them, on the pooled map (paper, "Ablation analyses").

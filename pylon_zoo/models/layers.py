@@ -33,7 +33,7 @@ class BatchNorm2d(nn.BatchNorm2d):
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation, 32 groups or as many as divide the channels, that lets a group of one value through.
+    """Group normalisation, `groups` groups or as many as divide the channels, that lets a group of one value through.
 
     One value minus its mean is nothing, and PyTorch refuses a batch of it; the affine transform remains.
 
@@ -43,8 +43,8 @@ class GroupNorm(nn.GroupNorm):
         3.0
     """
 
-    def __init__(self, channels: int) -> None:
-        super().__init__(gcd(32, channels), channels)
+    def __init__(self, channels: int, groups: int = 32) -> None:
+        super().__init__(gcd(groups, channels), channels)
 
     def forward(self, input: Tensor) -> Tensor:
         """Normalise maps (N, C, h, w)."""
@@ -82,6 +82,30 @@ def resize_like(maps: Tensor, reference: Tensor) -> Tensor:
     if maps.shape[-2:] == reference.shape[-2:]:
         return maps
     return F.interpolate(maps, size=reference.shape[-2:], mode="bilinear", align_corners=True)
+
+
+def pad_to(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images (N, C, H, W) with zeros at the right and bottom up to `size`, (height, width)."""
+    height, width = x.shape[-2:]
+    return x if size == (height, width) else F.pad(x, (0, size[1] - width, 0, size[0] - height))
+
+
+def crop_padding(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
+    """The part (N, C, h, w) of maps of padded images that shows the images themselves, partly covered cells included.
+
+    Args:
+        maps: of images of the size `padded`.
+        size: (height, width) of the images before padding.
+        padded: and after.
+
+    Example:
+        >>> crop_padding(torch.zeros(1, 2, 10, 14), (300, 417), (320, 448)).shape
+        torch.Size([1, 2, 10, 14])
+    """
+    height, width = (
+        -(-side * cells // whole) for side, cells, whole in zip(size, maps.shape[-2:], padded, strict=True)
+    )
+    return maps[..., :height, :width]
 
 
 def without_autocast(device_type: str) -> AbstractContextManager[None]:

@@ -36,6 +36,16 @@ def check_flag(name: str, value: object) -> None:
         raise ConfigError(f"{name}={value!r} is not valid; give one of True, False.")
 
 
+def check_share(name: str, value: object) -> None:
+    """Refuse an option's value that is no share of something, such as a dropout rate.
+
+    Raises:
+        ConfigError: `value` is no number from 0 to below 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 1:
+        raise ConfigError(f"{name}={value!r} is not valid; give a number from 0 to below 1.")
+
+
 def as_pair(name: str, size: int | Sequence[int]) -> tuple[int, int]:
     """A size in pixels as (height, width); one number is a square.
 

@@ -6,7 +6,9 @@ contribution per level (`Pylon.forward_levels`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -166,7 +168,8 @@ class Pylon(HeatmapClassifier):
         head_kernel: 1 (paper) or 3 (ablation).
         head_mlp_layers: 0 is the heatmap head. 1 to 3 is average pooling and that many linear layers (ablation): one
             layer is CAM, with a heatmap; two or three have none.
-        pooling: how a heatmap becomes a logit.
+        pooling: how a heatmap becomes a logit, a key of `pylon_zoo.models.pooling.POOLINGS`.
+        pooling_kwargs: its options.
         activation: how a logit becomes a probability, `"sigmoid"` or `"softmax"`.
 
     Raises:
@@ -195,6 +198,7 @@ class Pylon(HeatmapClassifier):
         head_mlp_layers: int = 0,
         norm: str = "batch",
         pooling: str = "max",
+        pooling_kwargs: Mapping[str, Any] | None = None,
         activation: str = "sigmoid",
     ) -> None:
         check_option("decoder_channels", decoder_channels, at_least=1)
@@ -209,7 +213,9 @@ class Pylon(HeatmapClassifier):
             raise ConfigError(
                 f"head_kernel={head_kernel} and head_mlp_layers={head_mlp_layers} are two different heads; give one."
             )
-        super().__init__(encoder, num_classes, pooling="avg" if head_mlp_layers else pooling, activation=activation)
+        if head_mlp_layers:
+            pooling, pooling_kwargs = "avg", None
+        super().__init__(encoder, num_classes, pooling=pooling, pooling_kwargs=pooling_kwargs, activation=activation)
         self.decoder_channels = decoder_channels
         self.head_kernel = head_kernel
         self.head_mlp_layers = head_mlp_layers

@@ -38,13 +38,21 @@ def test_options_and_defaults_are_the_designs():
         "head_mlp_layers": 0,
         "norm": "batch",
         "pooling": "max",
+        "pooling_kwargs": None,
         "activation": "sigmoid",
         "encoder_pretrained": False,
         "output_stride": 4,
         "img_size": None,
         "encoder_kwargs": {},
     }
-    assert set(method_options("cam")) == {"pooling", "activation", *ENCODER_OPTIONS}
+    pooled = {"pooling", "pooling_kwargs", "activation", *ENCODER_OPTIONS}
+    assert set(method_options("cam")) == {"timm_classifier", *pooled}
+    assert set(method_options("li2018")) == {"decoder_channels", "grid", "norm", *pooled}
+    assert set(method_options("unet")) == {"decoder_channels", *pooled}
+    assert set(method_options("pan")) == {"decoder_channels", "gap", *pooled}
+    assert set(method_options("deeplabv3plus")) == {"decoder_channels", "gap", "dropout", *pooled}
+    fpn = {"pyramid_channels", "decoder_channels", "norm", "norm_groups", "dropout"}
+    assert set(method_options("fpn")) == {*fpn, *pooled}
 
 
 def test_the_last_map_has_one_stride():

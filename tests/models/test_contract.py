@@ -15,6 +15,7 @@ from timm.optim import create_optimizer_v2, param_groups_layer_decay
 from torch import Tensor, nn
 
 from pylon_zoo.errors import ConfigError, UnknownNameError
+from pylon_zoo.models.backbone import timm_module
 from pylon_zoo.models.build import METHODS, build_model
 from pylon_zoo.models.contract import HeatmapClassifier
 
@@ -23,7 +24,12 @@ CLASSES = 3
 # Method → options that make it small.
 METHOD_OPTIONS: dict[str, dict[str, Any]] = {
     "cam": {},
+    "deeplabv3plus": {"decoder_channels": 8},
+    "fpn": {"pyramid_channels": 8, "decoder_channels": 32},
+    "li2018": {"decoder_channels": 8},
+    "pan": {"decoder_channels": 8},
     "pylon": {"decoder_channels": 8},
+    "unet": {"decoder_channels": (8, 8, 8, 8, 8)},
 }
 
 
@@ -63,10 +69,31 @@ KINDS = {
     ),
 }
 
+# Method → size of its heatmap, where it is not the finest level of the encoder's.
+HEATMAP_SIZES: dict[str, Callable[[int, int], tuple[int, int]]] = {
+    "deeplabv3plus": lambda height, width: (-(-height // 4), -(-width // 4)),
+    "li2018": lambda height, width: (20, 20),
+    "unet": lambda height, width: (height, width),
+}
+# Method → its pooling, where that is not the maximum.
+POOLED: dict[str, Callable[[Tensor], Tensor]] = {
+    "li2018": lambda maps: torch.logit(1 - (1 - 0.02 * maps.double().sigmoid()).flatten(2).prod(dim=2)).float(),
+}
+
 Build = Callable[..., HeatmapClassifier]
 
 
-@pytest.fixture(params=[f"{method}_{kind}" for method in METHOD_OPTIONS for kind in KINDS])
+def can_carry(kind: str, method: str) -> bool:
+    return not METHODS[method].lacks(timm_module(KINDS[kind].name), KINDS[kind].name)
+
+
+def pooled(model: HeatmapClassifier, maps: Tensor) -> Tensor:
+    """What the method's own pooling makes of maps, computed another way."""
+    method = model.architecture.partition("_")[0]
+    return POOLED.get(method, lambda maps: maps.amax(dim=(2, 3)))(maps)
+
+
+@pytest.fixture(params=[f"{method}_{kind}" for method in METHOD_OPTIONS for kind in KINDS if can_carry(kind, method)])
 def case(request: pytest.FixtureRequest) -> tuple[str, Kind]:
     method, _, kind = request.param.partition("_")
     return method, KINDS[kind]
@@ -92,18 +119,29 @@ def test_every_method_is_covered():
     assert set(METHOD_OPTIONS) == set(METHODS)
 
 
+@pytest.mark.parametrize(
+    ("method", "kind"),
+    [(method, kind) for method in METHODS for kind in KINDS if not can_carry(kind, method)],
+)
+def test_a_backbone_that_cannot_carry_a_method_is_refused_with_the_reason(method: str, kind: str):
+    name = KINDS[kind].name
+    with pytest.raises(ConfigError, match=f"{method} cannot be built on {name}: .*(stride|one size).*pylon.* run on"):
+        build_model(f"{method}_{name}", CLASSES)
+
+
 # -- images to heatmaps to logits -------------------------------------------------------------------------------------
 
 
-def test_shapes(build: Build):
+def test_shapes(build: Build, case: tuple[str, Kind]):
     model = build().eval()
     x = images()
     with torch.no_grad():
         logits, heatmap = model.forward_with_heatmap(x)
         features = model.forward_features(x)
     stride = model.encoder.strides[-1]
+    size_of = HEATMAP_SIZES.get(case[0], lambda height, width: (-(-height // stride), -(-width // stride)))
     assert logits.shape == (2, CLASSES)
-    assert heatmap.shape == (2, CLASSES, -(-64 // stride), -(-96 // stride))
+    assert heatmap.shape == (2, CLASSES, *size_of(64, 96))
     assert features.shape == (2, model.num_features, *heatmap.shape[2:])
     assert logits.dtype == heatmap.dtype == torch.float32
 
@@ -113,7 +151,7 @@ def test_forward_is_the_pooled_heatmap(build: Build):
     x = images()
     with torch.no_grad():
         heatmap = model.forward_heatmap(x)
-        torch.testing.assert_close(model(x), heatmap.amax(dim=(2, 3)), rtol=0, atol=0)
+        torch.testing.assert_close(model(x), pooled(model, heatmap))
         both = model.forward_with_heatmap(x)
         torch.testing.assert_close(both, (model(x), heatmap), rtol=0, atol=0)
         torch.testing.assert_close(model.forward_head(model.forward_features(x)), model(x), rtol=0, atol=0)
@@ -178,8 +216,8 @@ def test_float32_under_autocast(build: Build):
     reference = model(images())
     with torch.autocast("cpu", torch.bfloat16):
         logits, heatmap = model.forward_with_heatmap(images())
-        pooled = model.forward_head(model.forward_features(images()), pre_logits=True)
-    assert logits.dtype == heatmap.dtype == pooled.dtype == torch.float32
+        before_head = model.forward_head(model.forward_features(images()), pre_logits=True)
+    assert logits.dtype == heatmap.dtype == before_head.dtype == torch.float32
     assert set(seen) == {torch.float32}
     torch.testing.assert_close(logits, reference, rtol=0.1, atol=0.1)
 
@@ -249,9 +287,9 @@ def test_num_features_is_the_width_before_the_head(build: Build):
     model = build().eval()
     with torch.no_grad():
         features = model.forward_features(images())
-        pooled = model.forward_head(features, pre_logits=True)
-    assert model.num_features == model.head_hidden_size == features.shape[1] == pooled.shape[1]
-    torch.testing.assert_close(pooled, features.amax(dim=(2, 3)))
+        before_head = model.forward_head(features, pre_logits=True)
+    assert model.num_features == model.head_hidden_size == features.shape[1] == before_head.shape[1]
+    torch.testing.assert_close(before_head, pooled(model, features))
 
 
 def test_reset_classifier(build: Build):
@@ -279,9 +317,9 @@ def test_reset_classifier_to_no_classes(build: Build):
     model.reset_classifier(0)
     x = images()
     with torch.no_grad():
-        pooled = model(x)
-        torch.testing.assert_close(pooled, model.forward_features(x).amax(dim=(2, 3)))
-    assert pooled.shape == (2, model.num_features)
+        before_head = model(x)
+        torch.testing.assert_close(before_head, pooled(model, model.forward_features(x)))
+    assert before_head.shape == (2, model.num_features)
     assert model.label_names == ()
     with pytest.raises(ConfigError, match="no classes"):
         model.forward_heatmap(x)
