@@ -8,6 +8,7 @@ from pylon_zoo.errors import PylonZooError
 from pylon_zoo.explanation.explainer import explain
 from pylon_zoo.explanation.result import Explanation
 from pylon_zoo.factory import create_model, create_pylon, list_models, list_pretrained
+from pylon_zoo.models.mask_view import smp_view
 from pylon_zoo.preprocessing import preprocess
 from pylon_zoo.weights.checkpoint import save_checkpoint
 
@@ -22,4 +23,5 @@ __all__ = [
     "list_pretrained",
     "preprocess",
     "save_checkpoint",
+    "smp_view",
 ]

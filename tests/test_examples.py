@@ -14,6 +14,7 @@ ARGUMENTS = {
     "heatmap_gallery.py": ["--findings", "Nodule", "--out", "gallery.png"],
     "phantom_sheet.py": ["--rows", "1", "--columns", "2", "--out", "sheet.png"],
     "train_from_labels.py": ["--images", "32"],
+    "train_masks_with_smp_loss.py": ["--images", "32", "--epochs", "1"],
 }
 
 

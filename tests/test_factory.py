@@ -151,7 +151,7 @@ def test_list_models_is_every_method_on_every_architecture_that_can_carry_it():
     assert on_everything == ["cam", "li2018", "pylon"]
     for method in on_everything:
         assert sum(name.startswith(f"{method}_") for name in names) == len(timm.list_models())
-    assert 400 < sum(name.startswith("deeplabv3plus_") for name in names)
+    assert sum(name.startswith("deeplabv3plus_") for name in names) > 400
     assert sum(name.startswith("fpn_") for name in names) == sum(name.startswith("unet_") for name in names) > 800
     assert {name.partition("_")[0] for name in names} == set(METHODS)
     assert "pylon_resnet50" in names
