@@ -244,5 +244,5 @@ def test_classes_that_are_none(classes: Any, message: str):
 
 @pytest.mark.parametrize("images", [X[0], X[:0], "chest.png"])
 def test_images_that_are_none(images: Any):
-    with pytest.raises(ConfigError, match="images is .* not a batch"):
+    with pytest.raises(ConfigError, match=r"images is .* not a batch"):
         GradCAM(Net(), "conv")(images)

@@ -33,8 +33,8 @@ BY_HAND = {
     GradCAM: [[1.5 - 4, 4.5 + 2], [-0.5 + 2, -1.5 - 1]],
     # Σ G A ∕ Σ A: (1 + 6) ∕ 4 and 4 ∕ 1; −1 ∕ 4 and (2 − 1) ∕ 1.
     XGradCAM: [[1.75 + 8, 5.25 - 4], [-0.25 + 2, -0.75 - 1]],
-    HiResCAM: [[1, 6 + 4], [-1 + 2, -1]],
-    LayerCAM: [[1, 6], [2, -1]],
+    HiResCAM: [[1.0, 6 + 4], [-1 + 2, -1]],
+    LayerCAM: [[1.0, 6], [2, -1]],
 }
 
 
@@ -117,7 +117,7 @@ def test_how_many_layers(build_kind):
         RefineCAM(model, "layer4")
 
 
-# -- what theory says about linear heads --------------------------------------------------------------------------------
+# -- what theory says about linear heads ------------------------------------------------------------------------------
 
 
 def head_only(pooling: str, seed: int, method: str = "cam") -> tuple[nn.Module, Tensor, Tensor]:
