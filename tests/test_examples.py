@@ -13,6 +13,7 @@ ARGUMENTS = {
     "explain_an_image.py": ["--out", "overlay.png"],
     "heatmap_gallery.py": ["--findings", "Nodule", "--out", "gallery.png"],
     "phantom_sheet.py": ["--rows", "1", "--columns", "2", "--out", "sheet.png"],
+    "score_cam.py": ["--out", "score_cam.png"],
     "train_from_labels.py": ["--images", "32"],
     "train_masks_with_smp_loss.py": ["--images", "32", "--epochs", "1"],
 }

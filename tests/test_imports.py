@@ -32,15 +32,18 @@ FLOOR_OF = {room: height for height, rooms in enumerate(FLOORS) for room in room
 # Slow or optional: imported where they are used, never when a module is.
 LAZY = {
     "accelerate",
+    "captum",
     "matplotlib",
     "onnx",
     "onnxruntime",
     "pandas",
     "pyarrow",
     "pydicom",
+    "pytorch_grad_cam",
     "scipy",
     "segmentation_models_pytorch",
     "sklearn",
+    "torchcam",
     "torchmetrics",
 }
 # This room is imported itself when one of its models is asked for, and alone knows smp.

@@ -1,0 +1,70 @@
+"""Names → attribution methods. A new method is one class and one line in `ATTRIBUTIONS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from inspect import signature
+from typing import Any
+
+from torch import nn
+
+from pylon_zoo.attribution.base import Attribution
+from pylon_zoo.attribution.external import PytorchGradCam
+from pylon_zoo.attribution.layers import LayerLike
+from pylon_zoo.attribution.methods import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, RefineCAM, XGradCAM
+from pylon_zoo.errors import UnknownNameError, suggest
+
+ATTRIBUTIONS: dict[str, Callable[..., Attribution]] = {
+    "grad_cam": GradCAM,
+    "grad_cam++": GradCAMPlusPlus,
+    "xgrad_cam": XGradCAM,
+    "hires_cam": HiResCAM,
+    "layer_cam": LayerCAM,
+    "refine_cam": RefineCAM,
+    "score_cam": partial(PytorchGradCam, "ScoreCAM"),
+    "ablation_cam": partial(PytorchGradCam, "AblationCAM", layouts=("NCHW",)),
+    "eigen_cam": partial(PytorchGradCam, "EigenCAM", per_class=False),
+    "full_grad": partial(PytorchGradCam, "FullGrad", takes_layer=False),
+}
+
+
+def create_attribution(
+    name: str, model: nn.Module, layer: LayerLike | Sequence[LayerLike] | None = None, **options: Any
+) -> Attribution:
+    """An attribution method by name.
+
+    Args:
+        name: a key of `ATTRIBUTIONS`; dashes and underscores are the same.
+        model: any classifier: images (N, C, H, W) → logits (N, K).
+        layer: dotted name, module, or several of either; None is the last layer that gives a map. `refine_cam` needs
+            several, `full_grad` takes none.
+        options: `relu` (False; not for methods of pytorch-grad-cam, which always rectify) and `layout` (None), see
+            `Attribution`.
+
+    Returns:
+        A callable `(images, classes=None)` → (N, K, h, w) float32, with `with_logits` beside it.
+
+    Raises:
+        UnknownNameError: an unknown method, option or layer; names the nearest.
+        ConfigError: layers the method cannot take.
+        MissingDependencyError: the method needs pytorch-grad-cam, which is not installed.
+
+    Example:
+        >>> import timm, torch
+        >>> cam = create_attribution("grad-cam", timm.create_model("test_resnet", num_classes=14))
+        >>> cam(torch.zeros(2, 3, 96, 64), classes=[3, 7]).shape
+        torch.Size([2, 2, 3, 2])
+    """
+    key = str(name).replace("-", "_")
+    if key not in ATTRIBUTIONS:
+        raise UnknownNameError(
+            f"Unknown attribution {name!r}.{suggest(key, ATTRIBUTIONS)} Valid: {', '.join(ATTRIBUTIONS)}."
+        )
+    method = ATTRIBUTIONS[key]
+    known = set(signature(method).parameters) & {"relu", "layout"}
+    if unknown := sorted(set(options) - known):
+        raise UnknownNameError(
+            f"{key} has no option {unknown[0]!r}.{suggest(unknown[0], known)} Valid: {', '.join(sorted(known))}."
+        )
+    return method(model, layer, **options)
