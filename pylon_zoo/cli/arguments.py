@@ -10,6 +10,7 @@ from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
 if TYPE_CHECKING:
     import torch
 
+    from pylon_zoo.attribution import AttributedClassifier
     from pylon_zoo.models.contract import HeatmapClassifier
 
 
@@ -44,6 +45,18 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     which.add_argument("--checkpoint", metavar="DIR", help="a checkpoint folder, or the folder of a training run")
     group.add_argument("--pretrained", metavar="TAG", help="the weights, where the name has no tag")
+
+
+def add_method(parser: argparse.ArgumentParser) -> None:
+    """`--method NAME [--layer A,B] [--relu]`, read by `load_model`."""
+    group = parser.add_argument_group("heatmaps by an attribution method instead of the model's own")
+    group.add_argument(
+        "--method",
+        metavar="NAME",
+        help="grad_cam, grad_cam++, hires_cam, layer_cam, score_cam, …; see docs/methods.md",
+    )
+    group.add_argument("--layer", metavar="A,B", help="the layers it looks at, by name; by default the last map")
+    group.add_argument("--relu", action="store_true", help="leave out negative evidence, as the methods' papers do")
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -125,11 +138,34 @@ def load_model(args: argparse.Namespace) -> HeatmapClassifier:
     return create_model(args.model, pretrained=args.pretrained or True).to(device).eval()
 
 
+def load_explained(args: argparse.Namespace) -> HeatmapClassifier | AttributedClassifier:
+    """The model of `add_model`'s options, its heatmaps by the method of `add_method`'s if one is named.
+
+    Raises:
+        ConfigError, UnknownNameError, WeightsError: as for `load_model`; an unknown method or layer.
+        MissingDependencyError: the method needs a package that is not installed.
+    """
+    if args.method is None and (args.layer or args.relu):
+        raise ConfigError("--layer and --relu belong to an attribution method; name one with --method.")
+    model = load_model(args)
+    if args.method is None:
+        return model
+    from pylon_zoo.attribution import AttributedClassifier
+
+    layers = [name.strip() for name in args.layer.split(",")] if args.layer else None
+    return AttributedClassifier(model, args.method, layers, **({"relu": True} if args.relu else {})).eval()
+
+
 def model_name(args: argparse.Namespace) -> str:
     """How results name the model of `add_model`'s options."""
     if args.checkpoint:
         return args.checkpoint
     return args.model if "." in args.model or not args.pretrained else f"{args.model}.{args.pretrained}"
+
+
+def explained_name(args: argparse.Namespace) -> str:
+    """How results name the model, and the method of `add_method`'s options."""
+    return f"{model_name(args)}, {args.method}" if args.method else model_name(args)
 
 
 def _no_weights(name: str) -> ConfigError | UnknownNameError:

@@ -10,6 +10,7 @@ from pylon_zoo.cli.arguments import (
     add_batch_size,
     add_data,
     add_device,
+    add_method,
     add_model,
     add_quiet,
     add_workers,
@@ -20,6 +21,7 @@ from pylon_zoo.cli.arguments import (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_model(parser)
+    add_method(parser)
     add_data(parser)
     parser.add_argument("--split", default="test", metavar="SPLIT", help="train, val or test (default: test)")
     parser.add_argument(
@@ -37,13 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the files."""
-    from pylon_zoo.cli.arguments import load_model, model_name
+    from pylon_zoo.cli.arguments import explained_name, load_explained
     from pylon_zoo.data.registry import drawing_options, open_dataset
     from pylon_zoo.evaluation import console_table, evaluate, write_tables
     from pylon_zoo.files import check_folder
 
     check_folder(args.out)
-    model = load_model(args)
+    model = load_explained(args)
     side = args.size or max(model.pretrained_cfg["input_size"][1:])
     dataset = open_dataset(args.data, args.split, **drawing_options(args.data, side))
     evaluated = evaluate(
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         workers=args.workers,
         progress=not args.quiet and sys.stderr.isatty(),
     )
-    evaluation = replace(evaluated, model=model_name(args))
+    evaluation = replace(evaluated, model=explained_name(args))
     written = write_tables(evaluation, args.out)
     if not args.quiet:
         print(console_table(evaluation))

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from pylon_zoo.cli.arguments import add_batch_size, add_device, add_model, add_quiet, positive_int
+from pylon_zoo.cli.arguments import add_batch_size, add_device, add_method, add_model, add_quiet, positive_int
 
 SUMMARISED_AT_MOST = 10
 """With more images than this, the console points to the report instead of naming findings."""
@@ -17,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", metavar="PATH", help="images, folders (searched to the bottom) or patterns")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for results.json, report.html and overlays")
     add_model(parser)
+    add_method(parser)
     parser.add_argument("--labels", metavar="A,B", help="only these labels; by default all of the model's")
     parser.add_argument(
         "--top", type=positive_int, default=3, metavar="K", help="findings per image, most probable first (default: 3)"
@@ -38,15 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Explain every image; 1 when one of them could not be."""
-    from pylon_zoo.cli.arguments import load_model, model_name
+    from pylon_zoo.cli.arguments import explained_name, load_explained
     from pylon_zoo.data.images import find_images
     from pylon_zoo.explanation.batch import REPORT, explain_to_folder
 
     results = explain_to_folder(
         images=find_images(args.paths),
-        model=load_model(args),
+        model=load_explained(args),
         out=args.out,
-        model_name=model_name(args),
+        model_name=explained_name(args),
         labels=None if args.labels is None else [name.strip() for name in args.labels.split(",") if name.strip()],
         top=args.top,
         threshold=args.threshold,

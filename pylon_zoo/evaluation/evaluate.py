@@ -67,7 +67,7 @@ def evaluate(
     """Evaluate a model on a dataset, classes matched by name.
 
     Args:
-        model: any model of the zoo; its mode is restored afterwards.
+        model: any model of the zoo, or an `AttributedClassifier` of `pylon_zoo.attribution`; its mode is restored.
         dataset: its own transform is used if it has one (it must normalise and resize); otherwise the model's.
         size: pixels, square or (H, W), of the model's input when the dataset has no transform; None takes the model's.
         batch_size: images per forward pass.
@@ -138,7 +138,8 @@ def score(
     Raises:
         DataError: there is no image, or a heatmap that has a box is not finite.
     """
-    keeper = ScoreKeeper(model.num_classes, model.activation, class_map)
+    judged = model.activation if model.heatmap_unit == "logit" else None
+    keeper = ScoreKeeper(model.num_classes, model.activation, class_map, judged)
     for batch in batches:
         images = batch.images.to(device, non_blocking=True)
         logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)

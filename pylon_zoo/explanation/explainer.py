@@ -35,7 +35,7 @@ def explain(
     The model runs in evaluation mode on the device it is on, and is left as it was.
 
     Args:
-        model: any classifier of this library.
+        model: any classifier of this library, or an `AttributedClassifier` of `pylon_zoo.attribution`.
         image: path, PIL image, NumPy array or tensor, as `pylon_zoo.data.images.read_image` takes them; any size.
         labels: classes to explain, in this order; None is all of the model's.
         threshold: probability in (0, 1] from which on a place belongs to a box and lies inside the contour.
@@ -142,6 +142,7 @@ class Explainer:
                 activation=self.model.activation,
                 threshold=self.threshold,
                 scaling=self.scaling,
+                unit=self.model.heatmap_unit,
             )
             for i, loaded in enumerate(batch)
         ]

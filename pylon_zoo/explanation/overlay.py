@@ -70,6 +70,8 @@ def with_caption(
     low, high = color_range(explanation, label)
     facts = f"{explanation.resolution} map, peak at ({finding.peak.x}, {finding.peak.y})"
     middle = "0.5" if explanation.scaling == "absolute" else "own scale"
+    if explanation.unit == "relevance":
+        middle = "share of max"
     return add_caption(picture, label, finding.probability, facts, (f"{low:.2g}", middle, f"{high:.2g}"), colormap)
 
 

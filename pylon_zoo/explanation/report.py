@@ -31,11 +31,20 @@ SCALES = {
         ("its minimum", "its maximum"),
         "Colours span each map's own range, so they also appear where nothing was found.",
     ),
+    "relevance": (
+        "Colour: share of each map's maximum",
+        ("0", "0.5", "its maximum"),
+        "Every map has a maximum, so colours also appear where nothing was found.",
+    ),
 }
-"""Scaling → title of the colour scale, its ticks, what to bear in mind."""
+"""Scaling, or unit → title of the colour scale, its ticks, what to bear in mind."""
+MEANINGS = {
+    "logit": "Each map shows what the probability would be if that place alone decided.",
+    "relevance": "Each map shows what an attribution method says of the model, not a probability.",
+}
 HINT = (
-    "Each map shows what the probability would be if that place alone decided. The cross-hair marks its highest place; "
-    "the thin line encloses where it reaches the threshold. Point at a map to see the image beneath it."
+    "The cross-hair marks its highest place; the thin line encloses where it reaches the threshold. Point at a map to "
+    "see the image beneath it."
 )
 FOOTER = (
     "Not a medical device. A heatmap shows where a score came from, not why, and not that the score is right; a region "
@@ -54,7 +63,8 @@ class Report:
     def __init__(self, model_name: str, facts: Mapping[str, str] | None = None) -> None:
         self.model_name = model_name
         self.facts = dict(facts or {})
-        self.scaling = "absolute"
+        self.scale = "absolute"
+        self.unit = "logit"
         self._cards: list[str] = []
         self._failed = 0
         self._pictured = 0
@@ -67,7 +77,8 @@ class Report:
             explanation: of the image.
             pictures: the overlay of each of the entry's findings, without caption.
         """
-        self.scaling = explanation.scaling
+        self.unit = explanation.unit
+        self.scale = "relevance" if explanation.unit == "relevance" else explanation.scaling
         self.facts.setdefault("Heatmap", f"{explanation.resolution} cells")
         self.facts.setdefault("Activation", explanation.activation)
         self.facts.setdefault("Threshold", f"{explanation.threshold:g}")
@@ -102,7 +113,7 @@ class Report:
             f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
             for name, value in (counts | self.facts).items()
         )
-        hint = f"{HINT} {SCALES[self.scaling][2]}"
+        hint = f"{MEANINGS[self.unit]} {HINT} {SCALES[self.scale][2]}"
         if total - self._failed > self._pictured:
             hint += f" Pictures of the first {self._pictured} images are shown; the others are linked."
         title = escape(self.model_name)
@@ -111,7 +122,7 @@ class Report:
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f"<title>{title}: explanations</title>\n<style>{CSS}</style>\n</head>\n<body>\n"
             f'<header><p class="kicker">Explanations by</p><h1>{title}</h1>'
-            f'<div class="facts"><dl>{facts}</dl>{_legend(self.scaling)}</div><p class="hint">{hint}</p></header>\n'
+            f'<div class="facts"><dl>{facts}</dl>{_legend(self.scale)}</div><p class="hint">{hint}</p></header>\n'
             f"<main>\n{chr(10).join(self._cards)}\n</main>\n"
             f"<footer>{FOOTER}<br>Made by pylon_zoo {__version__}.</footer>\n"
             f"<script>{SCRIPT}</script>\n</body>\n</html>\n"
@@ -169,8 +180,8 @@ def _others(entry: Mapping[str, Any], explanation: Explanation) -> str:
     return f'<ul class="all">{bars}</ul>' if bars else ""
 
 
-def _legend(scaling: str) -> str:
-    title, ticks, _ = SCALES[scaling]
+def _legend(scale: str) -> str:
+    title, ticks, _ = SCALES[scale]
     colors = blend(np.full((1, 17), BAR_GREY), np.linspace(0, 1, 17, dtype=np.float32)[None], lookup_table(COLORMAP))[0]
     stops = ", ".join("#" + bytes(np.rint(color).astype(np.uint8)).hex() for color in colors)
     marks = "".join(f"<span>{tick}</span>" for tick in ticks)

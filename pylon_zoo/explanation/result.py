@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -39,19 +40,22 @@ class Explanation:
 
     The probability a map shows at a place is what the class's probability would be if that place alone decided its
     logit: the sigmoid of the map; for a softmax model, the softmax with the other classes' logits as they are. With
-    max pooling its highest value is therefore the class's probability.
+    max pooling its highest value is therefore the class's probability. Heatmaps of an attribution method are no logits
+    and compare within one map only: there, what stands for a probability below is a place's share of its map's maximum,
+    0 where the map is negative.
 
     Attributes:
         path: of the image; empty for an image that came from memory.
         image: the original, (C, H, W), uint8 or float32 in [0, 1], 1 or 3 channels.
         labels: K class names, in the order asked for.
         probabilities: (K,) float32 in [0, 1].
-        native_heatmaps: (K, h, w) float32 raw logits at the model's own resolution.
+        native_heatmaps: (K, h, w) float32 raw values at the model's own resolution.
         half_logits: (K,) float32, the logits that mean a probability of one half: 0 for a sigmoid.
         activation: `"sigmoid"` or `"softmax"`.
         threshold: the probability from which on a place belongs to a box and lies inside the contour.
         scaling: `"absolute"`: overlays colour probabilities from 0 to 1; `"image"`: from each map's minimum to its
             maximum, as in the paper's figures. Nothing else depends on it.
+        unit: of the heatmaps, `"logit"` or `"relevance"` (an attribution method's).
     """
 
     path: str
@@ -63,6 +67,7 @@ class Explanation:
     activation: str = "sigmoid"
     threshold: float = 0.5
     scaling: str = "absolute"
+    unit: str = "logit"
     _findings: dict[str, Finding] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -83,7 +88,7 @@ class Explanation:
 
     @cached_property
     def heatmaps(self) -> Tensor:
-        """(K, H, W) float32 raw logits at the size of the original image, bilinear (`align_corners=False`).
+        """(K, H, W) float32 raw values at the size of the original image, bilinear (`align_corners=False`).
 
         All K maps of a large image take memory; `native_heatmaps` and `probability_map` do not.
         """
@@ -92,6 +97,9 @@ class Explanation:
     def native_probability_map(self, label: str) -> Tensor:
         """(h, w) float32 in [0, 1]: one class's map as probabilities at the model's own resolution."""
         index = self.index(label)
+        if self.unit == "relevance":
+            heatmap = self.native_heatmaps[index].clamp(min=0)
+            return heatmap / heatmap.max().clamp(min=torch.finfo(heatmap.dtype).tiny)
         return (self.native_heatmaps[index] - self.half_logits[index]).sigmoid()
 
     def probability_map(self, label: str, size: tuple[int, int] | None = None) -> Tensor:
@@ -117,12 +125,14 @@ class Explanation:
             UnknownNameError: no such label.
         """
         if label not in self._findings:
-            native = self.native_probability_map(label)
-            reached = bool(native.max() >= self.threshold)  # interpolation never exceeds its neighbours
+            shown = self.native_probability_map(label)
+            reached = bool(shown.max() >= self.threshold)  # interpolation never exceeds its neighbours
+            # A map of relevance may be negative everywhere and still has a peak.
+            peaked = self.native_heatmaps[self.index(label)] if self.unit == "relevance" else shown
             self._findings[label] = Finding(
                 label=label,
                 probability=float(self.probabilities[self.index(label)]),
-                peak=find_peak(native, (self.height, self.width)),
+                peak=find_peak(peaked, (self.height, self.width)),
                 boxes=find_boxes(self.probability_map(label).numpy(), self.threshold) if reached else (),
             )
         return self._findings[label]

@@ -46,6 +46,8 @@ class ScoreKeeper:
         num_classes: K of the model.
         activation: of the model, `"sigmoid"` or `"softmax"`.
         class_map: for each of the dataset's classes the model's, None where it has none; by default they are the same.
+        heatmap_activation: what to do to heatmaps before they are judged; by default the model's activation, None for
+            heatmaps that are no logits.
 
     Example:
         >>> keeper = ScoreKeeper(num_classes=1)
@@ -55,9 +57,14 @@ class ScoreKeeper:
     """
 
     def __init__(
-        self, num_classes: int, activation: str = "sigmoid", class_map: Sequence[int | None] | None = None
+        self,
+        num_classes: int,
+        activation: str = "sigmoid",
+        class_map: Sequence[int | None] | None = None,
+        heatmap_activation: str | None = "activation",
     ) -> None:
         self.num_classes, self.activation, self.class_map = num_classes, activation, class_map
+        self.heatmap_activation = activation if heatmap_activation == "activation" else heatmap_activation
         self._logits: list[Tensor] = []
         self._targets: list[Tensor] = []
         self._points: PointAccuracy | None = None
@@ -83,7 +90,7 @@ class ScoreKeeper:
         self._size = size
         if heatmap is not None:
             if self._points is None:
-                self._points = PointAccuracy(self.num_classes, size, self.activation)
+                self._points = PointAccuracy(self.num_classes, size, self.heatmap_activation)
             self._points.update(heatmap, [relabel(image_boxes, self.class_map) for image_boxes in boxes])
 
     def compute(self) -> Scores:

@@ -33,6 +33,7 @@ class HeatmapClassifier(nn.Module):
         head: map → raw class logits (N, K, h, w); `nn.Identity` without classes.
         pooling: (N, K, h, w) → (N, K).
         activation: how logits become probabilities, `"sigmoid"` or `"softmax"`.
+        heatmap_unit: what a heatmap's values are: `"logit"`, of each place alone.
         label_names: K names, `class_0` … when nobody gave any.
         pretrained_cfg: timm's description of the input: `input_size`, `mean`, `std`, `interpolation`, ….
         architecture, model_args: the name and the options that build this model again.
@@ -41,6 +42,7 @@ class HeatmapClassifier(nn.Module):
     encoder: Backbone
     decoder: nn.Module
     head: nn.Module
+    heatmap_unit = "logit"
 
     def __init__(
         self,

@@ -40,6 +40,13 @@ def test_quiet_prints_nothing_and_size_is_an_option(checkpoint, tmp_path, capsys
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["input_size"] == [32, 32]
 
 
+def test_a_method_is_evaluated(checkpoint, tmp_path):
+    out = tmp_path / "out"
+    arguments = ["--checkpoint", str(checkpoint), "--out", str(out), "--method", "hires_cam"]
+    assert main(["evaluate", "--data", "phantom", *arguments]) == 0
+    assert json.loads((out / "metrics.json").read_text())["model"] == f"{checkpoint}, hires_cam"
+
+
 @pytest.mark.parametrize(
     ("data", "split", "code", "message"),
     [

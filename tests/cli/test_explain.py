@@ -125,3 +125,39 @@ def test_no_image_at_all_is_an_error(
     assert main(["explain", path, "--checkpoint", checkpoint, "--out", "out"]) == 1
     assert path in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["--method", "grad_cam"], ["--method", "layer-cam", "--relu", "--layer", "features"]]
+)
+def test_a_method_replaces_the_models_own_heatmaps(
+    words: list[str], folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["explain", "scans/1.png", "--checkpoint", checkpoint, "--save-heatmaps", "npz"]
+    assert main([*arguments, "--out", "own"]) == 0
+    assert main([*arguments, "--out", "out", *words]) == 0
+    assert results()["model"] == f"{checkpoint}, {words[1]}"
+    own, other = results("own")["images"][0], results()["images"][0]
+    assert [f["probability"] for f in own["findings"]] == pytest.approx([f["probability"] for f in other["findings"]])
+    with np.load("own/heatmaps/1.npz") as before, np.load("out/heatmaps/1.npz") as after:
+        assert before["heatmaps"].shape == after["heatmaps"].shape
+        assert not np.allclose(before["heatmaps"], after["heatmaps"])
+    assert "its maximum" in Path("out/report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--method", "gradcam"], "Did you mean 'grad_cam'"),
+        (["--method", "grad_cam", "--layer", "feature"], "Did you mean 'features'"),
+        (["--method", "refine_cam"], "needs at least 2"),
+        (["--layer", "features"], "name one with --method"),
+        (["--relu"], "name one with --method"),
+    ],
+)
+def test_mistakes_with_methods(
+    words: list[str], message: str, folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", "scans/1.png", "--checkpoint", checkpoint, "--out", "out", *words]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("out").exists()

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from pylon_zoo.attribution import AttributedClassifier
 from pylon_zoo.data.phantom import PhantomCxr
 from pylon_zoo.data.transforms import EvalTransform
 from pylon_zoo.errors import ConfigError
@@ -83,3 +84,13 @@ def test_grey_images_reach_a_colour_model_and_workers_change_nothing():
     assert torch.equal(one.auroc.per_class.nan_to_num(-1), two.auroc.per_class.nan_to_num(-1))
     assert torch.equal(one.point_accuracy.support, two.point_accuracy.support)
     assert one.point_accuracy.support.sum() > 0
+
+
+def test_an_attribution_is_evaluated_in_place_of_the_models_own_heatmaps(cards, oracle):
+    """The oracle's decoder is linear, so Grad-CAM without bias points where its heatmap does."""
+    result = evaluate(AttributedClassifier(oracle, "grad_cam"), cards(), batch_size=3)
+    assert (result.auroc.macro, result.point_accuracy.macro) == (1.0, 1.0)
+    assert result.model.endswith("grad_cam")
+    scaled = AttributedClassifier(oracle, "grad_cam")
+    oracle.head.weight.data *= 1e4  # saturates a sigmoid
+    assert evaluate(scaled, cards()).point_accuracy.macro == 1.0

@@ -46,8 +46,11 @@ def check(html: str) -> Checker:
 def add(fixed_model):
     """Puts an image with two labels into a report, one of them as a finding."""
 
-    def put(report: Report, path: str = "a/b.png", label: str = "Nodule", **options: object) -> None:
+    def put(
+        report: Report, path: str = "a/b.png", label: str = "Nodule", unit: str = "logit", **options: object
+    ) -> None:
         model = fixed_model(torch.tensor([[[2.0, -3.0]], [[-3.0, -3.0]]]), (label, "Mass"))
+        model.heatmap_unit = unit
         explainer = Explainer(model, **options)
         explanation = check_finite(explainer.run([explainer.load(torch.zeros(1, 30, 20), path)])[0])
         finding = {"label": label, "probability": 0.880797, "peak": {"x": 1, "y": 2}, "overlay": "overlays/x.png"}
@@ -127,11 +130,15 @@ def test_pictures_are_bounded_in_number(add, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_scale_is_explained(add) -> None:
-    absolute, scaled = Report("m"), Report("m")
+    absolute, scaled, relevance = Report("m"), Report("m"), Report("m")
     add(absolute)
     add(scaled, scaling="image")
+    add(relevance, unit="relevance")
     assert "Colour: probability" in absolute.html()
     assert "its minimum" in scaled.html()
+    assert "if that place alone decided" in absolute.html()
+    assert "share of each map's maximum" in relevance.html()
+    assert "if that place alone decided" not in relevance.html()
 
 
 def test_the_same_input_gives_the_same_bytes(add) -> None:

@@ -87,3 +87,30 @@ def test_a_misspelt_label_suggests_the_right_one(heatmap: torch.Tensor, fixed_mo
     explanation = explain(fixed_model(heatmap, ("nodule", "mass")), torch.zeros(1, 4, 4))
     with pytest.raises(UnknownNameError, match="Did you mean 'nodule'"):
         explanation.overlay("nodul")
+
+
+def relevance(fixed_model, heatmap: torch.Tensor):
+    model = fixed_model(heatmap)
+    model.heatmap_unit = "relevance"
+    return explain(model, torch.zeros(1, 8, 8))
+
+
+def test_relevance_is_shown_as_a_share_of_its_maximum(fixed_model) -> None:
+    explanation = relevance(fixed_model, torch.tensor([[[-3.0, 0.0], [1e-4, 2e-4]]]))
+    assert explanation.native_probability_map("class_0").flatten().tolist() == pytest.approx([0, 0, 0.5, 1])
+    finding = explanation.finding("class_0")
+    assert (finding.peak.x, finding.peak.y) == (6, 6)
+    assert len(finding.boxes) == 1
+
+
+def test_relevance_that_is_negative_everywhere_has_a_peak_and_no_box(fixed_model) -> None:
+    finding = relevance(fixed_model, torch.tensor([[[-3.0, -1.0], [-2.0, -4.0]]])).finding("class_0")
+    assert (finding.peak.x, finding.peak.y) == (6, 0)
+    assert finding.boxes == ()
+
+
+def test_the_scale_of_relevance_does_not_matter(fixed_model) -> None:
+    heatmap = torch.rand(1, 4, 4)
+    small, large = (relevance(fixed_model, heatmap * scale) for scale in (1e-20, 1e20))
+    torch.testing.assert_close(small.probability_map("class_0"), large.probability_map("class_0"))
+    assert small.finding("class_0").peak == large.finding("class_0").peak

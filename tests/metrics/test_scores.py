@@ -49,3 +49,14 @@ def test_competing_classes_are_ranked_by_probability():
 def test_no_images_is_refused():
     with pytest.raises(DataError, match="no images"):
         ScoreKeeper(1).compute()
+
+
+def test_heatmaps_that_are_no_logits_are_judged_as_they_are():
+    """Beyond 17 a float32 sigmoid is 1 everywhere, and the first of the equal cells would count."""
+    heatmap = torch.full((1, 1, 4, 4), 100.0)
+    heatmap[0, 0, 2, 3] = 200
+    box = [torch.tensor([[0.0, 3, 2, 3, 2]])]
+    for activation, hits in ((None, 1), ("sigmoid", 0)):
+        keeper = ScoreKeeper(1, heatmap_activation=activation)
+        keeper.update(torch.zeros(1, 1), heatmap, torch.ones(1, 1), box, (4, 4))
+        assert keeper.compute().points.hits.tolist() == [hits]
