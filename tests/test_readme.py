@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import timm
 import torch
 from PIL import Image
 
@@ -18,12 +19,14 @@ def test_the_python_blocks_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.fromarray(render(0, 0, 256).image).save("chest.png")
     names = {"images": torch.rand(1, 3, 64, 64)}
-    quickstart, explained, options = BLOCKS
+    quickstart, explained, compared, options = BLOCKS
     exec(quickstart, names)
     assert names["logits"].shape == (1, 14)
     assert names["heatmap"].shape == (1, 14, 16, 16)
     exec(explained, names)
     assert (tmp_path / "nodule.png").stat().st_size > 1000
+    any_classifier = timm.create_model("test_resnet", num_classes=3)
+    exec(compared, names | {"any_classifier": any_classifier})
     # Weights of the encoder come from the Hub, where tests do not go.
     offline = options.replace(", encoder_pretrained=True", "")
     assert offline != options
