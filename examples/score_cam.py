@@ -2,6 +2,7 @@
 
 import argparse
 
+import numpy as np
 from PIL import Image
 
 import pylon_zoo as pz
@@ -23,6 +24,7 @@ image = phantoms[index].image
 cam = create_attribution(args.method, model)
 heatmap = cam(pz.preprocess(model)(image)[None], classes=[label])[0, 0]
 
-picture = blend(image[0].float().numpy(), heatmap.numpy(), lookup_table())
+grey = Image.fromarray(image[0].numpy()).resize(heatmap.shape[::-1])  # the size the model sees
+picture = blend(np.asarray(grey), heatmap.numpy(), lookup_table())
 Image.fromarray(picture.round().astype("uint8")).save(args.out)
 print(f"{args.method} of {args.finding} in {args.out}")

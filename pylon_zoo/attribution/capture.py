@@ -59,7 +59,10 @@ def capture(model: nn.Module, layers: Layers, images: Tensor) -> Capture:
             stack.callback(module.register_forward_hook(_keep(name, outputs, len(images))).remove)
         logits = model(images)
     if missing := [name for name in layers if name not in outputs]:
-        raise ConfigError(f"Layer {missing[0]!r} did not run for these images; give a layer that does.")
+        raise ConfigError(
+            f"Layer {missing[0]!r} did not run for these images; give a layer that does. "
+            "(With gradient checkpointing on, the blocks of a stage run and the stage itself does not.)"
+        )
     _check_logits(logits, len(images))
     if not logits.requires_grad:
         raise ConfigError(_independent(next(iter(outputs))))

@@ -56,6 +56,9 @@ class Hints(NamedTuple):
     prefix: int | None = None
 
 
+NO_HINTS = Hints()
+
+
 def hints_of(model: nn.Module) -> Hints:
     """What a timm model says about its layers; nothing, for other models."""
     prefix = getattr(model, "num_prefix_tokens", None)
@@ -74,7 +77,7 @@ def check_layout(name: str | None) -> None:
         raise UnknownNameError(f"layout={name!r} is not one of {', '.join(SIDES)}.{suggest(str(name), SIDES)}")
 
 
-def recognise(shape: Sequence[int], size: tuple[int, int], hints: Hints = Hints()) -> Layout | None:  # noqa: B008
+def recognise(shape: Sequence[int], size: tuple[int, int], hints: Hints = NO_HINTS) -> Layout | None:
     """The layout of an output that looks like a map of the image, or None.
 
     A grid fits an image if its height : width is the image's, give or take one cell. Four dimensions are NCHW if their

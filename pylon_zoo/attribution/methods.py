@@ -31,7 +31,7 @@ class GradCAM(Attribution):
 
 
 class GradCAMPlusPlus(Attribution):
-    """Grad-CAM++ (Chattopadhay et al. 2018, equations 5 and 19): w_c = Σ α G_c, α = G² ∕ (2G² + G³ ΣA), 0 where G is.
+    """Grad-CAM++ (Chattopadhay et al. 2018, equation 19): w_c = Σ α G_c, α = G² ∕ (2G² + G³ ΣA), 0 where G is.
 
     With `relu` the weights take the positive gradients alone, as in its paper; without, all of them, as in PYLON's
     ("we used GradCAM and GradCAM++ without ReLU"). α has poles where ΣA·G is near −2: expect single large values.
@@ -52,7 +52,7 @@ class GradCAMPlusPlus(Attribution):
 
 
 class XGradCAM(Attribution):
-    """XGrad-CAM (Fu et al. 2020, equation 8): w_c is the mean of G_c weighted by A_c, Σ G_c A_c ∕ Σ A_c.
+    """XGrad-CAM (Fu et al. 2020): w_c is the mean of G_c weighted by A_c, Σ G_c A_c ∕ Σ A_c.
 
     Example:
         >>> attribution = XGradCAM(torch.nn.Identity())
@@ -68,7 +68,7 @@ class XGradCAM(Attribution):
 
 
 class HiResCAM(Attribution):
-    """HiResCAM (Draelos & Carin 2020, equation 5): Σ_c G_c A_c, position by position.
+    """HiResCAM (Draelos & Carin 2020): Σ_c G_c A_c, position by position.
 
     Example:
         >>> attribution = HiResCAM(torch.nn.Identity())

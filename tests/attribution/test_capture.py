@@ -138,6 +138,21 @@ def test_in_place_operations_behind_the_layer():
     torch.testing.assert_close(maps, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "layer"), [("timm-resnet", "layer3.0.conv1"), ("timm-resnet", None), ("timm-vit", "blocks.2.mlp.fc1")]
+)
+def test_gradient_checkpointing_changes_nothing(build_kind, images_of, name: str, layer: str | None):
+    """Also where the layer lies inside a checkpointed block, which runs again in the backward pass."""
+    model, x = build_kind(name), images_of(name)
+    expected = HiResCAM(model, layer)(x)
+    assert expected.abs().max() > 0
+    model.set_grad_checkpointing()
+    torch.testing.assert_close(HiResCAM(model, layer)(x), expected, rtol=1e-4, atol=1e-6)
+    if name == "timm-resnet":
+        with pytest.raises(ConfigError, match=r"'layer3' did not run .* the stage itself does not"):
+            HiResCAM(model, "layer3")(x)
+
+
 def test_a_layer_within_a_layer():
     model = timm.create_model("test_resnet", num_classes=3).eval()
     inner = model.layer4[0].conv1

@@ -1,0 +1,150 @@
+"""Grad-CAM maps of all classes per second: ours, and pytorch-grad-cam, torch-cam and Captum looped over the classes.
+
+    python benchmarks/attribution_speed.py --classes 14 --repeats 5
+
+One image, one network with random weights, one process; the contestants take turns, so that whatever else the machine
+does disturbs all alike. Prints the table and writes it to benchmarks/results/attribution_speed.csv. The machine should
+be quiet: the load average stands in the table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import pytorch_grad_cam
+import timm
+import torch
+import torchcam.methods
+from captum.attr import LayerGradCam
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor, nn
+
+from pylon_zoo.attribution import create_attribution
+
+COLUMNS = (
+    "layer",
+    "classes",
+    "method",
+    "seconds",
+    "maps_per_second",
+    "times_slower_than_ours",
+    "threads",
+    "load",
+    "machine",
+)
+
+
+def contestants(model: nn.Module, layer: str, x: Tensor, classes: int) -> dict[str, Callable[[], object]]:
+    """Name → a function that makes one map per class, as each package's users would; first the forward pass alone."""
+    module = model.get_submodule(layer)
+    ours = create_attribution("grad_cam", model, layer)
+    captum = LayerGradCam(model, module)
+
+    def forward() -> None:
+        with torch.no_grad():
+            model(x)
+
+    def with_pytorch_grad_cam() -> None:
+        with pytorch_grad_cam.GradCAM(model, [module]) as cam:
+            for label in range(classes):
+                cam(x, [ClassifierOutputTarget(label)])
+
+    def with_torchcam() -> None:
+        with torchcam.methods.GradCAM(model, layer) as extractor:
+            for label in range(classes):
+                extractor(label, model(x))
+
+    def with_torchcam_one_forward() -> None:
+        with torchcam.methods.GradCAM(model, layer) as extractor:
+            scores = model(x)
+            for label in range(classes):
+                extractor(label, scores, retain_graph=True)
+
+    return {
+        "forward pass alone": forward,
+        f"pylon-zoo {version('pylon-zoo')}": lambda: ours(x),
+        f"pytorch-grad-cam {version('grad-cam')}": with_pytorch_grad_cam,
+        f"torch-cam {version('torchcam')}": with_torchcam,
+        f"torch-cam {version('torchcam')}, one forward pass": with_torchcam_one_forward,
+        f"captum {version('captum')}": lambda: [captum.attribute(x, target=label) for label in range(classes)],
+    }
+
+
+def measure(functions: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Median seconds of each, in rounds, after one round of warm-up."""
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for turn in range(repeats + 1):
+        for name, function in functions.items():
+            start = perf_counter()
+            function()
+            if turn:
+                seconds[name].append(perf_counter() - start)
+    return {name: median(each) for name, each in seconds.items()}
+
+
+def machine() -> str:
+    """Processor, cores and torch, without the machine's name."""
+    names = [line.partition(":")[2].strip() for line in cpuinfo() if line.startswith("model name")]
+    processor = names[0] if names else platform.processor() or platform.machine()
+    return f"{processor}, {os.cpu_count()} cores, torch {torch.__version__}"
+
+
+def cpuinfo() -> list[str]:
+    """Lines of Linux's description of the processor; none elsewhere."""
+    path = Path("/proc/cpuinfo")
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="resnet50", help="a timm architecture (default: resnet50)")
+    parser.add_argument("--layers", nargs="+", default=["layer4", "layer3"])
+    parser.add_argument("--classes", type=int, default=14)
+    parser.add_argument("--size", type=int, default=256, help="side of the image in pixels (default: 256)")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--csv", type=Path, default=Path(__file__).parent / "results" / "attribution_speed.csv")
+    args = parser.parse_args()
+
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    model = timm.create_model(args.model, num_classes=args.classes).eval()
+    x = torch.randn(1, 3, args.size, args.size)
+    load = f"{os.getloadavg()[0]:.1f}"
+    rows = []
+    for layer in args.layers:
+        seconds = measure(contestants(model, layer, x, args.classes), args.repeats)
+        ours = next(value for name, value in seconds.items() if name.startswith("pylon-zoo"))
+        for name, value in seconds.items():
+            maps = f"{args.classes / value:.1f}" if name != "forward pass alone" else ""
+            row = (
+                layer,
+                args.classes,
+                name,
+                f"{value:.3f}",
+                maps,
+                f"{value / ours:.1f}",
+                args.threads,
+                load,
+                machine(),
+            )
+            rows.append(dict(zip(COLUMNS, row, strict=True)))
+            print(f"{layer:<8} {name:<36} {value:8.3f} s {maps:>8} maps/s  {value / ours:6.1f} × ours")
+    print(f"{args.model}, {args.size} pixels, {args.threads} threads, load {load}, {machine()}")
+    with args.csv.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
