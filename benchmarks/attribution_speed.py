@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import platform
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +23,7 @@ import timm
 import torch
 import torchcam.methods
 from captum.attr import LayerGradCam
+from machine import describe
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
@@ -90,19 +90,6 @@ def measure(functions: dict[str, Callable[[], object]], repeats: int) -> dict[st
     return {name: median(each) for name, each in seconds.items()}
 
 
-def machine() -> str:
-    """Processor, cores and torch, without the machine's name."""
-    names = [line.partition(":")[2].strip() for line in cpuinfo() if line.startswith("model name")]
-    processor = names[0] if names else platform.processor() or platform.machine()
-    return f"{processor}, {os.cpu_count()} cores, torch {torch.__version__}"
-
-
-def cpuinfo() -> list[str]:
-    """Lines of Linux's description of the processor; none elsewhere."""
-    path = Path("/proc/cpuinfo")
-    return path.read_text().splitlines() if path.exists() else []
-
-
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -135,11 +122,11 @@ def main() -> None:
                 f"{value / ours:.1f}",
                 args.threads,
                 load,
-                machine(),
+                describe(),
             )
             rows.append(dict(zip(COLUMNS, row, strict=True)))
             print(f"{layer:<8} {name:<36} {value:8.3f} s {maps:>8} maps/s  {value / ours:6.1f} × ours")
-    print(f"{args.model}, {args.size} pixels, {args.threads} threads, load {load}, {machine()}")
+    print(f"{args.model}, {args.size} pixels, {args.threads} threads, load {load}, {describe()}")
     with args.csv.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

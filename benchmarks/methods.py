@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +20,7 @@ from typing import Any
 
 import timm
 import torch
+from machine import describe
 from torch import Tensor, nn
 
 import pylon_zoo as pz
@@ -99,17 +98,6 @@ def measure(table: Sequence[Row], rounds: int, batch: int) -> None:
         print(f"round {index + 1} of {rounds}", file=sys.stderr, flush=True)
 
 
-def machine() -> str:
-    """The processor and the versions that matter."""
-    cpu = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
-        cpu = names[0] if names else cpu
-    threads = f"{torch.get_num_threads()} threads of {os.cpu_count()} cores"
-    return f"{cpu}, {threads}, torch {torch.__version__}, timm {timm.__version__}"
-
-
 def records(table: Sequence[Row]) -> list[dict[str, Any]]:
     """The table's numbers, a dict a row."""
     base = median(table[0].seconds)
@@ -140,7 +128,7 @@ def report(table: Sequence[Row], batch: int, rounds: int) -> str:
             f"`{BACKBONE}`, {CLASSES} classes, {SIZE}×{SIZE} pixels, random weights:\n",
             *lines,
             f"\nIn one run, batches of {batch}, medians over {rounds} rounds, each of which times every method once.",
-            f"The plain classifier takes {records(table)[0]['ms']} ms an image here ({machine()}).",
+            f"The plain classifier takes {records(table)[0]['ms']} ms an image here ({describe()}).",
             "Plain models, not optimized for inference; attributions are of all classes at once, the forward included.",
         ]
     )
