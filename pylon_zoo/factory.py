@@ -7,9 +7,8 @@ from fnmatch import fnmatch
 from functools import cache
 from typing import Any
 
-import timm
-
 from pylon_zoo.errors import ConfigError
+from pylon_zoo.models.backbone import list_backbones
 from pylon_zoo.models.build import METHODS, build_model
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights.loading import load_pretrained
@@ -144,8 +143,7 @@ def list_pretrained(pattern: str = "*") -> list[str]:
 
 @cache
 def _all_models() -> list[str]:
-    backbones = [name for name in timm.list_models() if name.partition("_")[0] not in METHODS]
-    return sorted(f"{method}_{backbone}" for method in METHODS for backbone in backbones)
+    return sorted(f"{method}_{backbone}" for method in METHODS for backbone in list_backbones())
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -7,10 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import timm
-
 from pylon_zoo.errors import UnknownNameError, suggest
-from pylon_zoo.models.backbone import Backbone
+from pylon_zoo.models.backbone import Backbone, is_backbone, list_backbones
 from pylon_zoo.models.cam import CamClassifier
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.options import as_pair, check_option
@@ -64,9 +62,9 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def _suggest_model(name: str) -> str:
-    if timm.is_model(name):  # the method was left out
+    if is_backbone(name):  # the method was left out
         return suggest(f"pylon_{name}", [f"{method}_{name}" for method in METHODS])
-    return suggest(name, [f"{method}_{backbone}" for method in METHODS for backbone in timm.list_models()])
+    return suggest(name, [f"{method}_{backbone}" for method in METHODS for backbone in list_backbones()])
 
 
 def method_options(method: str) -> dict[str, Any]:

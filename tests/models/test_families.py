@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 
-from pylon_zoo.models.backbone import timm_module
+from pylon_zoo.models.backbone import list_backbones, timm_module
 from pylon_zoo.models.build import build_model
 
 # The smallest member of each family (file of timm.models), as docs/backbones.md lists them.
@@ -122,7 +122,7 @@ UNUSED = {
 def families() -> dict[str, str]:
     """Family → its smallest member; the first one of a family that a newer timm brings."""
     members: dict[str, str] = {}
-    for name in timm.list_models():
+    for name in list_backbones():
         members.setdefault(timm_module(name), name)
     return {family: SMALLEST.get(family, first) for family, first in members.items()}
 
