@@ -161,6 +161,17 @@ class Backbone(nn.Module):
             if any(fnmatchcase(name.removeprefix(prefix).replace(".", "_"), pattern) for pattern in patterns)
         }
 
+    def first_conv(self) -> tuple[str, ...]:
+        """Names of the layers that take the images, in this module; several where stems run side by side."""
+        given = self.pretrained_cfg.get("first_conv") or ()
+        flat = {name: "_" + name.replace(".", "_") for name, _ in self.named_modules()}
+        found = []
+        for stem in (given,) if isinstance(given, str) else given:
+            # timm names it in the whole network: its extractors put wrappers before that and make dots underscores.
+            ends = "_" + stem.replace(".", "_")
+            found += sorted((name for name, path in flat.items() if path.endswith(ends)), key=len)[:1]
+        return tuple(found)
+
     def _inside(self, *wrappers: str) -> tuple[str, nn.Module]:
         """The path and module of the network itself, inside those wrappers that are there."""
         path, module = "model", self.model
