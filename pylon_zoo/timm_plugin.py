@@ -113,12 +113,12 @@ def build(
     chosen = {name: value for name, value in options.items() if (name, value) not in source.model_args.items()}
     options = merge(recorded, translate(architecture, chosen))
     placement = {name: options.pop(name) for name in PLACEMENT if name in options}
-    its_classes, its_chans, its_labels = source.cfg["num_classes"], source.cfg["input_size"][0], source.label_names
-    labels = options.pop("label_names", None)
+    its_classes, its_chans = source.cfg["num_classes"], source.cfg["input_size"][0]
+    labels, its_labels = chosen.get("label_names"), options.pop("label_names", None)
     named = len(labels) if labels is not None else its_classes
     num_classes, in_chans = options.pop("num_classes", named), options.pop("in_chans", its_chans)
     if labels is None and num_classes == its_classes:
-        labels = its_labels
+        labels = source.label_names or its_labels
     if pretrained:
         options.pop("encoder_pretrained", None)  # they are part of the weights
     model = build_model(architecture, num_classes, in_chans, label_names=labels, **options)
@@ -131,7 +131,8 @@ def build(
     bare = vars(default_cfgs[architecture].default)
     said = {name: value for name, value in source.cfg.items() if value != bare[name]}
     model.pretrained_cfg |= describe_input(said, in_chans, with_size=same_size)
-    model._model_args = dict(model.model_args)  # what timm.models.save_for_hf writes down
+    # What timm.models.save_for_hf writes down, with the pooling's present name.
+    model._model_args = {name: value for name, value in model.model_args.items() if name not in RENAMED.values()}
     return model.to(**placement)
 
 
@@ -160,8 +161,8 @@ def translate(architecture: str, options: Mapping[str, Any]) -> dict[str, Any]:
             encoder[name] = value
         elif name != "encoder_kwargs":
             word = RENAMED.get(name, name)
-            if word in ours or (word != name and word in options):
-                raise ConfigError(f"{name} and {word} mean the same thing; give one of them for {architecture}.")
+            if ours.get(word, value) != value:
+                raise ConfigError(f"{name}={value!r} and {ours[word]!r} for the same thing; give {architecture} one.")
             ours[word] = value
     return ours | ({"encoder_kwargs": encoder} if encoder else {})
 

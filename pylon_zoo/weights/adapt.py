@@ -60,6 +60,7 @@ def _stem(model: HeatmapClassifier, state: Mapping[str, Tensor], in_chans: int, 
     if not names:
         raise refusal
     try:
-        return {name: adapt_input_conv(model.in_chans, state[name], base_chans=in_chans) for name in names}
+        # In float32, because timm keeps the type and half precision would round the sums.
+        return {name: adapt_input_conv(model.in_chans, state[name].float(), base_chans=in_chans) for name in names}
     except (NotImplementedError, ValueError, AssertionError) as error:
         raise refusal from error

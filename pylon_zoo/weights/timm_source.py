@@ -103,11 +103,11 @@ def find_source(
     overlay = dict(overlay or {})
     if cfg is None and isinstance(pretrained, str):
         cfg = pretrained
-    entry = None
-    if not any(overlay.get(field) for field in LOCATIONS):
-        entry = _entry_meant(architecture, pretrained, cfg)
+    elsewhere = any(overlay.get(field) for field in LOCATIONS)
+    entry = _entry_meant(architecture, bool(pretrained) and not elsewhere, cfg)
     if entry is not None:
-        return _entry_source(entry, overlay)
+        description, model_args = _entry_description(entry)
+        return TimmSource({**description, **overlay}, model_args, None if elsewhere else entry)
     if isinstance(cfg, PretrainedCfg):
         cfg = cfg.to_dict()
     description = resolve_pretrained_cfg(architecture, dict(cfg) if isinstance(cfg, Mapping) else cfg, overlay)
@@ -116,7 +116,7 @@ def find_source(
 
 
 def _entry_meant(
-    architecture: str, pretrained: bool | str, cfg: str | Mapping[str, Any] | PretrainedCfg | None
+    architecture: str, pretrained: bool, cfg: str | Mapping[str, Any] | PretrainedCfg | None
 ) -> Entry | None:
     if isinstance(cfg, str):
         return available_entry(architecture, cfg) if pretrained else manifest.find(architecture, cfg)
@@ -158,13 +158,13 @@ def entry_cfg(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _entry_source(entry: Entry, overlay: Mapping[str, Any]) -> TimmSource:
+def _entry_description(entry: Entry) -> tuple[dict[str, Any], dict[str, Any]]:
     cfg, model_args = entry_cfg(entry), {}
     if entry.available:
         config = parse_config(_published(entry, CONFIG_FILE), Path(entry.name))
         cfg |= tuples(config["pretrained_cfg"]) | {"num_classes": config["num_classes"]}
         model_args = config.get("model_args") or {}
-    return TimmSource({**cfg, **overlay}, model_args, entry)
+    return cfg, model_args
 
 
 def _published(entry: Entry, file: str) -> bytes:
