@@ -41,8 +41,8 @@ ENCODER_WORDS = (
     "drop_block_rate",
     "drop_path_rate",
     "norm_layer",
-    "pos_drop_rate",
     "patch_drop_rate",
+    "pos_drop_rate",
     "proj_drop_rate",
 )
 # timm's options without a meaning here: the value that changes nothing, and what to do for the others.
@@ -197,7 +197,7 @@ def describe_input(cfg: Mapping[str, Any], in_chans: int, *, with_size: bool = T
 
 
 def describe_architectures() -> dict[str, DefaultCfg]:
-    """timm's descriptions of every name: the bare architecture, and each tag of the manifest."""
+    """timm's descriptions of every name: the bare architecture, and each tag of the package's own manifest."""
     cfgs: dict[str, dict[str, Any]] = {}
     for backbone in list_backbones():
         encoder = _encoder_cfg(backbone)
@@ -229,7 +229,7 @@ def _encoder_cfg(backbone: str) -> PretrainedCfg:
 
 def _manifest() -> Mapping[str, Entry]:
     try:
-        return manifest.load_manifest()
+        return manifest.read_once(manifest.manifest_path())
     except PylonZooError:
         return {}  # whoever asks for weights gets this error; importing the package needs none
 

@@ -60,10 +60,10 @@ def test_descriptions_are_registered():
 
 
 def test_a_broken_manifest_does_not_break_the_import(monkeypatch: pytest.MonkeyPatch):
-    def broken() -> None:
+    def broken(path: Path) -> None:
         raise WeightsError("The manifest is broken.")
 
-    monkeypatch.setattr(manifest, "load_manifest", broken)
+    monkeypatch.setattr(manifest, "read_once", broken)
     assert list(timm_plugin.describe_architectures()["pylon_resnet18"].tags) == [""]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,12 +107,12 @@ def find_source(
     entry = _entry_meant(architecture, bool(pretrained) and not elsewhere, cfg)
     if entry is not None:
         description, model_args = _entry_description(entry)
-        return TimmSource({**description, **overlay}, model_args, None if elsewhere else entry)
-    if isinstance(cfg, PretrainedCfg):
-        cfg = cfg.to_dict()
-    description = resolve_pretrained_cfg(architecture, dict(cfg) if isinstance(cfg, Mapping) else cfg, overlay)
+        description = replace(description, **overlay)
+    else:
+        given = vars(cfg) if isinstance(cfg, PretrainedCfg) else cfg
+        description = resolve_pretrained_cfg(architecture, given and dict(given), overlay)
     fields = {name: value for name, value in vars(description).items() if value is not None}
-    return TimmSource(tuples(fields), dict(model_args or {}))
+    return TimmSource(tuples(fields), model_args or {}, None if elsewhere else entry)
 
 
 def _entry_meant(
@@ -158,13 +158,13 @@ def entry_cfg(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _entry_description(entry: Entry) -> tuple[dict[str, Any], dict[str, Any]]:
+def _entry_description(entry: Entry) -> tuple[PretrainedCfg, Mapping[str, Any]]:
     cfg, model_args = entry_cfg(entry), {}
     if entry.available:
         config = parse_config(_published(entry, CONFIG_FILE), Path(entry.name))
         cfg |= tuples(config["pretrained_cfg"]) | {"num_classes": config["num_classes"]}
         model_args = config.get("model_args") or {}
-    return cfg, model_args
+    return PretrainedCfg(**cfg), model_args
 
 
 def _published(entry: Entry, file: str) -> bytes:
