@@ -13,7 +13,7 @@ from torch import Tensor
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.weights import manifest
 from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, parse_config, parse_weights, tuples
-from pylon_zoo.weights.entry import Entry
+from pylon_zoo.weights.entry import NOT_STATED, Entry
 from pylon_zoo.weights.integrity import read_bytes, read_verified
 from pylon_zoo.weights.loading import available_entry
 
@@ -154,7 +154,7 @@ def entry_cfg(entry: Entry) -> dict[str, Any]:
         "interpolation": entry.interpolation,
         "crop_pct": 1.0,
         "crop_mode": "squash",
-        "license": entry.weights_licence,
+        "license": None if entry.weights_licence == NOT_STATED else entry.weights_licence,
     }
 
 
