@@ -23,7 +23,7 @@ import torch
 
 import pylon_zoo
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.models.backbone import Backbone, timm_module
+from pylon_zoo.models.backbone import Backbone, list_backbones, timm_module
 
 CLASSES = 2
 ODD_SIZE = (300, 417)
@@ -256,7 +256,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
-    rows = sweep(timm.list_models(args.pattern), quiet=args.quiet)
+    rows = sweep(list_backbones(args.pattern), quiet=args.quiet)
     odd = sweep(smallest_of_each_group(rows), ODD_SIZE, quiet=args.quiet)
     if args.out:
         args.out.write_text(report(rows, odd), encoding="utf-8")

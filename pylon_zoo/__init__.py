@@ -3,6 +3,7 @@
 Every model turns images into class heatmaps, and pools heatmaps into logits. See `create_pylon` and `create_model`.
 """
 
+from pylon_zoo import timm_plugin as _timm_plugin  # noqa: F401  (registers the models with timm)
 from pylon_zoo._version import __version__
 from pylon_zoo.errors import PylonZooError
 from pylon_zoo.explanation.explainer import explain

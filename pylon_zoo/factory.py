@@ -7,10 +7,8 @@ from fnmatch import fnmatch
 from functools import cache
 from typing import Any
 
-import timm
-
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.models.backbone import timm_module
+from pylon_zoo.models.backbone import list_backbones, timm_module
 from pylon_zoo.models.build import METHODS, build_model
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights.loading import load_pretrained
@@ -145,10 +143,9 @@ def list_pretrained(pattern: str = "*") -> list[str]:
 
 @cache
 def _all_models() -> list[str]:
-    backbones = [name for name in timm.list_models() if name.partition("_")[0] not in METHODS]
     return sorted(
         f"{name}_{backbone}"
-        for backbone in backbones
+        for backbone in list_backbones()
         for name, method in METHODS.items()
         if not method.lacks(timm_module(backbone), backbone)
     )

@@ -14,6 +14,7 @@ ARGUMENTS = {
     "heatmap_gallery.py": ["--findings", "Nodule", "--out", "gallery.png"],
     "phantom_sheet.py": ["--rows", "1", "--columns", "2", "--out", "sheet.png"],
     "score_cam.py": ["--out", "score_cam.png"],
+    "timm_training_script.py": ["--model", "pylon_test_resnet", "--images", "32", "--size", "64", "--out", "heat.png"],
     "train_from_labels.py": ["--images", "32"],
     "train_masks_with_smp_loss.py": ["--images", "32", "--epochs", "1"],
 }
@@ -31,3 +32,12 @@ def test_example_runs(name, tmp_path):
     expected = [value for value in ARGUMENTS[name] if value.endswith(".png")]
     assert all((tmp_path / picture).stat().st_size > 1000 for picture in expected)
     assert done.stdout or expected
+
+
+def test_the_timm_script_is_one_for_any_timm_model(tmp_path):
+    options = ["--model", "test_resnet", "--images", "32", "--epochs", "1", "--size", "64"]
+    command = [sys.executable, str(EXAMPLES / "timm_training_script.py"), *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("epoch 1: loss ")
+    assert not list(tmp_path.iterdir())

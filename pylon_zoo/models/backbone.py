@@ -17,6 +17,7 @@ from pylon_zoo.models.layers import crop_padding, pad_to
 from pylon_zoo.models.options import as_pair, check_option
 from pylon_zoo.models.sizes import round_up, size_rule
 
+OWN_PACKAGE = __name__.partition(".")[0]
 NOMINAL_STRIDE = 32  # of a network that is not built yet
 
 
@@ -179,6 +180,17 @@ class Backbone(nn.Module):
             if any(fnmatchcase(name.removeprefix(prefix).replace(".", "_"), pattern) for pattern in patterns)
         }
 
+    def first_conv(self) -> tuple[str, ...]:
+        """Names of the layers that take the images, in this module; several where stems run side by side."""
+        given = self.pretrained_cfg.get("first_conv") or ()
+        flat = {name: "_" + name.replace(".", "_") for name, _ in self.named_modules()}
+        found = []
+        for stem in (given,) if isinstance(given, str) else given:
+            # timm names it in the whole network: its extractors put wrappers before that and make dots underscores.
+            ends = "_" + stem.replace(".", "_")
+            found += sorted((name for name, path in flat.items() if path.endswith(ends)), key=len)[:1]
+        return tuple(found)
+
     def _inside(self, *wrappers: str) -> tuple[str, nn.Module]:
         """The path and module of the network itself, inside those wrappers that are there."""
         path, module = "model", self.model
@@ -210,6 +222,24 @@ def timm_module(name: str) -> str:
     return model_entrypoint(name.partition(".")[0]).__module__.rpartition(".")[2]
 
 
+def list_backbones(pattern: str = "") -> list[str]:
+    """timm's architectures, without the models this package adds to timm's registry.
+
+    Args:
+        pattern: shell wildcard; empty for all.
+
+    Example:
+        >>> list_backbones("test_resnet*")
+        ['test_resnet']
+    """
+    return [name for name in timm.list_models(pattern) if is_backbone(name)]
+
+
+def is_backbone(arch: str) -> bool:
+    """Whether timm has an architecture of that name that is not one of this package's own models."""
+    return timm.is_model(arch) and model_entrypoint(arch).__module__.partition(".")[0] != OWN_PACKAGE
+
+
 def resolve_backbone(name: str, pretrained: bool | str = False) -> str:
     """Check a backbone's name and tag, and put a tag given as `pretrained` behind the name.
 
@@ -218,10 +248,10 @@ def resolve_backbone(name: str, pretrained: bool | str = False) -> str:
         ConfigError: two different tags.
     """
     arch, _, tag = name.partition(".")
-    if not timm.is_model(arch) or arch.startswith("pylon_"):
+    if not is_backbone(arch):
         raise UnknownNameError(
             f"Unknown backbone {arch!r}: timm {timm.__version__} has no such architecture."
-            f"{suggest(arch, timm.list_models())} timm.list_models() lists all."
+            f"{suggest(arch, list_backbones())} timm.list_models() lists all."
         )
     if isinstance(pretrained, str):
         if tag and tag != pretrained:

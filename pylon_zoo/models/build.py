@@ -11,7 +11,7 @@ from typing import Any
 import timm
 
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
-from pylon_zoo.models.backbone import Backbone, resolve_backbone, timm_module
+from pylon_zoo.models.backbone import Backbone, is_backbone, list_backbones, resolve_backbone, timm_module
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.gap import GapBackbone
 from pylon_zoo.models.options import as_pair, check_option
@@ -86,9 +86,9 @@ def split_name(name: str) -> tuple[str, str]:
 
 
 def _suggest_model(name: str) -> str:
-    if timm.is_model(name):  # the method was left out
+    if is_backbone(name):  # the method was left out
         return suggest(f"pylon_{name}", [f"{method}_{name}" for method in METHODS])
-    return suggest(name, [f"{method}_{backbone}" for method in METHODS for backbone in timm.list_models()])
+    return suggest(name, [f"{method}_{backbone}" for method in METHODS for backbone in list_backbones()])
 
 
 def method_options(method: str) -> dict[str, Any]:
@@ -200,18 +200,27 @@ def input_cfg(
     squashed to the input size and never cropped, as in the paper: a crop could cut the finding off.
     """
     size = tuple(encoder_cfg["input_size"][1:]) if img_size is None else as_pair("img_size", img_size)
-    mean, std = tuple(encoder_cfg["mean"]), tuple(encoder_cfg["std"])
-    if len(mean) != in_chans:
-        mean, std = (round(sum(mean) / len(mean), 4),) * in_chans, (round(sum(std) / len(std), 4),) * in_chans
+    stems = tuple(f"encoder.{name}" for name in model.encoder.first_conv())
     return {
         "architecture": model.architecture,
         "num_classes": model.num_classes,
         "input_size": (in_chans, *size),
         "fixed_input_size": bool(encoder_cfg.get("fixed_input_size", False)),
-        "mean": mean,
-        "std": std,
+        "mean": per_channel(encoder_cfg["mean"], in_chans),
+        "std": per_channel(encoder_cfg["std"], in_chans),
         "interpolation": encoder_cfg.get("interpolation", "bicubic"),
         "crop_pct": 1.0,
         "crop_mode": "squash",
+        "first_conv": (stems[0] if len(stems) == 1 else stems) or None,
         "classifier": "head",
     }
+
+
+def per_channel(values: Sequence[float], in_chans: int) -> tuple[float, ...]:
+    """A statistic of the images' channels for another number of channels: their average in each.
+
+    Example:
+        >>> per_channel((0.4, 0.5, 0.6), 1), per_channel((0.5,), 3)
+        ((0.5,), (0.5, 0.5, 0.5))
+    """
+    return tuple(values) if len(values) == in_chans else (round(sum(values) / len(values), 4),) * in_chans

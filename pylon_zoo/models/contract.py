@@ -32,6 +32,7 @@ class HeatmapClassifier(nn.Module):
         features: the decoder's map passes through here unchanged; the layer that Grad-CAM and its kin look at.
         head: map → raw class logits (N, K, h, w); `nn.Identity` without classes.
         pooling: (N, K, h, w) → (N, K).
+        global_pool: its name, timm's word for it.
         activation: how logits become probabilities, `"sigmoid"` or `"softmax"`.
         heatmap_unit: what a heatmap's values are: `"logit"`, of each place alone.
         label_names: K names, `class_0` … when nobody gave any.
@@ -61,6 +62,7 @@ class HeatmapClassifier(nn.Module):
         self.num_classes = num_classes
         self.features = nn.Identity()
         self.pooling = build_pooling(pooling, **(pooling_kwargs or {}))
+        self.global_pool = pooling
         self.activation = activation
         self.label_names: tuple[str, ...] = default_label_names(num_classes)
         self.architecture = ""
@@ -187,6 +189,7 @@ class HeatmapClassifier(nn.Module):
         """
         if global_pool is not None:
             self.pooling = build_pooling(global_pool)
+            self.global_pool = global_pool
             self.model_args["pooling"] = global_pool
             self.model_args.pop("pooling_kwargs", None)
         if num_classes != self.num_classes:

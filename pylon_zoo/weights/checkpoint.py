@@ -202,7 +202,7 @@ def model_from(
         ConfigError: an override cannot work.
         WeightsError: the configuration cannot be built, or the tensors do not fit it.
     """
-    recorded = _tuples(config.get("model_args") or {})
+    recorded = tuples(config.get("model_args") or {})
     options = {**recorded, **overrides}
     try:
         if "encoder_kwargs" in overrides:
@@ -216,7 +216,7 @@ def model_from(
         raise WeightsError(f"{where} describes a model that cannot be built: {error}") from error
     load_state(model, state, where=where)
     built_size = model.pretrained_cfg["input_size"]
-    model.pretrained_cfg |= _tuples(config["pretrained_cfg"])
+    model.pretrained_cfg |= tuples(config["pretrained_cfg"])
     if "img_size" in overrides:
         model.pretrained_cfg["input_size"] = built_size
     return model.eval()
@@ -284,5 +284,11 @@ def _stored(state: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str,
     return stored
 
 
-def _tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+def tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Options or descriptions from JSON as they were before: every list a tuple.
+
+    Example:
+        >>> tuples({"mean": [0.5], "crop_pct": 1.0})
+        {'mean': (0.5,), 'crop_pct': 1.0}
+    """
     return {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -58,7 +58,7 @@ def load_pretrained(
     resolve_backbone(split_name(architecture)[1])
     folder, records = _folder(architecture, which), None
     if folder is None:
-        entry = _entry(architecture, which)
+        entry = available_entry(architecture, which)
         folder, records = manifest.ROOM / entry.path, entry.files
     folder = checkpoint_folder(folder)
     config = parse_config(_content(folder / CONFIG_FILE, records), folder / CONFIG_FILE)
@@ -75,7 +75,13 @@ def _content(path: Path, records: Mapping[str, FileRecord] | None) -> bytes:
     return read_bytes(path) if records is None else read_verified(path, records[path.name])
 
 
-def _entry(architecture: str, which: bool | str | os.PathLike[str]) -> Entry:
+def available_entry(architecture: str, which: bool | str | os.PathLike[str]) -> Entry:
+    """The manifest's entry of that tag, whose weights can be had now.
+
+    Raises:
+        UnknownNameError: no such tag; names the nearest.
+        WeightsError: the weights are planned, or not in this package.
+    """
     if isinstance(which, str) and which.startswith(HUB):
         raise WeightsError(
             f"{which!r}: this version loads nothing from the Hub. Download the repository and give its folder as "

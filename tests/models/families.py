@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import timm
-
-from pylon_zoo.models.backbone import timm_module
+from pylon_zoo.models.backbone import list_backbones, timm_module
 
 # The smallest member of each family (file of timm.models), as docs/backbones.md lists them.
 SMALLEST = {
@@ -114,7 +112,7 @@ HEAVY = {"beit", "deepseek_vit", "gemma4_vit", "mobilenetv5", "naflexvit", "vgg"
 def families() -> dict[str, str]:
     """Family → its smallest member; the first one of a family that a newer timm brings."""
     members: dict[str, str] = {}
-    for name in timm.list_models():
+    for name in list_backbones():
         members.setdefault(timm_module(name), name)
     return {family: SMALLEST.get(family, first) for family, first in members.items()}
 

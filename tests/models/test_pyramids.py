@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-import timm
 import torch
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.models.backbone import Backbone, timm_module
+from pylon_zoo.models.backbone import Backbone, list_backbones, timm_module
 from pylon_zoo.models.build import METHODS, build_model
 from pylon_zoo.models.pyramids import DILATABLE, NO_PYRAMID, lacks_dilation, lacks_pyramid
 from tests.models.families import FAMILIES, HEAVY
@@ -42,7 +41,7 @@ def test_the_tables_are_right_about_a_member_of_each_family(family: str):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", timm.list_models())
+@pytest.mark.parametrize("name", list_backbones())
 def test_the_tables_are_right_about_every_architecture(name: str):
     check(name)
 
@@ -71,7 +70,7 @@ def test_unpadded_networks_are_short_of_cells():
 
 
 def test_patterns_name_families():
-    families = {timm_module(name) for name in timm.list_models()}
+    families = {timm_module(name) for name in list_backbones()}
     patterns = [pattern for group in NO_PYRAMID.values() for pattern in group] + list(DILATABLE)
     assert len(patterns) == len(set(patterns))
     assert {pattern.partition("/")[0] for pattern in patterns} <= families
