@@ -10,6 +10,7 @@ from pylon_zoo.explanation.result import Explanation
 from pylon_zoo.factory import create_model, create_pylon, list_models, list_pretrained
 from pylon_zoo.preprocessing import preprocess
 from pylon_zoo.weights.checkpoint import save_checkpoint
+from pylon_zoo.weights.manifest import register_weights
 
 __all__ = [
     "Explanation",
@@ -21,5 +22,6 @@ __all__ = [
     "list_models",
     "list_pretrained",
     "preprocess",
+    "register_weights",
     "save_checkpoint",
 ]
