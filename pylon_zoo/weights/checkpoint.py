@@ -61,7 +61,7 @@ def checkpoint_files(
     model: HeatmapClassifier, *, dtype: torch.dtype | None = None, **metadata: Any
 ) -> dict[str, bytes]:
     """What `save_checkpoint` writes: file name → content. The same model and metadata give the same bytes."""
-    config = _json_bytes(model_config(model, metadata))
+    config = json_bytes(model_config(model, metadata))
     # One metadata key at most: with more, safetensors writes them in no fixed order and the sha256 changes.
     weights = save(_stored(model.state_dict(), dtype), metadata={"format": "pt"})
     return {WEIGHTS_FILE: weights, CONFIG_FILE: config}
@@ -265,7 +265,12 @@ def misfit(own: Mapping[str, Tensor], state: Mapping[str, Tensor], names: Mappin
     return None
 
 
-def _json_bytes(config: Mapping[str, Any]) -> bytes:
+def json_bytes(config: Mapping[str, Any]) -> bytes:
+    """The content of a `config.json`.
+
+    Raises:
+        ConfigError: it holds what JSON cannot.
+    """
     try:
         return (json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     except (TypeError, ValueError) as error:

@@ -90,7 +90,11 @@ def _cached(repo: str, filename: str, revision: str | None) -> Path:
     try:
         return Path(hf_hub_download(repo, filename, revision=revision))
     except (HTTPError, OSError, ValueError) as error:
-        raise hub_error(error, repo, filename, revision) from error
+        raise hub_error(error, _wish(repo, filename, revision), repo) from error
+
+
+def _wish(repo: str, filename: str, revision: str | None) -> str:
+    return f"{filename} of {repo}{f' at {revision}' if revision else ''} cannot be had from the Hub"
 
 
 def _published_name(repo: str, filename: str, path: Path) -> str:
@@ -109,7 +113,7 @@ def _etag(repo: str, filename: str, revision: str) -> str:
     try:
         return get_hf_file_metadata(hf_hub_url(repo, filename, revision=revision)).etag or ""
     except (HTTPError, OSError, ValueError) as error:
-        raise hub_error(error, repo, filename, revision) from error
+        raise hub_error(error, _wish(repo, filename, revision), repo) from error
 
 
 def _name_of(content: bytes, like: str) -> str:

@@ -8,15 +8,15 @@ LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 INCONSISTENT = "Consistency check failed"  # how huggingface_hub says that a file has another length than announced
 
 
-def hub_error(error: Exception, repo: str, filename: str, revision: str | None) -> WeightsError:
+def hub_error(error: Exception, wish: str, repo: str) -> WeightsError:
     """The error to raise for one of huggingface_hub's.
 
     Args:
         error: what its call raised.
-        repo, filename, revision: what was asked for.
+        wish: what could not be done: the beginning of the message.
+        repo: `org/name`.
     """
-    at = f" at {revision}" if revision else ""
-    return WeightsError(f"{filename} of {repo}{at} cannot be had from the Hub: {_reason(error, repo)}")
+    return WeightsError(f"{wish}: {_reason(error, repo)}")
 
 
 def _reason(error: Exception, repo: str) -> str:
@@ -56,9 +56,9 @@ def _reason(error: Exception, repo: str) -> str:
         return "the server sent another number of bytes than it announced. Nothing was kept; try again."
     if isinstance(error, errors.HTTPError):
         return f"the connection broke ({_short(error)}). Nothing was kept; try again."
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.strerror:
         return (
-            f"the cache {constants.HF_HUB_CACHE} cannot be written ({error.strerror or _short(error)}). Make room, or "
+            f"the cache {constants.HF_HUB_CACHE} cannot be written ({error.strerror}). Make room, or "
             "set HF_HOME to another folder."
         )
     return f"{_short(error)}."
