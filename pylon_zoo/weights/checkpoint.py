@@ -26,7 +26,7 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 RUN_CHECKPOINT = "checkpoint"  # where a training run keeps its best checkpoint
 NEEDED = {"architecture": str, "num_classes": int, "pretrained_cfg": dict}
-OPTIONAL = {"model_args": dict, "label_names": list, "thresholds": list}
+OPTIONAL = {"model_args": dict, "label_names": list, "thresholds": list, "sha256": str}
 
 
 def save_checkpoint(

@@ -138,6 +138,20 @@ def publish(publication: Publication, *, private: bool = False) -> tuple[Entry, 
     return parse_entry(publication.name, values, "The published entry"), values, commit.oid != before
 
 
+def manifest_content(path: Path) -> dict[str, Any]:
+    """A manifest file as JSON, or an empty one where there is no file.
+
+    Raises:
+        WeightsError: the file is no manifest, or its folder is not there.
+    """
+    if path.exists():
+        manifest.read_manifest(path)
+        return json.loads(read_bytes(path))
+    if not path.absolute().parent.is_dir():
+        raise WeightsError(f"{path} cannot be written: its folder is not there. Make it, or give another --manifest.")
+    return {"format": manifest.FORMAT, "weights": {}}
+
+
 def write_entry(path: str | Path, name: str, values: Mapping[str, Any]) -> None:
     """Write an entry into a manifest file, first of all; the file is made if it is not there.
 
@@ -145,10 +159,7 @@ def write_entry(path: str | Path, name: str, values: Mapping[str, Any]) -> None:
         WeightsError: the file is no manifest, or cannot be written.
     """
     path = Path(path)
-    content: dict[str, Any] = {"format": manifest.FORMAT, "weights": {}}
-    if path.exists():
-        manifest.read_manifest(path)
-        content = json.loads(read_bytes(path))
+    content = manifest_content(path)
     others = {other: fields for other, fields in content["weights"].items() if other != name}
     content["weights"] = {name: dict(values), **others}
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
