@@ -117,7 +117,8 @@ def _measured(metrics: Mapping[str, Any]) -> str:
 
 
 def _cell(value: Any) -> str:
-    return "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+    text = "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+    return text.replace("|", r"\|")  # which would end the cell
 
 
 def _pairs(values: Mapping[str, Any] | None) -> str:

@@ -206,7 +206,8 @@ def model_from(
         WeightsError: the configuration cannot be built, or the tensors do not fit it.
     """
     recorded = _tuples(config.get("model_args") or {})
-    options = {**recorded, **overrides}
+    # The encoder's weights are among the tensors; a description that asks for timm's would download them for nothing.
+    options = {**recorded, **overrides, "encoder_pretrained": False}
     try:
         if "encoder_kwargs" in overrides:
             options["encoder_kwargs"] = {**recorded.get("encoder_kwargs", {}), **overrides["encoder_kwargs"]}

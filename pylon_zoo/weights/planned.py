@@ -13,7 +13,7 @@ def planned_error(entry: Entry) -> WeightsError:
 
     Example:
         >>> from pylon_zoo.weights.manifest import find
-        >>> print(str(planned_error(find("pylon_resnet50", "nih-cxr14")))[:83])
+        >>> print(str(planned_error(find("pylon_resnet50", "nih-cxr14")))[:82])
         The weights pylon_resnet50.nih_cxr14 are planned; nobody has trained them yet. (1)
     """
     if entry.authors_file:

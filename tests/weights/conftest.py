@@ -26,6 +26,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.fixture(autouse=True)
+def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that a test registers are forgotten after it."""
+    monkeypatch.setattr(manifest, "_registered", {})
+    monkeypatch.delenv(manifest.MANIFEST_VARIABLE, raising=False)
+
+
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every attempt to open a connection fails the test."""

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
+from loopback_hub.faults import NO_FAULT, Fault
+
 if TYPE_CHECKING:
     from loopback_hub.hub import LoopbackHub
 
@@ -61,15 +63,16 @@ def make_handler(hub: LoopbackHub) -> type[BaseHTTPRequestHandler]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             request = Request(self.command, unquote(urlsplit(self.path).path), self.headers, body)
             hub.log.append((request.method, request.path))
-            self.reply(request, answer(hub, request))
+            hub.authorized.append((request.path, "Authorization" in self.headers))
+            fault = hub.fault_for(request)
+            refused = fault is not None and fault.status is not None
+            reply = Answer(fault.status, b"{}", dict(fault.headers)) if refused else answer(hub, request)
+            self.reply(request, reply, fault or NO_FAULT)
 
         do_GET = do_HEAD = do_POST = do_PUT = handle_any
 
-        def reply(self, request: Request, reply: Answer) -> None:
-            fault = hub.fault_for(request)
-            if fault and fault.status:
-                reply = Answer(fault.status, b"{}", dict(fault.headers))
-            elif fault and fault.change:
+        def reply(self, request: Request, reply: Answer, fault: Fault) -> None:
+            if fault.change is not None:
                 reply.body = fault.change(reply.body)
             elif wanted := request.headers.get("Range"):
                 start = int(wanted.removeprefix("bytes=").partition("-")[0])
@@ -82,21 +85,21 @@ def make_handler(hub: LoopbackHub) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
             if request.method != "HEAD":
-                self.send(reply.body, fault.sent if fault else 1.0, bool(fault and fault.stall))
+                self.send(reply.body, fault)
 
-        def send(self, body: bytes, share: float, stall: bool) -> None:
+        def send(self, body: bytes, fault: Fault) -> None:
             try:
-                if stall:
+                if fault.stall:
                     half = len(body) // 2
                     self.wfile.write(body[:half])
                     self.wfile.flush()
                     hub.stalled.set()
                     hub.resume.wait(PATIENCE)
                     body = body[half:]
-                self.wfile.write(body[: int(len(body) * share)])
+                self.wfile.write(body[: int(len(body) * fault.sent)])
             except OSError:  # the client has gone, as some tests mean it to
                 self.close_connection = True
-            if share < 1:
+            if fault.sent < 1:
                 self.wfile.flush()
                 time.sleep(0.01)  # so that what was sent arrives before the end does
                 self.close_connection = True

@@ -30,6 +30,7 @@ def another_bit(body: bytes) -> bytes:
     return body[:-3] + bytes([body[-3] ^ 4]) + body[-2:]
 
 
+NO_FAULT = Fault()
 FAULTS: dict[str, Fault] = {
     "corrupted": Fault(change=another_bit),
     "short": Fault(change=lambda body: body[: len(body) // 2]),

@@ -33,6 +33,7 @@ class LoopbackHub:
         repos: `org/name` → repository.
         objects: sha256 → large file.
         log: every request so far, as (method, path).
+        authorized: the path of every request, and whether it bore a token.
         resume: set to let stalled answers go on.
         stalled: set while an answer is stalled.
     """
@@ -41,6 +42,7 @@ class LoopbackHub:
     repos: dict[str, Repo] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     log: list[tuple[str, str]] = field(default_factory=list)
+    authorized: list[tuple[str, bool]] = field(default_factory=list)
     resume: threading.Event = field(default_factory=threading.Event)
     stalled: threading.Event = field(default_factory=threading.Event)
     faults: list[Planned] = field(default_factory=list)
