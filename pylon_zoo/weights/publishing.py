@@ -118,7 +118,7 @@ def publish(publication: Publication, *, private: bool = False) -> tuple[Entry, 
         WeightsError: the Hub refuses, or cannot be reached; nothing is half published, because it is one commit.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
-    from huggingface_hub.errors import HTTPError, RevisionNotFoundError
+    from huggingface_hub.errors import RevisionNotFoundError
 
     api, repo = HfApi(), publication.repo
     try:
@@ -132,7 +132,7 @@ def publish(publication: Publication, *, private: bool = False) -> tuple[Entry, 
             [CommitOperationAdd(name, content) for name, content in publication.files.items()],
             commit_message=f"{publication.name}: weights, description, card and golden outputs",
         )
-    except (HTTPError, OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # as in `pylon_zoo.weights.hub`
         raise hub_error(error, f"{publication.name} cannot be published to {repo}", repo) from error
     values = {**publication.values, "revision": commit.oid}
     return parse_entry(publication.name, values, "The published entry"), values, commit.oid != before

@@ -107,6 +107,15 @@ def test_a_cache_without_links_asks_the_server_for_the_hash(
     assert fetch(commit, DIGEST) == CONTENT
 
 
+def test_a_backend_that_fails_in_its_own_way(commit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("Data processing error: CAS\nmore")
+
+    monkeypatch.setattr("huggingface_hub.file_download.http_get", fail)
+    with pytest.raises(WeightsError, match=r"cannot be had from the Hub: Data processing error: CAS\.$"):
+        fetch()
+
+
 # -- addresses ---------------------------------------------------------------------------------------------------------
 
 
