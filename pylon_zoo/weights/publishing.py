@@ -83,7 +83,9 @@ def prepare(
     config = parse_config(read_bytes(folder / CONFIG_FILE), folder / CONFIG_FILE)
     model = model_from(config, parse_weights(weights, folder / WEIGHTS_FILE), where=str(folder))
     name = f"{model.architecture}.{tag or tag_of(repo, model.architecture)}"
-    config = {**config, SHA256_KEY: record_of(weights).sha256}
+    # Named in full, so that timm never looks for a pickle when the Hub does not answer.
+    cfg = {**config["pretrained_cfg"], "hf_hub_filename": WEIGHTS_FILE}
+    config = {**config, "pretrained_cfg": cfg, SHA256_KEY: record_of(weights).sha256}
     files = {WEIGHTS_FILE: weights, CONFIG_FILE: json_bytes(config), GOLDEN_FILE: golden_bytes(model)}
     values = {
         "source": "hub",
