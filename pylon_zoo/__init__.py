@@ -12,6 +12,7 @@ from pylon_zoo.factory import create_model, create_pylon, list_models, list_pret
 from pylon_zoo.models.mask_view import smp_view
 from pylon_zoo.preprocessing import preprocess
 from pylon_zoo.weights.checkpoint import save_checkpoint
+from pylon_zoo.weights.manifest import register_weights
 
 __all__ = [
     "Explanation",
@@ -23,6 +24,7 @@ __all__ = [
     "list_models",
     "list_pretrained",
     "preprocess",
+    "register_weights",
     "save_checkpoint",
     "smp_view",
 ]

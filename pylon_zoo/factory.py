@@ -74,11 +74,14 @@ def create_model(
     Args:
         name: `<method>_<timm architecture>[.<tag>]`; a tag loads those weights.
         pretrained: None or False for fresh weights, True for the architecture's default tag, a tag (dashes and
-            underscores are the same), `"local-dir:PATH"`, or the path of a checkpoint or run folder.
+            underscores are the same), `"hf-hub:org/name[@revision]"`, `"local-dir:PATH"`, or the path of a checkpoint
+            or run folder.
         num_classes: K; None is the checkpoint's own, or 1000. Another number than the checkpoint's gets a fresh head.
-        in_chans: channels of the images; None is the checkpoint's own, or 3.
+        in_chans: channels of the images; None is the checkpoint's own, or 3. To one channel the stem's kernels are
+            summed, otherwise repeated and scaled by old ÷ new, as in timm; other stems than convolutions are refused.
         label_names: names of the classes.
-        options: the method's options, as in `create_pylon`. With weights only those that keep the shapes (`img_size`).
+        options: the method's options, as in `create_pylon`. With weights only those that keep the shapes:
+            `img_size` and `encoder_kwargs`.
 
     Returns:
         The model; in eval mode with pretrained weights, in training mode without.
@@ -106,12 +109,9 @@ def create_model(
         )
     if isinstance(pretrained, str) and tag and _same_tag(tag, pretrained) is False:
         raise ConfigError(f"Two tags were given: {tag!r} in the name {name!r} and pretrained={pretrained!r}. Give one.")
+    if in_chans is not None:
+        options["in_chans"] = in_chans
     model = load_pretrained(architecture, tag if pretrained is True and tag else pretrained, **options)
-    if in_chans is not None and in_chans != model.in_chans:
-        raise ConfigError(
-            f"in_chans={in_chans}, but the weights of {name!r} take {model.in_chans}; leave it out and convert the "
-            "images (pylon_zoo.preprocess(model) does)."
-        )
     if num_classes is not None and num_classes != model.num_classes:
         model.reset_classifier(num_classes)
     if label_names is not None:

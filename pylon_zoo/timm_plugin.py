@@ -16,15 +16,16 @@ from typing import Any
 
 import timm
 from timm.models import DefaultCfg, PretrainedCfg, generate_default_cfgs, model_entrypoint, register_model
+from torch import Tensor
 
 from pylon_zoo.errors import ConfigError, PylonZooError
 from pylon_zoo.models.backbone import list_backbones
 from pylon_zoo.models.build import build_model, per_channel
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights import manifest
-from pylon_zoo.weights.adapt import adapt_state
 from pylon_zoo.weights.checkpoint import load_state, tuples
 from pylon_zoo.weights.entry import Entry
+from pylon_zoo.weights.stem import adapt_stem
 from pylon_zoo.weights.timm_source import entry_cfg, find_source, location
 
 __all__: list[str] = []  # timm appends what it registers
@@ -96,7 +97,7 @@ def build(
             words: `global_pool` is `pooling`, `drop_path_rate` and its like go to the encoder.
 
     Returns:
-        The model in training mode, as from timm, with its labels, activation and description.
+        The model in training mode, as from timm, with its labels, thresholds, activation and description.
 
     Raises:
         UnknownNameError: no such tag or option; names the nearest.
@@ -124,8 +125,11 @@ def build(
     model = build_model(architecture, num_classes, in_chans, label_names=labels, **options)
     if pretrained:
         state = source.read(cache_dir)
-        state = adapt_state(model, state, num_classes=its_classes, in_chans=its_chans, where=source.where)
-        load_state(model, state, where=source.where)
+        if num_classes != its_classes:
+            state = with_own_head(model, state)
+        load_state(model, adapt_stem(model, state, its_chans, source.where), where=source.where)
+        if num_classes == its_classes and (thresholds := source.description().get("thresholds")):
+            model.set_thresholds(thresholds)
     same_size = options.get("img_size") == recorded.get("img_size")
     # What stands in the bare architecture's description the model knows better, from its encoder's weights.
     bare = vars(default_cfgs[architecture].default)
@@ -134,6 +138,13 @@ def build(
     # What timm.models.save_for_hf writes down, with the pooling's present name.
     model._model_args = {name: value for name, value in model.model_args.items() if name not in RENAMED.values()}
     return model.to(**placement)
+
+
+def with_own_head(model: HeatmapClassifier, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A checkpoint's tensors with the model's own head in place of the checkpoint's, for another number of classes."""
+    head = f"{model.pretrained_cfg['classifier']}."
+    kept = {name: tensor for name, tensor in state.items() if not name.startswith(head)}
+    return kept | {name: tensor for name, tensor in model.state_dict().items() if name.startswith(head)}
 
 
 def translate(architecture: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -252,9 +252,16 @@ def test_weights_with_another_head(folder: Path):
             assert torch.equal(tensor, model.state_dict()[name]), name
 
 
-def test_weights_keep_their_channels_and_options(folder: Path):
-    with pytest.raises(ConfigError, match="in_chans=3, but the weights of 'pylon_test_vit' take 1"):
-        create_model("pylon_test_vit", pretrained=str(folder), in_chans=3)
+def test_weights_for_other_channels(folder: Path):
+    grey, colour = (create_model("pylon_test_vit", pretrained=str(folder), in_chans=channels) for channels in (1, 3))
+    assert (grey.in_chans, colour.in_chans) == (1, 3)
+    x = torch.randn(1, 1, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(colour(x.expand(1, 3, 64, 64)), grey(x))
+    assert colour.pretrained_cfg["mean"] == grey.pretrained_cfg["mean"] * 3
+
+
+def test_weights_keep_their_options(folder: Path):
     with pytest.raises(ConfigError, match="decoder_channels cannot be chosen"):
         create_model("pylon_test_vit", pretrained=str(folder), decoder_channels=16)
 

@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("pylon_zoo.cli.train", "train a model by a recipe, from image-level labels"),
     "evaluate": ("pylon_zoo.cli.evaluate", "measure a model on a dataset, class by class"),
     "recipes": ("pylon_zoo.cli.recipes", "list the recipes that ship, or show one"),
-    "weights": ("pylon_zoo.cli.weights", "list weights, or turn the authors' checkpoints into ours"),
+    "weights": ("pylon_zoo.cli.weights", "list, verify and publish weights, or import the authors' checkpoints"),
     "list": ("pylon_zoo.cli.list", "list the models, or the pretrained weights"),
 }
 """Command → module, and what it does in one line."""

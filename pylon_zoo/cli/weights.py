@@ -1,4 +1,4 @@
-"""`pylon-zoo weights`: what there is, the authors' checkpoints, and (for maintainers) what ships in the package."""
+"""`pylon-zoo weights`: what there is, whether it is right, publishing, the authors' checkpoints, and bundling."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pylon_zoo.weights.entry import Entry
+    from pylon_zoo.weights.publishing import Publication
+
+STATED = ("recipe", "training_data", "split_hash", "weights_licence", "aliases")  # fields that the user knows
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +19,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("list", help="every set of weights in the manifest")
     info = actions.add_parser("info", help="all that is known of one")
     info.add_argument("name", metavar="NAME", help="a name of `pylon-zoo weights list`")
+    verify = actions.add_parser("verify", help="compare bytes, hashes and golden outputs with what was published")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="which; by default all that can be had")
+
+    publish = actions.add_parser("publish", help="upload a trained model to the Hugging Face Hub")
+    publish.add_argument("run", metavar="DIR", help="a run's folder, or a checkpoint folder")
+    publish.add_argument("--repo", required=True, metavar="ORG/NAME", help="repository; created if it is not there")
+    publish.add_argument("--private", action="store_true", help="make a new repository private")
+    publish.add_argument("--dry-run", action="store_true", help="show what would be uploaded; no connection is made")
+    publish.add_argument("--manifest", metavar="FILE", help="write the entry into this manifest too")
+    publish.add_argument("--tag", metavar="TAG", help="the weights' tag; by default from the repository's name")
+    add_facts(publish)
 
     official = actions.add_parser("import-official", help="turn a checkpoint of the paper's authors into one of ours")
     official.add_argument(
@@ -29,14 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bundle.add_argument(
         "--name", required=True, metavar="NAME", help="architecture and tag: pylon_resnet18.phantom_cxr"
     )
-    bundle.add_argument(
+    add_facts(bundle)
+
+
+def add_facts(parser: argparse.ArgumentParser) -> None:
+    """What the files of a run do not say."""
+    parser.add_argument(
         "--evaluation", metavar="DIR", help="folder of `pylon-zoo evaluate` with the metrics to publish"
     )
-    bundle.add_argument("--command", metavar="TEXT", help="the command that made that evaluation")
-    bundle.add_argument("--recipe", metavar="TEXT", help="what trained the weights")
-    bundle.add_argument("--training-data", metavar="TEXT", help="what they saw")
-    bundle.add_argument("--licence", metavar="SPDX", dest="weights_licence", help="licence of the weights")
-    bundle.add_argument("--alias", metavar="TAG", dest="aliases", action="append", help="another tag; may be repeated")
+    parser.add_argument("--command", metavar="TEXT", help="the command that made that evaluation")
+    parser.add_argument("--recipe", metavar="TEXT", help="what trained the weights")
+    parser.add_argument("--training-data", metavar="TEXT", help="what they saw")
+    parser.add_argument("--split-hash", metavar="SHA256", help="sha256 of the list of images they were trained on")
+    parser.add_argument("--licence", metavar="SPDX", dest="weights_licence", help="licence of the weights")
+    parser.add_argument("--alias", metavar="TAG", dest="aliases", action="append", help="another tag; may be repeated")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,23 +80,80 @@ def list_weights(args: argparse.Namespace) -> int:
 
 def show_info(args: argparse.Namespace) -> int:
     """Every field of one entry, a line each; metrics as JSON."""
-    from pylon_zoo.errors import UnknownNameError
-    from pylon_zoo.weights.manifest import find, what_can_be_had
-
-    architecture, _, tag = args.name.partition(".")
-    if not tag:
-        raise UnknownNameError(f"{args.name!r} names no weights: it has no tag. {what_can_be_had()}")
-    values = fields_of(find(architecture, tag))
+    values = fields_of(entry_named(args.name))
     width = max(map(len, values))
     for key, value in values.items():
         print(f"{key:<{width}}  {value}")
     return 0
 
 
+def verify(args: argparse.Namespace) -> int:
+    """One line per set of weights; 1 if any is not right."""
+    from pylon_zoo.weights.manifest import load_manifest
+    from pylon_zoo.weights.verification import verify_weights
+
+    entries = [entry_named(name) for name in args.names] or [
+        entry for entry in load_manifest().values() if entry.available
+    ]
+    verdicts = []
+    for entry in entries:
+        verdicts.append(verify_weights(entry))
+        print(f"{'right' if verdicts[-1].right else 'WRONG'}  {entry.name}: {verdicts[-1].reason}", flush=True)
+    return 0 if all(verdict.right for verdict in verdicts) else 1
+
+
+def entry_named(name: str) -> Entry:
+    """The manifest's entry of a name with a tag.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    from pylon_zoo.errors import UnknownNameError
+    from pylon_zoo.weights.manifest import find, what_can_be_had
+
+    architecture, _, tag = name.partition(".")
+    if not tag:
+        raise UnknownNameError(f"{name!r} names no weights: it has no tag. {what_can_be_had()}")
+    return find(architecture, tag)
+
+
 def fields_of(entry: Entry) -> dict[str, str]:
     """The fields of an entry that say something, as text."""
     values: dict[str, Any] = vars(entry) | {"files": {name: vars(record) for name, record in entry.files.items()}}
     return {key: _text(value) for key, value in values.items() if value not in (None, (), {})}
+
+
+def publish(args: argparse.Namespace) -> int:
+    """Upload, and print the manifest's entry; or show what would be uploaded."""
+    from pathlib import Path
+
+    from pylon_zoo.weights.publishing import manifest_content, prepare, publish, write_entry
+
+    if args.manifest:
+        manifest_content(Path(args.manifest))  # a file that is no manifest is found before the upload
+    facts = {name: getattr(args, name) for name in ("tag", "evaluation", "command")}
+    publication = prepare(args.run, args.repo, **facts, **stated_of(args))
+    if args.dry_run:
+        show_plan(publication)
+        return 0
+    entry, values, new = publish(publication, private=args.private)
+    print(json.dumps({entry.name: values}, indent=2, ensure_ascii=False))
+    done = "Published" if new else "Nothing new to upload: this is published already,"
+    print(f"{done} {entry.name} at hf-hub:{entry.repo}@{entry.revision}")
+    if args.manifest:
+        write_entry(args.manifest, entry.name, values)
+        print(f"Written to {args.manifest}. PYLON_ZOO_MANIFEST={args.manifest} makes {entry.name} known by name.")
+    return 0
+
+
+def show_plan(publication: Publication) -> None:
+    """What would be uploaded: the card, and a line per file."""
+    from pylon_zoo.weights.publishing import CARD_FILE
+
+    print(publication.files[CARD_FILE].decode())
+    print(f"\nDry run: {publication.name} would be published to {publication.repo}; nothing was sent.")
+    for name, content in publication.files.items():
+        print(f"{len(content):>12,} bytes  {name}")
 
 
 def import_official(args: argparse.Namespace) -> int:
@@ -106,13 +183,16 @@ def bundle(args: argparse.Namespace) -> int:
     """Write the folder in the package and the manifest's entry."""
     from pylon_zoo.weights.bundling import bundle_checkpoint
 
-    given = {name: getattr(args, name) for name in ("recipe", "training_data", "weights_licence", "aliases")}
-    stated = {name: value for name, value in given.items() if value is not None}
-    entry = bundle_checkpoint(args.run, args.name, evaluation=args.evaluation, command=args.command, **stated)
+    entry = bundle_checkpoint(args.run, args.name, evaluation=args.evaluation, command=args.command, **stated_of(args))
     print(f"Bundled {entry.name}: {entry.bytes} bytes, sha256 {entry.sha256}")
     if not entry.metrics:
         print(f"It has no metrics yet: evaluate it with --model {entry.name}, then bundle again with --evaluation.")
     return 0
+
+
+def stated_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of an entry that were given."""
+    return {name: getattr(args, name) for name in STATED if getattr(args, name) is not None}
 
 
 def _text(value: Any) -> str:
@@ -121,4 +201,11 @@ def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-ACTIONS = {"list": list_weights, "info": show_info, "import-official": import_official, "bundle": bundle}
+ACTIONS = {
+    "list": list_weights,
+    "info": show_info,
+    "verify": verify,
+    "publish": publish,
+    "import-official": import_official,
+    "bundle": bundle,
+}

@@ -36,6 +36,7 @@ class HeatmapClassifier(nn.Module):
         activation: how logits become probabilities, `"sigmoid"` or `"softmax"`.
         heatmap_unit: what a heatmap's values are: `"logit"`, of each place alone.
         label_names: K names, `class_0` … when nobody gave any.
+        thresholds: K probabilities from which on a class counts as found, or None where nobody chose any.
         pretrained_cfg: timm's description of the input: `input_size`, `mean`, `std`, `interpolation`, ….
         architecture, model_args: the name and the options that build this model again.
     """
@@ -65,6 +66,7 @@ class HeatmapClassifier(nn.Module):
         self.global_pool = pooling
         self.activation = activation
         self.label_names: tuple[str, ...] = default_label_names(num_classes)
+        self.thresholds: tuple[float, ...] | None = None
         self.architecture = ""
         self.model_args: dict[str, Any] = {}
         self.pretrained_cfg: dict[str, Any] = {}
@@ -194,6 +196,7 @@ class HeatmapClassifier(nn.Module):
             self.model_args.pop("pooling_kwargs", None)
         if num_classes != self.num_classes:
             self.label_names = default_label_names(num_classes)
+        self.thresholds = None  # they belong to the head that goes
         self.num_classes = num_classes
         reference = next(self.encoder.parameters())
         head = self.build_head(num_classes) if num_classes else nn.Identity()
@@ -216,6 +219,17 @@ class HeatmapClassifier(nn.Module):
                 "give one distinct name per class."
             )
         self.label_names = names
+
+    def set_thresholds(self, thresholds: Sequence[float]) -> None:
+        """Say from which probability on each class counts as found; kept with the weights.
+
+        Raises:
+            ConfigError: not exactly one number in (0, 1) per class.
+        """
+        values = tuple(thresholds)
+        if len(values) != self.num_classes or not all(isinstance(one, (int, float)) and 0 < one < 1 for one in values):
+            raise ConfigError(f"thresholds={values!r} is not one probability in (0, 1) for each of {self.num_classes}.")
+        self.thresholds = tuple(map(float, values))
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Trade compute for memory in the encoder; outputs and gradients stay equal."""

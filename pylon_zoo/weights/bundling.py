@@ -6,6 +6,7 @@ For maintainers, in a source tree.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,22 @@ from pylon_zoo.errors import ConfigError, WeightsError
 from pylon_zoo.files import write_text
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights import manifest
-from pylon_zoo.weights.checkpoint import checkpoint_files, load_checkpoint
-from pylon_zoo.weights.entry import Entry, parse_entry
+from pylon_zoo.weights.checkpoint import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    checkpoint_files,
+    load_checkpoint,
+    model_from,
+    parse_config,
+    parse_weights,
+)
+from pylon_zoo.weights.entry import GOLDEN_FILE, Entry, parse_entry
+from pylon_zoo.weights.golden import golden_bytes
 from pylon_zoo.weights.integrity import read_bytes, record_of, write_together
+from pylon_zoo.weights.measured import metrics_of
 
 MOST_BYTES = 6_000_000  # of a bundled checkpoint: every installation carries it
 FOLDER = "bundled"
-METRICS_FILE = "metrics.json"  # in the folder of an evaluation
-SPEED = ("seconds", "images_per_second")  # of the machine that evaluated, not of the weights
 
 
 def bundle_checkpoint(
@@ -67,6 +76,11 @@ def bundle_checkpoint(
             f"{name} would take {size:,} bytes in the package, where {MOST_BYTES:,} are allowed. Train a smaller "
             "backbone or a narrower decoder."
         )
+    # Of the weights as they ship, not as they were trained.
+    shipped = model_from(
+        parse_config(files[CONFIG_FILE], name), parse_weights(files[WEIGHTS_FILE], name), where=str(run)
+    )
+    files[GOLDEN_FILE] = golden_bytes(shipped)
     folder = f"{FOLDER}/{name}"
     values = {
         "source": "bundled",
@@ -75,7 +89,7 @@ def bundle_checkpoint(
         **input_of(model),
         "code_licence": "Apache-2.0",
         **stated,
-        "metrics": metrics_of(evaluation, command, name) if evaluation is not None else {},
+        "metrics": {} if evaluation is None else metrics_of(evaluation, command, name, _names(name)),
     }
     entry = parse_entry(name, values, path)
     manifest.read_manifest(path)
@@ -96,26 +110,9 @@ def input_of(model: HeatmapClassifier) -> dict[str, Any]:
         "in_chans": model.in_chans,
         **{name: list(cfg[name]) for name in ("input_size", "mean", "std")},
         "interpolation": cfg["interpolation"],
+        "input_range": [0.0, 1.0],
     }
 
 
-def metrics_of(evaluation: str | Path, command: str | None, name: str) -> dict[str, Any]:
-    """What an evaluation's folder says of the weights of that name, and the command that made it.
-
-    Raises:
-        ConfigError: without that command, or of other weights.
-        WeightsError: the folder holds no evaluation.
-    """
-    path = Path(evaluation) / METRICS_FILE
-    if not command:
-        raise ConfigError(f"{path} needs the command that made it, so that others can make it too. Give --command.")
-    try:
-        metrics = json.loads(read_bytes(path))
-        model = str(metrics["model"])
-    except (ValueError, TypeError, KeyError) as error:
-        raise WeightsError(f"{path} is no evaluation ({error}). pylon-zoo evaluate writes one.") from error
-    if manifest.same_dashes(model) != manifest.same_dashes(name):
-        raise ConfigError(
-            f"{path} is of {model}, not of {name}. Bundle the weights, evaluate them by that name, go on."
-        )
-    return {"command": command, **{key: value for key, value in metrics.items() if key not in SPEED}}
+def _names(name: str) -> Callable[[str], bool]:
+    return lambda model: manifest.same_dashes(model) == manifest.same_dashes(name)

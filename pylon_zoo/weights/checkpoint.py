@@ -20,12 +20,13 @@ from pylon_zoo.errors import ConfigError, PylonZooError, WeightsError
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights.integrity import read_bytes, write_together
+from pylon_zoo.weights.stem import adapt_input, adapt_stem
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 RUN_CHECKPOINT = "checkpoint"  # where a training run keeps its best checkpoint
 NEEDED = {"architecture": str, "num_classes": int, "pretrained_cfg": dict}
-OPTIONAL = {"model_args": dict, "label_names": list}
+OPTIONAL = {"model_args": dict, "label_names": list, "thresholds": list, "sha256": str}
 
 
 def save_checkpoint(
@@ -60,7 +61,7 @@ def checkpoint_files(
     model: HeatmapClassifier, *, dtype: torch.dtype | None = None, **metadata: Any
 ) -> dict[str, bytes]:
     """What `save_checkpoint` writes: file name → content. The same model and metadata give the same bytes."""
-    config = _json_bytes(model_config(model, metadata))
+    config = json_bytes(model_config(model, metadata))
     # One metadata key at most: with more, safetensors writes them in no fixed order and the sha256 changes.
     weights = save(_stored(model.state_dict(), dtype), metadata={"format": "pt"})
     return {WEIGHTS_FILE: weights, CONFIG_FILE: config}
@@ -124,6 +125,7 @@ def model_config(model: HeatmapClassifier, metadata: Mapping[str, Any]) -> dict[
         "model_args": model.model_args,
         "pretrained_cfg": {key: value for key, value in model.pretrained_cfg.items() if key != "architecture"},
         "activation": model.activation,
+        **({} if model.thresholds is None else {"thresholds": list(model.thresholds)}),
     }
     if taken := config.keys() & metadata.keys():
         raise ConfigError(f"Metadata cannot be named {', '.join(sorted(taken))}: {CONFIG_FILE} has that key already.")
@@ -136,7 +138,7 @@ def read_config(directory: Path) -> dict[str, Any]:
     return parse_config(read_bytes(path), path)
 
 
-def parse_config(content: bytes, path: Path) -> dict[str, Any]:
+def parse_config(content: bytes, path: Path | str) -> dict[str, Any]:
     """The content of a `config.json`.
 
     Args:
@@ -166,7 +168,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return parse_weights(read_bytes(path), path)
 
 
-def parse_weights(content: bytes, path: Path) -> dict[str, Tensor]:
+def parse_weights(content: bytes, path: Path | str) -> dict[str, Tensor]:
     """The tensors in the content of a safetensors file; pickles are never read.
 
     Args:
@@ -193,7 +195,8 @@ def model_from(
         config: the content of `config.json`.
         state: the model's state dict, in any floating-point type.
         where: what to call the source in errors.
-        overrides: options in place of the recorded ones; `encoder_kwargs` are added to them.
+        overrides: options in place of the recorded ones; `encoder_kwargs` are added to them, and for other `in_chans`
+            the stem is adapted, see `pylon_zoo.weights.stem`.
 
     Returns:
         The model in eval mode, float32.
@@ -203,20 +206,23 @@ def model_from(
         WeightsError: the configuration cannot be built, or the tensors do not fit it.
     """
     recorded = tuples(config.get("model_args") or {})
-    options = {**recorded, **overrides}
+    # The encoder's weights are among the tensors; a description that asks for timm's would download them for nothing.
+    options = {**recorded, **overrides, "encoder_pretrained": False}
     try:
         if "encoder_kwargs" in overrides:
             options["encoder_kwargs"] = {**recorded.get("encoder_kwargs", {}), **overrides["encoder_kwargs"]}
         model = build_model(
             config["architecture"], config["num_classes"], label_names=config.get("label_names"), **options
         )
+        if config.get("thresholds") is not None:
+            model.set_thresholds(config["thresholds"])
     except (PylonZooError, TypeError, ValueError) as error:
         if overrides and isinstance(error, PylonZooError):
             raise  # it names the option
         raise WeightsError(f"{where} describes a model that cannot be built: {error}") from error
-    load_state(model, state, where=where)
+    load_state(model, adapt_stem(model, state, recorded.get("in_chans", 3), where), where=where)
     built_size = model.pretrained_cfg["input_size"]
-    model.pretrained_cfg |= tuples(config["pretrained_cfg"])
+    model.pretrained_cfg |= adapt_input(tuples(config["pretrained_cfg"]), model.in_chans)
     if "img_size" in overrides:
         model.pretrained_cfg["input_size"] = built_size
     return model.eval()
@@ -260,7 +266,12 @@ def misfit(own: Mapping[str, Tensor], state: Mapping[str, Tensor], names: Mappin
     return None
 
 
-def _json_bytes(config: Mapping[str, Any]) -> bytes:
+def json_bytes(config: Mapping[str, Any]) -> bytes:
+    """The content of a `config.json`.
+
+    Raises:
+        ConfigError: it holds what JSON cannot.
+    """
     try:
         return (json.dumps(config, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     except (TypeError, ValueError) as error:

@@ -1,4 +1,7 @@
-"""One entry of the manifest: its fields, and what each of them must be."""
+"""One entry of the manifest: its fields, and what each of them must be.
+
+`weights_manifest.schema.json` says the same for other tools, and a test keeps the two agreed.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,11 @@ from typing import Any
 
 from pylon_zoo.errors import WeightsError, suggest
 from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE
+from pylon_zoo.weights.hub import COMMIT, REPO, SHA256
 from pylon_zoo.weights.integrity import FileRecord
 
 NOT_STATED = "not stated"
+GOLDEN_FILE = "golden.safetensors"  # a fixed input and what the model made of it, see `pylon_zoo.weights.golden`
 CHECKPOINT_FILES = {CONFIG_FILE, WEIGHTS_FILE}
 
 
@@ -26,13 +31,16 @@ class Entry:
         aliases: further tags for the same weights.
         path: of bundled weights, the checkpoint folder, relative to this package's `weights` folder.
         repo, revision: of the Hub's weights, `org/name` and the commit's 40 hexadecimal digits.
-        files: name → what the file must be.
+        files: name → what the file must be; the checkpoint's two and, where there is one, `golden.safetensors`.
         num_classes, label_names, in_chans: what the model tells apart, in images of how many channels.
         input_size, mean, std, interpolation: how its input is made, as in timm: (C, H, W), per channel of [0, 1].
+        input_range: least and greatest value of a pixel before mean and standard deviation.
         code_licence, weights_licence: SPDX names.
         training_data: what the weights saw.
-        recipe: what trained them.
+        split_hash: sha256 of the list of images they were trained on.
+        recipe: the shipped recipe that trains them, or a sentence that says why there is none.
         metrics: what they score: `command` is how that was measured, the rest as `pylon-zoo evaluate` writes it.
+        authors_file: the same weights in the authors' release, for `import_official`.
     """
 
     name: str
@@ -49,11 +57,14 @@ class Entry:
     repo: str | None = None
     revision: str | None = None
     files: Mapping[str, FileRecord] = field(default_factory=dict)
+    input_range: tuple[float, float] = (0.0, 1.0)
     code_licence: str = NOT_STATED
     weights_licence: str = NOT_STATED
     training_data: str = NOT_STATED
+    split_hash: str = NOT_STATED
     recipe: str = NOT_STATED
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    authors_file: str | None = None
 
     @property
     def architecture(self) -> str:
@@ -67,8 +78,8 @@ class Entry:
 
     @property
     def available(self) -> bool:
-        """Whether this version can load them now."""
-        return self.source == "bundled"
+        """Whether anybody has trained them, so that they can be loaded."""
+        return self.source != "planned"
 
     @property
     def bytes(self) -> int:
@@ -90,18 +101,18 @@ SOURCES: dict[str, tuple[str, ...]] = {
 NEEDED = tuple(f.name for f in fields(Entry) if f.default is MISSING and f.default_factory is MISSING)
 
 
-def parse_entry(name: str, values: Any, path: Path) -> Entry:
+def parse_entry(name: str, values: Any, source: Path | str) -> Entry:
     """One entry of a manifest.
 
     Args:
         name: its key.
         values: its value, as JSON.
-        path: the manifest, for errors.
+        source: the manifest, for errors.
 
     Raises:
         WeightsError: a field is missing, unknown, or cannot be right; names file, entry and field.
     """
-    where = f"{path}: entry {name!r}"
+    where = f"{source}: entry {name!r}"
     if not isinstance(values, dict):
         raise WeightsError(f"{where} is no JSON object.")
     values = {**values, "name": name}
@@ -118,6 +129,8 @@ def parse_entry(name: str, values: Any, path: Path) -> Entry:
     for key, count in (("label_names", "num_classes"), ("mean", "in_chans"), ("std", "in_chans")):
         if len(values[key]) != values[count]:
             raise WeightsError(f"{where} has {len(values[key])} values of {key}, but {count} is {values[count]}.")
+    if values["input_size"][0] != values["in_chans"]:
+        raise WeightsError(f"{where}: input_size is {values['input_size']}, but in_chans is {values['in_chans']}.")
     files = {file: FileRecord(**record) for file, record in values.pop("files", {}).items()}
     parsed = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     return Entry(files=files, **parsed)
@@ -144,7 +157,7 @@ def _is_inside(value: Any) -> bool:
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None
+    return lambda value: isinstance(value, str) and re.fullmatch(pattern, value, re.ASCII) is not None
 
 
 def _is_record(value: Any) -> bool:
@@ -152,12 +165,16 @@ def _is_record(value: Any) -> bool:
         isinstance(value, dict)
         and value.keys() == {"bytes", "sha256"}
         and _is_count(value["bytes"])
-        and _matches("[0-9a-f]{64}")(value["sha256"])
+        and _matches(SHA256)(value["sha256"])
     )
 
 
 def _are_files(value: Any) -> bool:
-    return isinstance(value, dict) and value.keys() == CHECKPOINT_FILES and all(map(_is_record, value.values()))
+    return (
+        isinstance(value, dict)
+        and CHECKPOINT_FILES <= value.keys() <= CHECKPOINT_FILES | {GOLDEN_FILE}
+        and all(map(_is_record, value.values()))
+    )
 
 
 TEXT = (_is_text, "text")
@@ -175,12 +192,19 @@ CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "interpolation": TEXT,
     "aliases": (_list_of(_is_text), "a list of tags"),
     "path": (_is_inside, "a path inside the package"),
-    "repo": (_matches(r"(?!.*\.\.)[\w.-]+/[\w.-]+"), "'org/name'"),
-    "revision": (_matches("[0-9a-f]{40}"), "40 hexadecimal digits"),
-    "files": (_are_files, f"bytes and sha256 (64 hexadecimal digits) of {CONFIG_FILE} and of {WEIGHTS_FILE}"),
+    "repo": (_matches(REPO), "'org/name'"),
+    "revision": (_matches(COMMIT), "40 hexadecimal digits"),
+    "files": (
+        _are_files,
+        f"bytes and sha256 (64 hexadecimal digits) of {CONFIG_FILE}, of {WEIGHTS_FILE} and, if there is one, of "
+        f"{GOLDEN_FILE}",
+    ),
+    "input_range": (_list_of(_is_number, length=2), "[least, greatest]"),
     "code_licence": TEXT,
     "weights_licence": TEXT,
     "training_data": TEXT,
+    "split_hash": (_matches(f"{SHA256}|{NOT_STATED}"), f"64 hexadecimal digits, or {NOT_STATED!r}"),
     "recipe": TEXT,
     "metrics": (lambda value: isinstance(value, dict), "an object"),
+    "authors_file": TEXT,
 }

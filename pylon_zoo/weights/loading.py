@@ -1,13 +1,14 @@
-"""Pretrained weights by tag or by folder: exactly what was asked for, or an error."""
+"""Pretrained weights by tag, from the Hub or from a folder: exactly what was asked for, or an error."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pylon_zoo.errors import ConfigError, WeightsError
+from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.backbone import resolve_backbone
 from pylon_zoo.models.build import split_name
 from pylon_zoo.models.contract import HeatmapClassifier
@@ -21,29 +22,52 @@ from pylon_zoo.weights.checkpoint import (
     parse_weights,
 )
 from pylon_zoo.weights.entry import Entry
-from pylon_zoo.weights.integrity import FileRecord, read_bytes, read_verified
+from pylon_zoo.weights.hub import HUB, commit_of, download, split_address
+from pylon_zoo.weights.integrity import read_bytes, read_verified
+from pylon_zoo.weights.planned import planned_error
 
-LOCAL, HUB = "local-dir:", "hf-hub:"
+LOCAL = "local-dir:"
+SHA256_KEY = "sha256"  # at the root of a published config.json: the hash of model.safetensors
 OVERRIDES = ("img_size", "encoder_kwargs")
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where a checkpoint's files are.
+
+    Attributes:
+        place: what to call it in errors.
+        read: file name → content, checked against all that is known of it; also for files beside the checkpoint's two.
+    """
+
+    place: str
+    read: Callable[[str], bytes]
+
+
 def load_pretrained(
-    architecture: str, which: bool | str | os.PathLike[str] = True, **overrides: Any
+    architecture: str,
+    which: bool | str | os.PathLike[str] = True,
+    *,
+    in_chans: int | None = None,
+    **overrides: Any,
 ) -> HeatmapClassifier:
-    """A model with its weights; never touches the network, never returns random weights.
+    """A model with its weights; never random ones. Only a Hub's files that are not in its cache need the network.
 
     Args:
         architecture: `<method>_<timm architecture>`, without a tag.
-        which: True for the architecture's default tag, a tag (dashes and underscores alike), `"local-dir:PATH"`, or the
-            path of a checkpoint or run folder: whatever is no tag and an existing folder, or has a path separator.
+        which: True for the architecture's default tag, a tag (dashes and underscores alike), `"hf-hub:org/name"` with
+            or without `"@revision"`, `"local-dir:PATH"`, or the path of a checkpoint or run folder: whatever is no tag
+            and an existing folder, or has a path separator.
+        in_chans: channels of the images; None is the checkpoint's own. Others adapt the stem, see
+            `pylon_zoo.weights.stem`.
         overrides: `img_size` and `encoder_kwargs`; nothing else may differ from what was trained.
 
     Returns:
-        The model in eval mode, with its labels, activation and input description.
+        The model in eval mode, with its labels, thresholds, activation and input description.
 
     Raises:
         UnknownNameError: no such architecture or tag; names the nearest.
-        ConfigError: another option, or a folder that holds another architecture.
+        ConfigError: another option, an address that is none, or a checkpoint of another architecture.
         WeightsError: the weights cannot be had now, or are not the bytes that were published.
 
     Example:
@@ -56,50 +80,84 @@ def load_pretrained(
     """
     _check_overrides(architecture, overrides)
     resolve_backbone(split_name(architecture)[1])
-    folder, records = _folder(architecture, which), None
-    if folder is None:
-        entry = available_entry(architecture, which)
-        folder, records = manifest.ROOM / entry.path, entry.files
-    folder = checkpoint_folder(folder)
-    config = parse_config(_content(folder / CONFIG_FILE, records), folder / CONFIG_FILE)
+    source = find_source(architecture, which)
+    config = parse_config(source.read(CONFIG_FILE), f"{CONFIG_FILE} of {source.place}")
     if config["architecture"] != architecture:
         raise ConfigError(
-            f"{architecture!r} was asked for, but {folder} holds {config['architecture']!r}. Ask for that name, or "
-            "give another folder."
+            f"{architecture!r} was asked for, but {source.place} holds {config['architecture']!r}. Ask for that name, "
+            "or give other weights."
         )
-    state = parse_weights(_content(folder / WEIGHTS_FILE, records), folder / WEIGHTS_FILE)
-    return model_from(config, state, where=str(folder), **overrides)
+    state = parse_weights(source.read(WEIGHTS_FILE), f"{WEIGHTS_FILE} of {source.place}")
+    if in_chans is not None:
+        overrides["in_chans"] = in_chans
+    return model_from(config, state, where=source.place, **overrides)
 
 
-def _content(path: Path, records: Mapping[str, FileRecord] | None) -> bytes:
-    return read_bytes(path) if records is None else read_verified(path, records[path.name])
+def find_source(architecture: str, which: bool | str | os.PathLike[str]) -> Source:
+    """Where the weights meant are, see `load_pretrained`."""
+    folder = _folder(architecture, which)
+    if folder is not None:
+        return folder_source(folder)
+    if isinstance(which, str) and which.startswith(HUB):
+        return address_source(which)
+    return entry_source(manifest.find(architecture, True if which is True else str(which)))
 
 
-def available_entry(architecture: str, which: bool | str | os.PathLike[str]) -> Entry:
-    """The manifest's entry of that tag, whose weights can be had now.
+def folder_source(path: Path) -> Source:
+    """A checkpoint or run folder, whose files are taken as they are."""
+    folder = checkpoint_folder(path)
+    return Source(str(folder), lambda name: read_bytes(folder / name))
+
+
+def entry_source(entry: Entry) -> Source:
+    """An entry of the manifest, in the package or on the Hub; every file must have the hash it says.
 
     Raises:
-        UnknownNameError: no such tag; names the nearest.
-        WeightsError: the weights are planned, or not in this package.
+        WeightsError: nobody has trained these weights yet; says how to get some.
     """
-    if isinstance(which, str) and which.startswith(HUB):
-        raise WeightsError(
-            f"{which!r}: this version loads nothing from the Hub. Download the repository and give its folder as "
-            f"'{LOCAL}PATH'. {manifest.what_can_be_had()}"
+    if entry.source == "bundled":
+        folder = manifest.ROOM / entry.path
+        return Source(str(folder), lambda name: read_verified(folder / name, entry.files[name]))
+    if entry.source == "hub":
+        pinned = {"revision": entry.revision}
+        return Source(
+            f"{HUB}{entry.repo}@{entry.revision}",
+            lambda name: download(entry.repo, name, sha256=entry.files[name].sha256, **pinned)[1],
         )
-    entry = manifest.find(architecture, True if which is True else str(which))
-    if not entry.available:
-        reason = "are planned; nobody has trained them yet" if entry.source == "planned" else "are not in this package"
-        raise WeightsError(f"The weights {entry.name} {reason}. {manifest.what_can_be_had()}")
-    return entry
+    raise planned_error(entry)
+
+
+def address_source(address: str) -> Source:
+    """A repository of the Hub.
+
+    Where the manifest has an entry of that repository and commit, its hashes count. Otherwise the weights must have
+    the sha256 that `config.json` records, and what has none there must be what the Hub's own name of it says.
+
+    Raises:
+        ConfigError: it is no address.
+        WeightsError: its `config.json` cannot be had.
+    """
+    repo, revision = split_address(address)
+    known = (entry for entry in manifest.load_manifest().values() if (entry.repo, entry.revision) == (repo, revision))
+    if (entry := next(known, None)) is not None:
+        return entry_source(entry)
+    # All files of one commit, even if the branch moves between two downloads.
+    path, config = download(repo, CONFIG_FILE, revision=revision, sha256=None)
+    commit, place = commit_of(path, CONFIG_FILE), f"{HUB}{repo}@{revision or 'main'}"
+    hashes = {WEIGHTS_FILE: parse_config(config, f"{CONFIG_FILE} of {place}").get(SHA256_KEY)}
+
+    def read(name: str) -> bytes:
+        return config if name == CONFIG_FILE else download(repo, name, revision=commit, sha256=hashes.get(name))[1]
+
+    return Source(place, read)
 
 
 def _folder(architecture: str, which: bool | str | os.PathLike[str]) -> Path | None:
-    """The folder meant, or None if a tag is."""
+    """The folder meant, or None if a tag or an address is."""
     if which is True:
         return None
     if not isinstance(which, (str, os.PathLike)):
-        raise ConfigError(f"pretrained={which!r} is not valid; give True, a tag, '{LOCAL}PATH' or a folder.")
+        raise ConfigError(f"pretrained={which!r} is not valid; give True, a tag, '{HUB}org/name' or a folder.")
     text = os.fspath(which)
     if text.startswith(LOCAL):
         return Path(text.removeprefix(LOCAL)).expanduser()

@@ -1,16 +1,19 @@
 """The manifest: which weights exist, where they are, and what must be true of them.
 
 `weights_manifest.json` holds `{"format": 1, "weights": {"<architecture>.<tag>": {…}}}`, each value the fields of an
-`Entry`. The first entry of an architecture is its default.
+`Entry`. Users add to it or override it, by `register_weights` and by the manifest that the environment variable
+`PYLON_ZOO_MANIFEST` names; of one name or tag the first of these three counts: registered, environment, package. The
+first entry of an architecture is its default.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pylon_zoo.errors import UnknownNameError, WeightsError, suggest
 from pylon_zoo.weights.entry import Entry, parse_entry
@@ -18,16 +21,50 @@ from pylon_zoo.weights.integrity import read_bytes
 
 FORMAT = 1
 MANIFEST_FILE = "weights_manifest.json"
+MANIFEST_VARIABLE = "PYLON_ZOO_MANIFEST"
 ROOM = Path(__file__).resolve().parent  # paths of bundled weights start here
+URLS = ("http://", "https://")
+
+_registered: dict[str, Entry] = {}
 
 
 def load_manifest() -> dict[str, Entry]:
-    """The package's manifest: name → entry, in the file's order. Read once.
+    """Everything that is known: name → entry, what users added first, then the file's order. Files are read once.
 
     Raises:
-        WeightsError: the file is missing or malformed; names file and entry.
+        WeightsError: a manifest is missing or malformed; names file and entry.
     """
-    return dict(read_once(manifest_path()))
+    named = os.environ.get(MANIFEST_VARIABLE)
+    theirs = _registered | {name: entry for name, entry in _named(named).items() if name not in _registered}
+    return theirs | {name: entry for name, entry in read_once(manifest_path()).items() if name not in theirs}
+
+
+def register_weights(entries: Mapping[str, Mapping[str, Any]] | str | os.PathLike[str]) -> None:
+    """Make weights known by name, or put others in the place of those the package knows, for this process.
+
+    Args:
+        entries: name → fields, as in `weights_manifest.json` and as `pylon-zoo weights publish` prints them; or the
+            path or URL of such a manifest. The latest to be registered counts first.
+
+    Raises:
+        WeightsError: the manifest cannot be read, or a field is missing or cannot be right; nothing is registered then.
+
+    Example:
+        >>> register_weights({"pylon_resnet50.mine": {"source": "planed"}})
+        Traceback (most recent call last):
+        ...
+        pylon_zoo.errors.WeightsError: register_weights: entry 'pylon_resnet50.mine' lacks num_classes, label_names, \
+in_chans, input_size, mean, std, interpolation.
+    """
+    if isinstance(entries, Mapping):
+        where = "register_weights"
+        new = {name: parse_entry(name, values, where) for name, values in entries.items()}
+        _check_tags(new, where)
+    else:
+        new = _named(os.fspath(entries))
+    older = {name: entry for name, entry in _registered.items() if name not in new}
+    _registered.clear()
+    _registered.update(new | older)
 
 
 def manifest_path() -> Path:
@@ -46,25 +83,37 @@ def read_manifest(path: Path) -> dict[str, Entry]:
     Raises:
         WeightsError: it is missing or malformed; names file and entry.
     """
-    content = read_bytes(path)
-    try:
-        manifest = json.loads(content)
-    except ValueError as error:
-        raise WeightsError(f"{path} is not JSON: {error}. Restore it from the repository.") from error
-    found = manifest.get("format") if isinstance(manifest, dict) else None
-    if found != FORMAT:
-        raise WeightsError(
-            f"{path} has the format {found!r}, but this version reads {FORMAT}. Install the version it belongs to."
-        )
-    weights = manifest.get("weights")
-    if not isinstance(weights, dict):
-        raise WeightsError(f"{path}: 'weights' must be an object of name → entry. Restore it from the repository.")
-    entries = {name: parse_entry(name, values, path) for name, values in weights.items()}
-    _check_tags(entries, path)
-    return entries
+    return parse_manifest(read_bytes(path), path)
 
 
 read_once = cache(read_manifest)
+
+
+def parse_manifest(content: bytes, where: Path | str) -> dict[str, Entry]:
+    """The content of a manifest: name → entry, in its order.
+
+    Args:
+        content: its bytes.
+        where: what to call it in errors.
+
+    Raises:
+        WeightsError: it is malformed; names file and entry.
+    """
+    try:
+        manifest = json.loads(content)
+    except ValueError as error:
+        raise WeightsError(f"{where} is not JSON: {error}. Restore it from where it came.") from error
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise WeightsError(
+            f"{where} has the format {found!r}, but this version reads {FORMAT}. Install the version it belongs to."
+        )
+    weights = manifest.get("weights")
+    if not isinstance(weights, dict):
+        raise WeightsError(f"{where}: 'weights' must be an object of name → entry. Restore it from where it came.")
+    entries = {name: parse_entry(name, values, where) for name, values in weights.items()}
+    _check_tags(entries, where)
+    return entries
 
 
 def find(architecture: str, tag: str | Literal[True] = True) -> Entry:
@@ -93,12 +142,12 @@ def find(architecture: str, tag: str | Literal[True] = True) -> Entry:
 
 def tags_of(architecture: str) -> dict[str, Entry]:
     """Tag or alias → entry of an architecture's weights, the default first, dashes as underscores."""
-    return {
-        same_dashes(tag): entry
-        for entry in load_manifest().values()
-        if entry.architecture == architecture
-        for tag in (entry.tag, *entry.aliases)
-    }
+    tags: dict[str, Entry] = {}
+    for entry in load_manifest().values():
+        if entry.architecture == architecture:
+            for tag in (entry.tag, *entry.aliases):
+                tags.setdefault(same_dashes(tag), entry)
+    return tags
 
 
 def what_can_be_had() -> str:
@@ -120,10 +169,33 @@ def same_dashes(tag: str) -> str:
     return tag.replace("-", "_")
 
 
-def _check_tags(entries: Mapping[str, Entry], path: Path) -> None:
+def _named(place: str | None) -> dict[str, Entry]:
+    """The entries of a manifest's path or URL; none where there is no place."""
+    if not place:
+        return {}
+    return _fetch_once(place) if place.startswith(URLS) else read_once(Path(place).expanduser())
+
+
+@cache
+def _fetch_once(url: str) -> dict[str, Entry]:
+    from huggingface_hub.errors import HTTPError
+    from huggingface_hub.utils import get_session
+
+    try:
+        response = get_session().get(url, follow_redirects=True, timeout=10)
+        response.raise_for_status()
+    except (HTTPError, OSError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise WeightsError(
+            f"The manifest {url} cannot be had: {reason}. Check {MANIFEST_VARIABLE}, or give the path of a copy."
+        ) from error
+    return parse_manifest(response.content, url)
+
+
+def _check_tags(entries: Mapping[str, Entry], where: Path | str) -> None:
     owners: dict[tuple[str, str], str] = {}
     for entry in entries.values():
         for tag in {same_dashes(tag) for tag in (entry.tag, *entry.aliases)}:
             owner = owners.setdefault((entry.architecture, tag), entry.name)
             if owner != entry.name:
-                raise WeightsError(f"{path}: entry {entry.name!r} has the tag {tag!r}, which {owner!r} has already.")
+                raise WeightsError(f"{where}: entry {entry.name!r} has the tag {tag!r}, which {owner!r} has already.")

@@ -14,8 +14,10 @@ from pylon_zoo.errors import ConfigError
 from pylon_zoo.weights import manifest
 from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, parse_config, parse_weights, tuples
 from pylon_zoo.weights.entry import NOT_STATED, Entry
-from pylon_zoo.weights.integrity import read_bytes, read_verified
-from pylon_zoo.weights.loading import available_entry
+from pylon_zoo.weights.hub import HUB
+from pylon_zoo.weights.integrity import read_bytes
+from pylon_zoo.weights.loading import address_source, entry_source, folder_source
+from pylon_zoo.weights.planned import planned_error
 
 LOCATIONS = ("state_dict", "file", "hf_hub_id", "url")  # fields of a PretrainedCfg, the first that is set counts
 
@@ -59,7 +61,7 @@ class TimmSource:
             WeightsError: they cannot be had, are not what was published, or no safetensors.
         """
         if self.entry is not None:
-            return parse_weights(_published(self.entry, WEIGHTS_FILE), Path(self.where))
+            return parse_weights(entry_source(self.entry).read(WEIGHTS_FILE), self.where)
         if self.cfg.get("state_dict"):
             return dict(self.cfg["state_dict"])
         if self.cfg.get("file"):
@@ -72,6 +74,26 @@ class TimmSource:
             f"{self.where or 'pretrained_cfg'} names no weights that can be loaded: give a tag, 'hf-hub:org/name', "
             "'local-dir:PATH', or pretrained_cfg_overlay={'file': PATH} of a safetensors file."
         )
+
+    def description(self) -> Mapping[str, Any]:
+        """The `config.json` beside the weights, with what timm does not hand on; empty where there is none.
+
+        Raises:
+            WeightsError: it cannot be had, or is none.
+        """
+        if self.entry is not None:
+            source = entry_source(self.entry)
+        elif self.cfg.get("state_dict"):
+            return {}
+        elif self.cfg.get("file"):
+            file = Path(self.cfg["file"])
+            folder = file if file.is_dir() else file.parent
+            if not (folder / CONFIG_FILE).is_file():
+                return {}
+            source = folder_source(folder)
+        else:
+            source = address_source(f"{HUB}{self.cfg['hf_hub_id']}")
+        return parse_config(source.read(CONFIG_FILE), f"{CONFIG_FILE} of {source.place}")
 
 
 def find_source(
@@ -119,14 +141,14 @@ def _entry_meant(
     architecture: str, pretrained: bool, cfg: str | Mapping[str, Any] | PretrainedCfg | None
 ) -> Entry | None:
     if isinstance(cfg, str):
-        return available_entry(architecture, cfg) if pretrained else manifest.find(architecture, cfg)
+        return _available(architecture, cfg) if pretrained else manifest.find(architecture, cfg)
     if not pretrained:
         return None
     given = vars(cfg) if isinstance(cfg, PretrainedCfg) else cfg or {}
     # A registered description, handed back as timm's scripts do, is its tag: so is one that names no place at all.
     if given.get("source") or (not _is_registered(given) and any(given.get(field) for field in LOCATIONS)):
         return None
-    return available_entry(architecture, given.get("tag") or True)
+    return _available(architecture, given.get("tag") or True)
 
 
 def _is_registered(given: Mapping[str, Any]) -> bool:
@@ -161,34 +183,25 @@ def entry_cfg(entry: Entry) -> dict[str, Any]:
 def _entry_description(entry: Entry) -> tuple[PretrainedCfg, Mapping[str, Any]]:
     cfg, model_args = entry_cfg(entry), {}
     if entry.available:
-        config = parse_config(_published(entry, CONFIG_FILE), Path(entry.name))
+        config = parse_config(entry_source(entry).read(CONFIG_FILE), entry.name)
         cfg |= tuples(config["pretrained_cfg"]) | {"num_classes": config["num_classes"]}
         model_args = config.get("model_args") or {}
     return PretrainedCfg(**cfg), model_args
 
 
-def _published(entry: Entry, file: str) -> bytes:
-    """The content of one of an entry's files, proved to be what was published."""
-    if entry.source == "hub":
-        from pylon_zoo.weights.hub import verified_download
-
-        path = verified_download(entry.repo, file, revision=entry.revision, sha256=entry.files[file].sha256)
-    else:
-        path = manifest.ROOM / entry.path / file
-    return read_verified(path, entry.files[file])
+def _available(architecture: str, which: bool | str) -> Entry:
+    entry = manifest.find(architecture, which)
+    if not entry.available:
+        raise planned_error(entry)
+    return entry
 
 
 def _from_hub(hub_id: str, cache_dir: str | Path | None) -> dict[str, Tensor]:
-    from pylon_zoo.weights.hub import verified_download
-
     if cache_dir is not None:
         raise ConfigError(
             f"cache_dir={str(cache_dir)!r}: pylon_zoo keeps what it downloads in the Hub's own cache. Leave cache_dir "
             "out, and set the environment variable HF_HUB_CACHE to move it."
         )
-    repo, _, revision = hub_id.partition("@")
-    known = (entry for entry in manifest.load_manifest().values() if (entry.repo, entry.revision) == (repo, revision))
-    sha256 = next((entry.sha256 for entry in known), None)
     # Never another file: timm would take an outage for a missing one and go on to the pickle.
-    path = verified_download(repo, WEIGHTS_FILE, revision=revision or None, sha256=sha256)
-    return parse_weights(read_bytes(path), path)
+    source = address_source(f"{HUB}{hub_id}")
+    return parse_weights(source.read(WEIGHTS_FILE), f"{WEIGHTS_FILE} of {source.place}")

@@ -420,6 +420,19 @@ def test_freeze_encoder_refuses_unknown_word(build: Build):
 # -- labels and wrong input -------------------------------------------------------------------------------------------
 
 
+def test_set_thresholds(build: Build):
+    model = build()
+    assert model.thresholds is None
+    model.set_thresholds([0.5, 0.25, 0.75])
+    assert model.thresholds == (0.5, 0.25, 0.75)
+    for wrong in ([0.5], [0.5, 0.5, 1.0], [0, 0.5, 0.5], ["a", "b", "c"]):
+        with pytest.raises(ConfigError, match=r"one probability in \(0, 1\) for each of 3"):
+            model.set_thresholds(wrong)
+    assert model.thresholds == (0.5, 0.25, 0.75)
+    model.reset_classifier(3)
+    assert model.thresholds is None
+
+
 def test_set_labels(build: Build):
     model = build()
     assert model.label_names == ("class_0", "class_1", "class_2")

@@ -11,10 +11,14 @@ from types import ModuleType
 
 import pytest
 import torch
+from hub_checkpoint import NAME, REPO, RIGHT, register
+from loopback_hub import LoopbackHub
 
+from pylon_zoo.factory import create_model
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights import manifest
+from pylon_zoo.weights.checkpoint import WEIGHTS_FILE, checkpoint_files, parse_weights
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +28,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that a test registers are forgotten after it."""
+    monkeypatch.setattr(manifest, "_registered", {})
+    monkeypatch.delenv(manifest.MANIFEST_VARIABLE, raising=False)
 
 
 @pytest.fixture
@@ -93,6 +104,25 @@ def entry_values() -> dict[str, object]:
         "std": [0.25],
         "interpolation": "bicubic",
     }
+
+
+@pytest.fixture
+def files(make_model: Callable[..., HeatmapClassifier]) -> dict[str, bytes]:
+    """A small checkpoint."""
+    return checkpoint_files(make_model(NAME, 2, decoder_channels=8))
+
+
+@pytest.fixture
+def load(hub: LoopbackHub, files: dict[str, bytes]) -> Callable[[str], str]:
+    """Load that checkpoint from the Hub, by its tag or its address; "right" if those are its weights."""
+    register(hub.add(REPO, files), files)
+    expected = parse_weights(files[WEIGHTS_FILE], "the checkpoint")
+
+    def load_(which: str) -> str:
+        found = create_model(NAME, pretrained=which).state_dict()
+        return RIGHT if all(torch.equal(found[name], tensor) for name, tensor in expected.items()) else "WRONG"
+
+    return load_
 
 
 @pytest.fixture(scope="session")

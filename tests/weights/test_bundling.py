@@ -13,6 +13,7 @@ from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights import bundling, manifest
 from pylon_zoo.weights.bundling import bundle_checkpoint
 from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint, save_checkpoint
+from pylon_zoo.weights.entry import GOLDEN_FILE
 from pylon_zoo.weights.integrity import record_of
 
 NAME = "pylon_test_resnet.phantom_cxr"
@@ -37,7 +38,7 @@ def evaluation(tmp_path: Path) -> Path:
 def test_a_run_becomes_a_folder_and_an_entry(run: Path, source_tree: Path) -> None:
     entry = bundle_checkpoint(run, NAME, recipe="phantom_cxr_pylon", training_data="phantom_cxr", aliases=["phantom"])
     folder = source_tree / "pylon_zoo" / "weights" / "bundled" / NAME
-    assert {path.name for path in folder.iterdir()} == {CONFIG_FILE, WEIGHTS_FILE}
+    assert {path.name for path in folder.iterdir()} == {CONFIG_FILE, WEIGHTS_FILE, GOLDEN_FILE}
     assert load_file(folder / WEIGHTS_FILE)["head.weight"].dtype == torch.float16
     for name, record in entry.files.items():
         assert record_of((folder / name).read_bytes()) == record

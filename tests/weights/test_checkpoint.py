@@ -119,6 +119,17 @@ def test_config_is_in_timms_schema_with_ours_at_the_root(make_model: MakeModel, 
     assert timm.models.PretrainedCfg(**config["pretrained_cfg"]).input_size == [1, 160, 160]
 
 
+def test_thresholds_are_kept_only_where_there_are_any(make_model: MakeModel, tmp_path: Path) -> None:
+    model = make_model(num_classes=2)
+    assert "thresholds" not in json.loads((save_checkpoint(model, tmp_path) / CONFIG_FILE).read_text())
+    model.set_thresholds([0.25, 0.5])
+    assert load_checkpoint(save_checkpoint(model, tmp_path)).thresholds == (0.25, 0.5)
+    config = json.loads((tmp_path / CONFIG_FILE).read_text())
+    (tmp_path / CONFIG_FILE).write_text(json.dumps({**config, "thresholds": [0.25]}))
+    with pytest.raises(WeightsError, match="describes a model that cannot be built: thresholds="):
+        load_checkpoint(tmp_path)
+
+
 def test_no_encoder_weights_are_fetched_again(
     make_model: MakeModel, tmp_path: Path, no_network: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,32 +128,22 @@ def test_other_options_are_refused_by_name(folder: Path) -> None:
 # -- what cannot be had ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("bundled", "no_network")
-def test_the_hub_is_refused_with_what_can_be_had() -> None:
-    with pytest.raises(WeightsError, match=rf"hf-hub:org/name.*local-dir:PATH.*by name now: {NAME}\.nih_cxr14"):
-        load_pretrained(NAME, "hf-hub:org/name")
-
-
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        ({"source": "planned"}, "are planned; nobody has trained them yet"),
-        ({"source": "hub", "repo": "org/name", "revision": "0" * 40}, "are not in this package"),
-    ],
-)
 @pytest.mark.usefixtures("no_network")
-def test_entries_without_weights_here_are_refused(
-    source: dict[str, object],
-    message: str,
-    write_manifest: Callable[[dict[str, object]], None],
-    entry_values: dict[str, object],
+def test_planned_weights_say_how_to_get_some(
+    write_manifest: Callable[[dict[str, object]], None], entry_values: dict[str, object]
 ) -> None:
-    record = {"bytes": 1, "sha256": "0" * 64}
-    files = {"files": dict.fromkeys((CONFIG_FILE, WEIGHTS_FILE), record)}
-    write_manifest({f"{NAME}.soon": {**entry_values, **files, **source}})
-    with pytest.raises(WeightsError, match=rf"{NAME}\.soon {message}.*No weights can be had"):
-        load_pretrained(NAME, True)
+    planned = {**entry_values, "recipe": "a_recipe", "authors_file": "theirs.pkl"}
+    write_manifest({f"{NAME}.soon": planned, f"{NAME}.later": {**entry_values, "recipe": "no recipe ships yet"}})
     assert list_pretrained() == []
+    with pytest.raises(WeightsError, match=rf"{NAME}\.soon are planned; nobody has trained them yet") as error:
+        load_pretrained(NAME, True)
+    import_, train, elsewhere = re.split(r"\(\d\) ", str(error.value))[1:]
+    assert "https://drive.google.com/" in import_
+    assert "import-official FILE --member 'theirs.pkl'" in import_
+    assert "pylon-zoo train a_recipe" in train
+    assert all(word in elsewhere for word in ("hf-hub:org/name", "PYLON_ZOO_MANIFEST", "register_weights"))
+    with pytest.raises(WeightsError, match=r"none is known to be in their release.*no recipe ships yet"):
+        load_pretrained(NAME, "later")
 
 
 @pytest.mark.parametrize(

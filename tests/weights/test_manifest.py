@@ -5,10 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from loopback_hub import LoopbackHub
 
 from pylon_zoo.errors import UnknownNameError, WeightsError
+from pylon_zoo.factory import create_model
 from pylon_zoo.weights import manifest
 from pylon_zoo.weights.integrity import record_of
+from pylon_zoo.weights.manifest import register_weights
 
 WriteManifest = Callable[[dict[str, object]], None]
 Values = dict[str, object]
@@ -114,3 +117,97 @@ def test_an_unknown_tag_names_the_nearest_and_the_others() -> None:
 def test_an_architecture_without_weights_says_so(tag: str | bool) -> None:
     with pytest.raises(UnknownNameError, match="no weights for 'pylon_c'"):
         manifest.find("pylon_c", tag)
+
+
+# -- what users add ----------------------------------------------------------------------------------------------------
+
+
+def text_of(weights: Values) -> str:
+    return json.dumps({"format": 1, "weights": weights})
+
+
+@pytest.fixture
+def theirs(three: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The manifest that PYLON_ZOO_MANIFEST names."""
+    monkeypatch.setenv("PYLON_ZOO_MANIFEST", str(tmp_path / "theirs.json"))
+    return tmp_path / "theirs.json"
+
+
+def test_the_environments_manifest_adds_and_overrides(theirs: Path, entry_values: Values) -> None:
+    theirs.write_text(text_of({"pylon_a.new": entry_values, "pylon_a.first": {**entry_values, "recipe": "theirs"}}))
+    assert list(manifest.load_manifest()) == ["pylon_a.new", "pylon_a.first", "pylon_a.nih_cxr14", "pylon_b.only"]
+    assert manifest.find("pylon_a").name == "pylon_a.new"
+    assert manifest.find("pylon_a", "first").recipe == "theirs"
+    assert manifest.find("pylon_b").name == "pylon_b.only"
+
+
+def test_registered_entries_come_before_all_others_the_latest_first(theirs: Path, entry_values: Values) -> None:
+    theirs.write_text(text_of({"pylon_a.env": entry_values}))
+    register_weights({"pylon_a.one": entry_values, "pylon_b.only": {**entry_values, "recipe": "mine"}})
+    register_weights({"pylon_a.two": {**entry_values, "aliases": ["nih"]}})
+    assert list(manifest.tags_of("pylon_a")) == ["two", "nih", "one", "env", "first", "nih_cxr14"]
+    assert manifest.find("pylon_a", "nih").name == "pylon_a.two"
+    assert manifest.find("pylon_b").recipe == "mine"
+    register_weights({"pylon_a.one": {**entry_values, "recipe": "again"}})
+    assert manifest.find("pylon_a").recipe == "again"
+
+
+@pytest.mark.usefixtures("three")
+def test_a_file_can_be_registered(tmp_path: Path, entry_values: Values) -> None:
+    (tmp_path / "file.json").write_text(text_of({"pylon_c.d": entry_values}))
+    register_weights(tmp_path / "file.json")
+    assert manifest.find("pylon_c", "d").name == "pylon_c.d"
+
+
+@pytest.mark.usefixtures("three")
+def test_a_url_is_fetched_once(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, entry_values: Values) -> None:
+    hub.objects["once.json"] = text_of({"pylon_c.d": entry_values}).encode()
+    monkeypatch.setenv("PYLON_ZOO_MANIFEST", f"{hub.address}/files/once.json")
+    assert manifest.find("pylon_c").name == manifest.find("pylon_c", "d").name == "pylon_c.d"
+    register_weights(f"{hub.address}/files/once.json")
+    assert hub.count("GET", "once.json") == 1
+
+
+@pytest.mark.usefixtures("three")
+def test_a_url_that_cannot_be_had_is_named(hub: LoopbackHub, entry_values: Values) -> None:
+    hub.objects["broken.json"] = b"{"
+    for name, end in (("gone.json", "cannot be had: .*404"), ("broken.json", "is not JSON")):
+        with pytest.raises(WeightsError, match=rf"{hub.address}/files/{name} {end}"):
+            register_weights(f"{hub.address}/files/{name}")
+    with pytest.raises(WeightsError, match=r"http://127\.0\.0\.1:1/x cannot be had: .*give the path of a copy"):
+        register_weights("http://127.0.0.1:1/x")
+
+
+def test_offline_no_url_is_fetched() -> None:
+    with pytest.raises(WeightsError, match=r"http://127\.0\.0\.1:1/y cannot be had: .*offline"):
+        register_weights("http://127.0.0.1:1/y")
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"pylon_a.b": {"source": "hub"}}, "register_weights: entry 'pylon_a.b' lacks"),
+        ({"resnet50": {}}, "entry 'resnet50' lacks"),
+        ({"pylon_a.b": 3}, "is no JSON object"),
+        ("/no/such/file.json", "file.json cannot be read"),
+    ],
+)
+def test_what_cannot_be_registered_changes_nothing(entries: object, message: str, entry_values: Values) -> None:
+    before = manifest.load_manifest()
+    with pytest.raises(WeightsError, match=message):
+        register_weights(entries)
+    two = {"pylon_x.a": {**entry_values, "aliases": ["b"]}, "pylon_x.b": entry_values}
+    with pytest.raises(WeightsError, match=r"which 'pylon_x\.a' has already"):
+        register_weights(two)
+    assert manifest.load_manifest() == before
+
+
+def test_the_environments_manifest_may_be_wrong_and_is_named(theirs: Path) -> None:
+    theirs.write_text("[]")
+    with pytest.raises(WeightsError, match=r"theirs\.json has the format None"):
+        manifest.load_manifest()
+
+
+@pytest.mark.usefixtures("no_network")
+def test_bundled_weights_need_no_network_whatever_else_the_manifest_names() -> None:
+    assert create_model("pylon_resnet18.phantom_cxr").num_classes == 8

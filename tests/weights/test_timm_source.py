@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import shutil
-import sys
-import types
 import warnings
 from pathlib import Path
-from typing import Any
 
 import pytest
 import timm
 import torch
+from loopback_hub import LoopbackHub
 from timm.models import load_checkpoint, save_for_hf
 from timm.models._factory import resolve_model_input_args
 
@@ -19,7 +18,8 @@ import pylon_zoo as pz
 from pylon_zoo.errors import ConfigError, UnknownNameError, WeightsError
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.pooling import AveragePooling
-from pylon_zoo.weights import manifest, timm_source
+from pylon_zoo.weights import manifest
+from pylon_zoo.weights.integrity import record_of
 
 NAME = "pylon_resnet18.phantom_cxr"
 ARCH = "pylon_test_resnet"
@@ -142,7 +142,7 @@ def test_a_stem_that_is_no_convolution_is_refused(tmp_path: Path):
     model = pz.create_pylon("csatv2", 2, decoder_channels=8)
     source = f"local-dir:{pz.save_checkpoint(model, tmp_path)}"
     warnings.simplefilter("ignore")  # pytest puts the filters back
-    with pytest.raises(WeightsError, match="for 3 channels, and the stem of pylon_csatv2"):
+    with pytest.raises(ConfigError, match=r"in_chans=1, but .* take 3, and the stem of pylon_csatv2 cannot be adapted"):
         timm.create_model(source, pretrained=True, in_chans=1)
 
 
@@ -212,65 +212,71 @@ def test_round_trip_through_timms_own_export(tmp_path: Path):
     assert loaded.pretrained_cfg["mean"] == model.pretrained_cfg["mean"]
 
 
-class Hub:
-    """One folder as every repository, and what was asked of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.asked: list[tuple[str, str, str | None, str | None]] = []
-
-    def verified_download(self, repo: str, filename: str, *, revision: str | None, sha256: str | None) -> Path:
-        self.asked.append((repo, filename, revision, sha256))
-        return self.folder / filename
-
-    def timms_download(self, repo: str, filename: str, **_: Any) -> str:
-        assert filename == "config.json"
-        return str(self.folder / filename)
+# -- weights from a Hub -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-def hub(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
-    hub, module = Hub(folder), types.ModuleType("pylon_zoo.weights.hub")
-    module.verified_download = hub.verified_download
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr("timm.models._hub.hf_hub_download", hub.timms_download)
-    return hub
+def published(hub: LoopbackHub, folder: Path) -> dict[str, bytes]:
+    """The files of a repository `org/name`, tagged `v1`."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    hub.add("org/name", files)
+    hub.repos["org/name"].refs["v1"] = hub.repos["org/name"].commits[-1].oid
+    return files
 
 
-def test_a_repository(hub: Hub, ours):
-    model = timm.create_model("hf-hub:org/name@v1", pretrained=True)
+@pytest.mark.parametrize("address", ["hf-hub:org/name", "hf-hub:org/name@v1"])
+def test_a_repository(hub: LoopbackHub, published: dict[str, bytes], ours, address: str):
+    model = timm.create_model(address, pretrained=True)
     assert same(model, ours)
-    assert (model.label_names, model.pretrained_cfg) == (ours.label_names, ours.pretrained_cfg)
-    assert hub.asked == [("org/name", "model.safetensors", "v1", None)]
+    assert (model.label_names, model.thresholds) == (ours.label_names, ours.thresholds)
+    assert {key: model.pretrained_cfg[key] for key in ours.pretrained_cfg} == ours.pretrained_cfg
+    assert {path.rpartition("/")[2] for method, path in hub.log if "/resolve/" in path} == set(published)
 
 
-def test_a_repository_without_its_safetensors_raises(hub: Hub, ours):
-    torch.save(ours.state_dict(), hub.folder / "pytorch_model.bin")
-    (hub.folder / "model.safetensors").unlink()
+def test_thresholds_travel(hub: LoopbackHub, ours, tmp_path: Path):
+    ours.set_thresholds([0.25] * ours.num_classes)
+    folder = pz.save_checkpoint(ours, tmp_path / "other")
+    hub.add("org/other", {path.name: path.read_bytes() for path in folder.iterdir()})
+    for address in ("hf-hub:org/other", f"local-dir:{folder}"):
+        assert timm.create_model(address, pretrained=True).thresholds == ours.thresholds
+        assert timm.create_model(address, pretrained=True, num_classes=2).thresholds is None
+
+
+def test_a_repository_without_its_safetensors_raises(hub: LoopbackHub, published: dict[str, bytes], ours):
+    buffer = io.BytesIO()
+    torch.save(ours.state_dict(), buffer)
+    hub.add("org/pickled", {"config.json": published["config.json"], "pytorch_model.bin": buffer.getvalue()})
+    with pytest.raises(WeightsError, match=r"model\.safetensors of org/pickled"):
+        timm.create_model("hf-hub:org/pickled", pretrained=True)
+    assert not hub.count("GET", "pytorch_model.bin")
+
+
+@pytest.mark.parametrize("fault", ["503", "corrupted", "cut"])
+def test_an_outage_is_no_reason_to_take_anything_else(hub: LoopbackHub, published: dict[str, bytes], fault: str):
+    hub.fail(fault)
     with pytest.raises(WeightsError):
         timm.create_model("hf-hub:org/name", pretrained=True)
-    assert hub.asked == [("org/name", "model.safetensors", None, None)]
+    assert not hub.count("GET", ".bin")
 
 
-def test_another_cache_is_refused(hub: Hub, tmp_path: Path):
+def test_another_cache_is_refused(hub: LoopbackHub, published: dict[str, bytes], tmp_path: Path):
     with pytest.raises(ConfigError, match="set the environment variable HF_HUB_CACHE"):
         timm.create_model("hf-hub:org/name", pretrained=True, cache_dir=tmp_path)
-    assert not hub.asked
+    assert not hub.count("GET", "model.safetensors")
 
 
-def test_weights_of_the_manifest_on_the_hub(hub: Hub, ours, monkeypatch: pytest.MonkeyPatch):
-    class OnTheHub(manifest.Entry):
-        available = True
-
-    entry, revision = manifest.load_manifest()[NAME], "a" * 40
-    listed = OnTheHub(**{**vars(entry), "source": "hub", "repo": "org/name", "revision": revision, "path": None})
-    place = {"hf_hub_id": f"org/name@{revision}", "hf_hub_filename": "model.safetensors"}
-    assert timm_source.location(listed) == place
-    monkeypatch.setattr(manifest, "load_manifest", lambda: {NAME: listed})
-    hub.folder = manifest.ROOM / entry.path
-    assert same(timm.create_model(NAME, pretrained=True), ours)
-    expected = [("org/name", file, revision, entry.files[file].sha256) for file in ("config.json", "model.safetensors")]
-    assert hub.asked == expected
-    hub.asked.clear()
-    assert same(timm.create_model(f"hf-hub:{place['hf_hub_id']}", pretrained=True), ours)
-    assert hub.asked == expected[1:]
+def test_weights_of_a_manifest_on_the_hub(hub: LoopbackHub, published: dict[str, bytes], ours):
+    revision = hub.repos["org/name"].commits[-1].oid
+    known = vars(manifest.load_manifest()[NAME])
+    fields = ("num_classes", "label_names", "in_chans", "input_size", "mean", "std", "interpolation")
+    entry = {name: list(known[name]) if isinstance(known[name], tuple) else known[name] for name in fields}
+    files = {name: vars(record_of(content)) for name, content in published.items()}
+    place = {"source": "hub", "repo": "org/name", "revision": revision, "files": files}
+    pz.register_weights({"pylon_resnet18.elsewhere": entry | place})
+    for name in ("pylon_resnet18.elsewhere", f"hf-hub:org/name@{revision}"):
+        assert same(timm.create_model(name, pretrained=True), ours)
+    files["model.safetensors"]["sha256"] = "0" * 64
+    pz.register_weights({"pylon_resnet18.elsewhere": entry | place})
+    for name in ("pylon_resnet18.elsewhere", f"hf-hub:org/name@{revision}"):
+        with pytest.raises(WeightsError, match="is not the file that was published"):
+            timm.create_model(name, pretrained=True)
