@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from pylon_zoo.errors import ConfigError, WeightsError
@@ -98,7 +99,8 @@ def _wish(repo: str, filename: str, revision: str | None) -> str:
 
 def _published_name(repo: str, filename: str, path: Path) -> str:
     """The Hub's name of a file's content: in the cache, the name of the file that the snapshot links to."""
-    name = path.resolve().name if path.is_symlink() else _etag(repo, filename, commit_of(path, filename))
+    # One link only: that file may itself be a link into a store that several caches share, under yet another name.
+    name = path.readlink().name if path.is_symlink() else _etag(repo, filename, commit_of(path, filename))
     if not re.fullmatch(f"{SHA256}|{COMMIT}", name):
         raise WeightsError(f"{filename} of {repo} cannot be checked: {name!r} is no hash. Give the weights' sha256.")
     return name
@@ -121,10 +123,17 @@ def _name_of(content: bytes, like: str) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def _links(path: Path) -> Iterator[Path]:
+    """A link, the link it points to, and so on."""
+    while path.is_symlink():
+        yield path
+        path = path.parent / path.readlink()
+
+
 def _evict(path: Path) -> str:
-    """Remove a file from the cache, and what its snapshot links to; what to do next."""
+    """Remove a file from the cache, all that leads to it included; what to do next."""
     try:
-        for one in {path.resolve(), path}:
+        for one in [path.resolve(), *_links(path)]:
             one.unlink(missing_ok=True)
     except OSError as error:
         return f"It could not be removed ({error.strerror}): delete it, then load again."

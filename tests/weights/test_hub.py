@@ -107,6 +107,19 @@ def test_a_cache_without_links_asks_the_server_for_the_hash(
     assert fetch(commit, DIGEST) == CONTENT
 
 
+def test_a_cache_that_links_into_a_shared_store(commit: str, tmp_path: Path) -> None:
+    path = verified_download(REPO, FILE, revision=commit, sha256=None)
+    blob, stored = path.resolve(), tmp_path / ("b" * 64)  # the store has names of its own
+    blob.rename(stored)
+    blob.symlink_to(stored)
+    assert fetch(commit, None) == CONTENT
+    stored.write_bytes(b"x")
+    with pytest.raises(WeightsError, match=f"expected {DIGEST}.*was removed"):
+        fetch(commit, None)
+    assert not any(one.is_symlink() or one.exists() for one in (path, blob, stored))
+    assert fetch(commit, None) == CONTENT
+
+
 def test_a_backend_that_fails_in_its_own_way(commit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **kwargs: object) -> None:
         raise RuntimeError("Data processing error: CAS\nmore")
