@@ -8,10 +8,10 @@ import warnings
 import pytest
 import torch
 
-from pylon_zoo.models.backbone import Backbone, list_backbones, timm_module
+from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.build import build_model
+from tests.models.families import FAMILIES
 
-FAMILIES = {timm_module(name): name for name in reversed(list_backbones())}
 QUICK = {"byobnet", "convnext", "crossvit", "csatv2", "nfnet", "resnet", "tresnet", "vision_transformer", "xcit"}
 
 
