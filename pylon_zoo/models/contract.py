@@ -194,6 +194,8 @@ class HeatmapClassifier(nn.Module):
             self.global_pool = global_pool
             self.model_args["pooling"] = global_pool
             self.model_args.pop("pooling_kwargs", None)
+            for option in ("pooling", "pooling_kwargs"):  # timm's own record; its exports add the present name
+                getattr(self, "_model_args", {}).pop(option, None)
         if num_classes != self.num_classes:
             self.label_names = default_label_names(num_classes)
         self.thresholds = None  # they belong to the head that goes

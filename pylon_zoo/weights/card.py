@@ -17,6 +17,8 @@ COLUMNS = ("class", "images", "positives", "auroc", "boxed_images", "point_accur
 AVERAGES = {"macro": "macro average", "weighted": "weighted average"}
 HUB_METRICS = {"auroc": ("roc_auc", "AUROC, macro average"), "point_accuracy": ("accuracy", "point accuracy, macro")}
 """Figure → the Hub's name of the metric, and ours."""
+IN_TIMM = ("pylon",)
+"""Methods whose names timm knows after `import pylon_zoo`."""
 
 
 def model_card(repo: str, name: str, values: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -70,6 +72,7 @@ def model_card(repo: str, name: str, values: Mapping[str, Any], config: Mapping[
         title=f"A {method} classifier on {backbone} for {values['num_classes']} classes.",
         architecture=architecture,
         method=method,
+        in_timm=method in IN_TIMM,
         backbone=backbone,
         facts={key: fact for key, fact in facts.items() if fact},
         rows=list(_rows(metrics)),

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import yaml
 from huggingface_hub import ModelCard
 from loopback_hub import LoopbackHub
 
+from pylon_zoo.models.backbone import is_backbone
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.weights.card import IN_TIMM
 from pylon_zoo.weights.checkpoint import save_checkpoint
 from pylon_zoo.weights.publishing import Publication, prepare, publish
 
@@ -30,8 +33,11 @@ METRICS = {
 
 @pytest.fixture
 def make_card(make_model: Callable[..., HeatmapClassifier], tmp_path: Path) -> Callable[..., str]:
-    folder = save_checkpoint(make_model("cam_test_resnet", 2, label_names=("mass", "no|dule")), tmp_path / "model")
-    return lambda **stated: prepare(folder, REPO, **stated).files["README.md"].decode()
+    def make(architecture: str = "cam_test_resnet", **stated: object) -> str:
+        folder = save_checkpoint(make_model(architecture, 2, label_names=("mass", "no|dule")), tmp_path / "model")
+        return prepare(folder, REPO, **stated).files["README.md"].decode()
+
+    return make
 
 
 def blocks(card: str) -> list[str]:
@@ -78,19 +84,24 @@ def test_it_says_what_the_weights_are_not(make_card: Callable[..., str]) -> None
 
 
 def test_all_four_ways_to_load_are_shown(make_card: Callable[..., str]) -> None:
-    ours, timm_address, timm_tag, torch_hub = blocks(make_card())
-    assert f'pz.create_model("cam_test_resnet", pretrained="hf-hub:{REPO}")' in ours
+    ours, timm_address, timm_tag, torch_hub = blocks(make_card("pylon_test_resnet"))
+    assert f'pz.create_model("pylon_test_resnet", pretrained="hf-hub:{REPO}")' in ours
     assert f'timm.create_model("hf-hub:{REPO}", pretrained=True)' in timm_address
-    assert 'timm.create_model("cam_test_resnet.model", pretrained=True)' in timm_tag
-    assert f'torch.hub.load(clone, "cam", "test_resnet", source="local", pretrained="hf-hub:{REPO}")' in torch_hub
+    assert 'timm.create_model("pylon_test_resnet.model", pretrained=True)' in timm_tag
+    assert f'torch.hub.load(clone, "pylon", "test_resnet", source="local", pretrained="hf-hub:{REPO}")' in torch_hub
     for block in (timm_address, timm_tag):
         assert "import pylon_zoo" in block
 
 
+def test_timm_is_not_promised_for_what_it_does_not_know(make_card: Callable[..., str]) -> None:
+    assert ["timm" in block for block in blocks(make_card("cam_test_resnet"))] == [False, False]
+    assert set(IN_TIMM) == {name.partition("_")[0] for name in timm.list_models() if not is_backbone(name)}
+
+
 def test_the_block_of_pylon_zoo_runs(make_card: Callable[..., str], hub: LoopbackHub, tmp_path: Path) -> None:
+    card, names = make_card(), {}
     publication: Publication = prepare(tmp_path / "model", REPO)
     publish(publication)
-    names: dict[str, object] = {}
-    exec(blocks(make_card())[0], names)
+    exec(blocks(card)[0], names)
     assert isinstance(names["model"], HeatmapClassifier)
     assert names["transform"](np.zeros((50, 40), np.uint8)).shape == (3, 160, 160)

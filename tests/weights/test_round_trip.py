@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from pylon_zoo.cli.main import main
 from pylon_zoo.weights.checkpoint import load_checkpoint
 
 REPO = "org/chest-xray"
+ROOT = Path(pz.__file__).resolve().parents[1]
 
 
 def test_a_run_that_was_trained(tmp_path: Path, hub: LoopbackHub) -> None:
@@ -36,14 +41,35 @@ def test_a_run_that_was_trained(tmp_path: Path, hub: LoopbackHub) -> None:
         "--device",
         "cpu",
     ]
-    assert main([*evaluate, "--device", "cpu", "--quiet"]) == 0
+    assert main([*evaluate, "--quiet"]) == 0
     measured = ["--evaluation", figures, "--command", " ".join(["pylon-zoo", *evaluate])]
-    assert main(["weights", "publish", run, "--repo", REPO, *measured]) == 0
+    entry = str(tmp_path / "weights.json")
+    assert main(["weights", "publish", run, "--repo", REPO, "--manifest", entry, *measured]) == 0
     card = hub.repos[REPO].commits[-1].files["README.md"].decode()
     assert "| **macro average** |" in card
     assert "phantom_cxr, split train" in card
     assert "| Validation while training | dataset phantom_cxr, epoch 1" in card
-    images = torch.randn(1, 1, 64, 64)
+    ways = re.findall(r"```python\n(.*?)```", card, flags=re.DOTALL)
+    assert len(ways) == 4
+    images = torch.randn(2, 1, 64, 64)
     with torch.inference_mode():
-        again = pz.create_model("pylon_test_resnet", pretrained=f"hf-hub:{REPO}")
-        assert torch.equal(again(images), load_checkpoint(run)(images))
+        expected = load_checkpoint(run)(images)
+    for logits in loaded_in_fresh_processes(ways, images, tmp_path):
+        assert torch.equal(logits, expected)
+
+
+def loaded_in_fresh_processes(ways: list[str], images: torch.Tensor, folder: Path) -> list[torch.Tensor]:
+    """The logits of the `model` that each piece of code makes, run at the same time, each with a cache of its own."""
+    torch.save(images, folder / "images.pt")
+    (folder / "pylon_zoo").symlink_to(ROOT)  # the clone that torch.hub is told of
+    processes = []
+    for index, way in enumerate(ways):
+        (folder / f"way{index}.py").write_text(
+            f"{way}\nimport torch\nwith torch.inference_mode():\n"
+            f"    torch.save(model.eval()(torch.load('images.pt')), 'logits{index}.pt')\n"
+        )
+        environment = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "0", "HF_HOME": str(folder / f"home{index}")}
+        command = [sys.executable, "-P", f"way{index}.py"]
+        processes.append(subprocess.Popen(command, cwd=folder, env=os.environ | environment))
+    assert [process.wait(timeout=300) for process in processes] == [0] * len(ways)
+    return [torch.load(folder / f"logits{index}.pt") for index in range(len(ways))]

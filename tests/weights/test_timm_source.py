@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import json
 import shutil
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,7 @@ import pylon_zoo as pz
 from pylon_zoo.errors import ConfigError, UnknownNameError, WeightsError
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.pooling import AveragePooling
-from pylon_zoo.weights import manifest
-from pylon_zoo.weights.integrity import record_of
+from pylon_zoo.weights import manifest, timm_source
 
 NAME = "pylon_resnet18.phantom_cxr"
 ARCH = "pylon_test_resnet"
@@ -212,71 +212,95 @@ def test_round_trip_through_timms_own_export(tmp_path: Path):
     assert loaded.pretrained_cfg["mean"] == model.pretrained_cfg["mean"]
 
 
+def test_export_after_another_pooling_forgets_the_old_ones_options(tmp_path: Path):
+    model = timm.create_model(ARCH, num_classes=2, pooling="topk", pooling_kwargs={"k": 3})
+    save_for_hf(model, tmp_path / "topk", safe_serialization=True)
+    assert timm.create_model(f"local-dir:{tmp_path / 'topk'}", pretrained=True).pooling.k == 3
+    model.reset_classifier(2, "avg")
+    save_for_hf(model, tmp_path / "avg", safe_serialization=True)
+    assert same(timm.create_model(f"local-dir:{tmp_path / 'avg'}", pretrained=True), model)
+
+
 # -- weights from a Hub -----------------------------------------------------------------------------------------------
+
+REPO = "org/model"
 
 
 @pytest.fixture
-def published(hub: LoopbackHub, folder: Path) -> dict[str, bytes]:
-    """The files of a repository `org/name`, tagged `v1`."""
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    hub.add("org/name", files)
-    hub.repos["org/name"].refs["v1"] = hub.repos["org/name"].commits[-1].oid
-    return files
+def commit(hub: LoopbackHub, folder: Path) -> str:
+    """A repository with the checkpoint; its commit."""
+    return hub.add(REPO, {path.name: path.read_bytes() for path in folder.iterdir()})
 
 
-@pytest.mark.parametrize("address", ["hf-hub:org/name", "hf-hub:org/name@v1"])
-def test_a_repository(hub: LoopbackHub, published: dict[str, bytes], ours, address: str):
-    model = timm.create_model(address, pretrained=True)
+def files_asked(hub: LoopbackHub) -> set[str]:
+    return {path.rpartition("/")[2] for method, path in hub.log if method == "HEAD"}
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_a_repository(hub: LoopbackHub, commit: str, ours, pinned: bool):
+    model = timm.create_model(f"hf-hub:{REPO}@{commit}" if pinned else f"hf-hub:{REPO}", pretrained=True)
     assert same(model, ours)
-    assert (model.label_names, model.thresholds) == (ours.label_names, ours.thresholds)
-    assert {key: model.pretrained_cfg[key] for key in ours.pretrained_cfg} == ours.pretrained_cfg
-    assert {path.rpartition("/")[2] for method, path in hub.log if "/resolve/" in path} == set(published)
+    assert (model.label_names, model.pretrained_cfg) == (ours.label_names, ours.pretrained_cfg)
+    assert files_asked(hub) == {"config.json", "model.safetensors"}
 
 
-def test_thresholds_travel(hub: LoopbackHub, ours, tmp_path: Path):
-    ours.set_thresholds([0.25] * ours.num_classes)
-    folder = pz.save_checkpoint(ours, tmp_path / "other")
-    hub.add("org/other", {path.name: path.read_bytes() for path in folder.iterdir()})
-    for address in ("hf-hub:org/other", f"local-dir:{folder}"):
-        assert timm.create_model(address, pretrained=True).thresholds == ours.thresholds
-        assert timm.create_model(address, pretrained=True, num_classes=2).thresholds is None
+def test_thresholds_arrive_with_the_head_they_belong_to(hub: LoopbackHub, ours, tmp_path: Path):
+    ours.set_thresholds([0.25] * 8)
+    folder = pz.save_checkpoint(ours, tmp_path / "with")
+    hub.add(REPO, {path.name: path.read_bytes() for path in folder.iterdir()})
+    for name in (f"hf-hub:{REPO}", f"local-dir:{folder}"):
+        assert timm.create_model(name, pretrained=True).thresholds == (0.25,) * 8
+        assert timm.create_model(name, pretrained=True, num_classes=2).thresholds is None
 
 
-def test_a_repository_without_its_safetensors_raises(hub: LoopbackHub, published: dict[str, bytes], ours):
-    buffer = io.BytesIO()
-    torch.save(ours.state_dict(), buffer)
-    hub.add("org/pickled", {"config.json": published["config.json"], "pytorch_model.bin": buffer.getvalue()})
-    with pytest.raises(WeightsError, match=r"model\.safetensors of org/pickled"):
-        timm.create_model("hf-hub:org/pickled", pretrained=True)
-    assert not hub.count("GET", "pytorch_model.bin")
-
-
-@pytest.mark.parametrize("fault", ["503", "corrupted", "cut"])
-def test_an_outage_is_no_reason_to_take_anything_else(hub: LoopbackHub, published: dict[str, bytes], fault: str):
-    hub.fail(fault)
+@pytest.mark.parametrize("fault", ["corrupted", "short", "a web page", "cut", "404", "500", "503"])
+def test_a_faulty_hub_never_gives_other_weights_or_a_pickle(hub: LoopbackHub, folder: Path, ours, fault: str):
+    torch.save(ours.state_dict(), folder / "pytorch_model.bin")
+    hub.add(REPO, {path.name: path.read_bytes() for path in folder.iterdir()})
+    hub.fail(fault, methods=("GET", "HEAD") if fault.isdigit() else ("GET",))
     with pytest.raises(WeightsError):
-        timm.create_model("hf-hub:org/name", pretrained=True)
-    assert not hub.count("GET", ".bin")
+        timm.create_model(f"hf-hub:{REPO}", pretrained=True)
+    assert "pytorch_model.bin" not in {path.rpartition("/")[2] for _, path in hub.log}
 
 
-def test_another_cache_is_refused(hub: LoopbackHub, published: dict[str, bytes], tmp_path: Path):
+def test_a_wrong_hash_in_the_description_raises(hub: LoopbackHub, folder: Path):
+    config = json.loads((folder / "config.json").read_text()) | {"sha256": "0" * 64}
+    hub.add(
+        REPO,
+        {
+            "config.json": json.dumps(config).encode(),
+            "model.safetensors": (folder / "model.safetensors").read_bytes(),
+        },
+    )
+    with pytest.raises(WeightsError, match="is not the file that was published"):
+        timm.create_model(f"hf-hub:{REPO}", pretrained=True)
+
+
+def test_a_repository_with_a_pickle_alone_raises(hub: LoopbackHub, folder: Path, ours):
+    torch.save(ours.state_dict(), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    hub.add(REPO, {path.name: path.read_bytes() for path in folder.iterdir()})
+    with pytest.raises(WeightsError, match=r"model\.safetensors"):
+        timm.create_model(f"hf-hub:{REPO}", pretrained=True)
+
+
+def test_another_cache_is_refused(commit: str, tmp_path: Path):
     with pytest.raises(ConfigError, match="set the environment variable HF_HUB_CACHE"):
-        timm.create_model("hf-hub:org/name", pretrained=True, cache_dir=tmp_path)
-    assert not hub.count("GET", "model.safetensors")
+        timm.create_model(f"hf-hub:{REPO}", pretrained=True, cache_dir=tmp_path)
 
 
-def test_weights_of_a_manifest_on_the_hub(hub: LoopbackHub, published: dict[str, bytes], ours):
-    revision = hub.repos["org/name"].commits[-1].oid
-    known = vars(manifest.load_manifest()[NAME])
-    fields = ("num_classes", "label_names", "in_chans", "input_size", "mean", "std", "interpolation")
-    entry = {name: list(known[name]) if isinstance(known[name], tuple) else known[name] for name in fields}
-    files = {name: vars(record_of(content)) for name, content in published.items()}
-    place = {"source": "hub", "repo": "org/name", "revision": revision, "files": files}
-    pz.register_weights({"pylon_resnet18.elsewhere": entry | place})
-    for name in ("pylon_resnet18.elsewhere", f"hf-hub:org/name@{revision}"):
-        assert same(timm.create_model(name, pretrained=True), ours)
-    files["model.safetensors"]["sha256"] = "0" * 64
-    pz.register_weights({"pylon_resnet18.elsewhere": entry | place})
-    for name in ("pylon_resnet18.elsewhere", f"hf-hub:org/name@{revision}"):
+def test_weights_of_the_manifest_on_the_hub(hub: LoopbackHub, ours, monkeypatch: pytest.MonkeyPatch):
+    entry = manifest.load_manifest()[NAME]
+    folder = manifest.ROOM / entry.path
+    commit = hub.add(REPO, {name: (folder / name).read_bytes() for name in entry.files})
+    listed = replace(entry, source="hub", repo=REPO, revision=commit, path=None)
+    place = {"hf_hub_id": f"{REPO}@{commit}", "hf_hub_filename": "model.safetensors"}
+    assert timm_source.location(listed) == place
+    monkeypatch.setattr(manifest, "load_manifest", lambda: {NAME: listed})
+    assert same(timm.create_model(NAME, pretrained=True), ours)
+    assert same(timm.create_model(f"hf-hub:{place['hf_hub_id']}", pretrained=True), ours)
+    wrong = {**entry.files, "model.safetensors": replace(entry.files["model.safetensors"], sha256="0" * 64)}
+    monkeypatch.setattr(manifest, "load_manifest", lambda: {NAME: replace(listed, files=wrong)})
+    for name in (NAME, f"hf-hub:{place['hf_hub_id']}"):
         with pytest.raises(WeightsError, match="is not the file that was published"):
             timm.create_model(name, pretrained=True)
