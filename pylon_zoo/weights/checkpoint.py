@@ -21,6 +21,7 @@ from pylon_zoo.models.build import build_model
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights.integrity import read_bytes, write_together
 from pylon_zoo.weights.stem import adapt_input, adapt_stem
+from pylon_zoo.weights.storage import stored_tensors
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -63,7 +64,7 @@ def checkpoint_files(
     """What `save_checkpoint` writes: file name → content. The same model and metadata give the same bytes."""
     config = json_bytes(model_config(model, metadata))
     # One metadata key at most: with more, safetensors writes them in no fixed order and the sha256 changes.
-    weights = save(_stored(model.state_dict(), dtype), metadata={"format": "pt"})
+    weights = save(stored_tensors(model.state_dict(), dtype), metadata={"format": "pt"})
     return {WEIGHTS_FILE: weights, CONFIG_FILE: config}
 
 
@@ -278,21 +279,6 @@ def json_bytes(config: Mapping[str, Any]) -> bytes:
         raise ConfigError(
             f"{CONFIG_FILE} cannot hold this model's options or metadata: {error}. Use what JSON can hold."
         ) from error
-
-
-def _stored(state: Mapping[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
-    stored = {}
-    for name, tensor in state.items():
-        kept = tensor.detach().to("cpu")
-        if not bool(kept.isfinite().all()):
-            raise WeightsError(f"{name} holds NaN or infinity: the training diverged. Nothing was saved.")
-        if dtype is not None and kept.is_floating_point():
-            kept = kept.to(dtype)
-            if bool(kept.isinf().any()):
-                raise WeightsError(f"{name} holds values too large for {dtype}. Save the checkpoint in float32.")
-        # A copy, because safetensors takes no strides and no two tensors that share memory.
-        stored[name] = kept.clone(memory_format=torch.contiguous_format)
-    return stored
 
 
 def tuples(values: Mapping[str, Any]) -> dict[str, Any]:
