@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import torch
 
-from pylon_zoo.data.splits import assign_by_hash, check_patient_leak
+from pylon_zoo.data.splits import assign_by_hash, check_patient_leak, split_hash
 from pylon_zoo.errors import ConfigError, DataError
 
 PATIENTS = [str(number) for number in range(10_000)]
