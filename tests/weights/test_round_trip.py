@@ -74,6 +74,7 @@ def loaded_in_fresh_processes(ways: list[str], images: torch.Tensor, folder: Pat
             f"    torch.save(model.eval()(torch.load('images.pt')), 'logits{index}.pt')\n"
         )
         environment = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "0", "HF_HOME": str(folder / f"home{index}")}
+        environment["OMP_NUM_THREADS"] = str(torch.get_num_threads())  # sums in another order differ in the last bit
         command = [sys.executable, "-P", f"way{index}.py"]
         processes.append(subprocess.Popen(command, cwd=folder, env=os.environ | environment))
     assert [process.wait(timeout=300) for process in processes] == [0] * len(ways)
