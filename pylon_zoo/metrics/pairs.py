@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pylon_zoo.errors import ConfigError, DataError, suggest
+from pylon_zoo.metrics.components import boxes_of_regions
 from pylon_zoo.metrics.result import MetricResult
 
 PIXELS_AT_ONCE = 4 * 1024 * 1024
@@ -52,6 +53,16 @@ class Pairs:
         if self.masks is not None:
             return self.masks
         return rasterize(self.boxes, self.owner, len(self.maps), tuple(self.maps.shape[-2:]))
+
+    @property
+    def closed_boxes(self) -> tuple[Tensor, Tensor]:
+        """Boxes (B, 4) and their owners (B,); of masks, the bounding boxes of their 8-connected regions, map by map."""
+        if self.masks is None:
+            return self.boxes, self.owner
+        boxes = [boxes_of_regions(mask.cpu()) for mask in self.masks]
+        counts = torch.tensor([len(one) for one in boxes], dtype=torch.int64)
+        owner = torch.arange(len(boxes)).repeat_interleave(counts)
+        return torch.cat(boxes).float().to(self.maps.device), owner.to(self.maps.device)
 
     @property
     def flat(self) -> tuple[Tensor, Tensor]:
@@ -185,6 +196,18 @@ def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
     if not bool(maps.isfinite().all()):
         raise DataError("A heatmap holds NaN or infinity. Look for a diverged model or broken pixels.")
     return functional.interpolate(maps.unsqueeze(1), size=size, mode="bilinear", align_corners=False).squeeze(1)
+
+
+def unit_range(maps: Tensor) -> Tensor:
+    """Maps (P, …) each scaled to [0, 1] by its minimum and maximum; a constant map becomes 0.
+
+    Example:
+        >>> unit_range(torch.tensor([[1.0, 3.0, 2.0], [5.0, 5.0, 5.0]])).tolist()
+        [[0.0, 1.0, 0.5], [0.0, 0.0, 0.0]]
+    """
+    flat = maps.flatten(1)
+    low, high = flat.amin(dim=1, keepdim=True), flat.amax(dim=1, keepdim=True)
+    return ((flat - low) / (high - low).clamp(min=torch.finfo(flat.dtype).tiny)).view_as(maps)
 
 
 def rasterize(boxes: Tensor, owner: Tensor, count: int, size: tuple[int, int]) -> Tensor:
