@@ -27,10 +27,13 @@ class DatasetEntry(NamedTuple):
 _PHANTOM = DatasetEntry(
     "pylon_zoo.data.phantom:PhantomCxr", needs_dir=False, options=("size", "count", "seed", "cache")
 )
+_VOC = DatasetEntry("pylon_zoo.data.voc:PascalVoc", needs_dir=True, options=("year", "difficult", "background"))
 DATASETS = {
     "phantom": _PHANTOM,
     "phantom_cxr": _PHANTOM,
     "nih_cxr14": DatasetEntry("pylon_zoo.data.nih:NihChestXray14", needs_dir=True, options=("val_fraction",)),
+    "pascal_voc": _VOC,
+    "voc": _VOC,
 }
 SPLITS = ("train", "val", "test")
 
