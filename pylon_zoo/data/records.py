@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torchvision.transforms.v2.functional import resize
+from torchvision.tv_tensors import Mask
 
 from pylon_zoo.data.boxes import scale_boxes
 from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
@@ -98,6 +100,7 @@ class RecordDataset(LabelledDataset):
             boxes=boxes,
             patient=record.patient,
             path=str(record.path),
+            masks=_masks(record, (height, width)),
         )
 
     def targets(self) -> Tensor:
@@ -224,3 +227,12 @@ def _check_upright(record: Record, size: tuple[int, int]) -> None:
             f"'{record.path}' is {width} wide and {height} high, but {record.where} measures it as {wide} wide and "
             f"{high} high: one of them is turned on its side. Copy the image and the table again."
         )
+
+
+def _masks(record: Record, size: tuple[int, int]) -> Tensor | None:
+    """The masks at the size of the image on disk."""
+    if record.masks is None:
+        return None
+    masks = record.masks()
+    _check_upright(record._replace(size=tuple(masks.shape[-2:])), size)
+    return resize(Mask(masks), list(size)).as_subclass(Tensor)

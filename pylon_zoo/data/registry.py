@@ -34,6 +34,12 @@ DATASETS = {
     "nih_cxr14": DatasetEntry("pylon_zoo.data.nih:NihChestXray14", needs_dir=True, options=("val_fraction",)),
     "pascal_voc": _VOC,
     "voc": _VOC,
+    "vindr_cxr": DatasetEntry(
+        "pylon_zoo.data.vindr:VinDrCxr", needs_dir=True, options=("no_finding", "labels", "boxes")
+    ),
+    "csv": DatasetEntry(
+        "pylon_zoo.data.csv_table:CsvDataset", needs_dir=True, options=("classes", "uncertain", "channels")
+    ),
 }
 SPLITS = ("train", "val", "test")
 
