@@ -139,6 +139,12 @@ def check_dataset(spec: str, *, workers: int = 0, progress: bool = False) -> Dat
     except DataError as error:
         if not any(str(error) in problem for problem in problems):
             problems[f"'{spec}' leaks. {error}"] = None
+    for data in opened[1:]:
+        if data.classes != opened[0].classes:
+            problems[
+                f"'{spec}' has other classes in '{data.split}' ({', '.join(data.classes)}) than in '{opened[0].split}' "
+                f"({', '.join(opened[0].classes)}): make them one list."
+            ] = None
     splits = []
     for data in opened:
         report, found = _read_split(data, workers, progress)

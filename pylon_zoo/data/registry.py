@@ -40,6 +40,7 @@ DATASETS = {
     "csv": DatasetEntry(
         "pylon_zoo.data.csv_table:CsvDataset", needs_dir=True, options=("classes", "uncertain", "channels")
     ),
+    "coco": DatasetEntry("pylon_zoo.data.coco:CocoDetection", needs_dir=True, options=("channels",)),
 }
 SPLITS = ("train", "val", "test")
 
