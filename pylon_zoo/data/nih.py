@@ -21,6 +21,7 @@ from torch import Tensor
 from pylon_zoo.data.boxes import scale_boxes, xywh_to_xyxy
 from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
 from pylon_zoo.data.images import read_image, to_channels
+from pylon_zoo.data.problems import row_problems
 from pylon_zoo.data.sample import Sample, no_boxes
 from pylon_zoo.data.splits import assign_by_hash, check_patient_leak
 from pylon_zoo.data.tables import find_columns, pick, read_rows
@@ -116,10 +117,11 @@ class NihChestXray14(LabelledDataset):
         boxes = _read_boxes(self.root / BOX_FILE, entries, entry_file)
         listed = {name: _read_list(self.root / file, entries, entry_file) for name, file in SPLIT_FILES.items()}
         members = _share_out(listed, entries, val_fraction)
-        _check_leak(self.root, members, entries)
+        with row_problems():
+            _check_leak(self.root, members, entries)
 
-        images = members[split]
-        self._paths = _find_on_disk(self.root, images, split)
+        on_disk = _find_on_disk(self.root, members[split], split)
+        images, self._paths = list(on_disk), list(on_disk.values())
         self._patients = [entries[image].patient for image in images]
         none = no_boxes()
         self._boxes = [boxes.get(image, none) for image in images]
@@ -159,12 +161,13 @@ def _read_entries(path: Path) -> dict[str, Entry]:
     columns = find_columns(path, next(rows)[1], ("Image Index", "Finding Labels", "Patient ID"))
     entries: dict[str, Entry] = {}
     for line, cells in rows:
-        image, labels, patient = pick(path, line, cells, columns)
-        if image in entries:
-            raise DataError(
-                f"'{path}' row {line} repeats image '{image}' of row {entries[image].line}: remove one of them."
-            )
-        entries[image] = Entry(line, _patient(path, line, image, patient), _labels(path, line, labels))
+        with row_problems():
+            image, labels, patient = pick(path, line, cells, columns)
+            if image in entries:
+                raise DataError(
+                    f"'{path}' row {line} repeats image '{image}' of row {entries[image].line}: remove one of them."
+                )
+            entries[image] = Entry(line, _patient(path, line, image, patient), _labels(path, line, labels))
     return entries
 
 
@@ -208,14 +211,17 @@ def _read_boxes(path: Path, entries: dict[str, Entry], entry_file: Path) -> dict
     columns += range(first, first + 4)
     found: dict[str, dict[tuple[float, ...], int]] = {}
     for line, cells in rows:
-        image, label, *numbers = pick(path, line, cells, columns)
-        if image not in entries:
-            raise DataError(f"'{path}' row {line} has a box on '{image}', an image that '{entry_file}' does not list.")
-        box = (float(_class_index(path, line, label)), *_corners(path, line, numbers))
-        boxes = found.setdefault(image, {})
-        if box in boxes:
-            raise DataError(f"'{path}' row {line} repeats the box of row {boxes[box]}: remove one of them.")
-        boxes[box] = line
+        with row_problems():
+            image, label, *numbers = pick(path, line, cells, columns)
+            if image not in entries:
+                raise DataError(
+                    f"'{path}' row {line} has a box on '{image}', an image that '{entry_file}' does not list."
+                )
+            box = (float(_class_index(path, line, label)), *_corners(path, line, numbers))
+            boxes = found.setdefault(image, {})
+            if box in boxes:
+                raise DataError(f"'{path}' row {line} repeats the box of row {boxes[box]}: remove one of them.")
+            boxes[box] = line
     return {image: torch.tensor(list(boxes)) for image, boxes in found.items()}
 
 
@@ -238,11 +244,14 @@ def _corners(path: Path, line: int, numbers: list[str]) -> list[float]:
 def _read_list(path: Path, entries: dict[str, Entry], entry_file: Path) -> list[str]:
     lines: dict[str, int] = {}
     for line, (image, *_) in read_rows(path):
-        if image in lines:
-            raise DataError(f"'{path}' row {line} repeats image '{image}' of row {lines[image]}: remove one of them.")
-        if image not in entries:
-            raise DataError(f"'{path}' row {line} lists image '{image}', which '{entry_file}' has no row for.")
-        lines[image] = line
+        with row_problems():
+            if image in lines:
+                raise DataError(
+                    f"'{path}' row {line} repeats image '{image}' of row {lines[image]}: remove one of them."
+                )
+            if image not in entries:
+                raise DataError(f"'{path}' row {line} lists image '{image}', which '{entry_file}' has no row for.")
+            lines[image] = line
     return list(lines)
 
 
@@ -263,7 +272,7 @@ def _check_leak(root: Path, members: dict[str, list[str]], entries: dict[str, En
         raise DataError(f"The lists {' and '.join(SPLIT_FILES.values())} in '{root}' leak. {error}") from error
 
 
-def _find_on_disk(root: Path, images: Iterable[str], split: str) -> list[Path]:
+def _find_on_disk(root: Path, images: Iterable[str], split: str) -> dict[str, Path]:
     """One listing of each folder: asking for 112,120 files one by one takes minutes on a network drive."""
     folders = [folder for pattern in IMAGE_FOLDERS for folder in sorted(root.glob(pattern)) if folder.is_dir()]
     if not folders:
@@ -276,8 +285,9 @@ def _find_on_disk(root: Path, images: Iterable[str], split: str) -> list[Path]:
     missing = [image for image in images if image not in where]
     if missing:
         shown = ", ".join(f"'{image}'" for image in missing[:3]) + (", …" if len(missing) > 3 else "")
-        raise DataError(
-            f"{len(missing)} of the {len(images)} images of split '{split}' are listed in '{root}' but not in its "
-            f"image folders: {shown}. Unpack the missing archives, or take these lines out of the lists."
-        )
-    return [where[image] / image for image in images]
+        with row_problems():
+            raise DataError(
+                f"{len(missing)} of the {len(images)} images of split '{split}' are listed in '{root}' but not in its "
+                f"image folders: {shown}. Unpack the missing archives, or take these lines out of the lists."
+            )
+    return {image: where[image] / image for image in images if image in where}

@@ -27,10 +27,20 @@ class DatasetEntry(NamedTuple):
 _PHANTOM = DatasetEntry(
     "pylon_zoo.data.phantom:PhantomCxr", needs_dir=False, options=("size", "count", "seed", "cache")
 )
+_VOC = DatasetEntry("pylon_zoo.data.voc:PascalVoc", needs_dir=True, options=("year", "difficult", "background"))
 DATASETS = {
     "phantom": _PHANTOM,
     "phantom_cxr": _PHANTOM,
     "nih_cxr14": DatasetEntry("pylon_zoo.data.nih:NihChestXray14", needs_dir=True, options=("val_fraction",)),
+    "pascal_voc": _VOC,
+    "voc": _VOC,
+    "vindr_cxr": DatasetEntry(
+        "pylon_zoo.data.vindr:VinDrCxr", needs_dir=True, options=("no_finding", "labels", "boxes")
+    ),
+    "csv": DatasetEntry(
+        "pylon_zoo.data.csv_table:CsvDataset", needs_dir=True, options=("classes", "uncertain", "channels")
+    ),
+    "coco": DatasetEntry("pylon_zoo.data.coco:CocoDetection", needs_dir=True, options=("channels",)),
 }
 SPLITS = ("train", "val", "test")
 

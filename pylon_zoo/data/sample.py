@@ -31,6 +31,7 @@ class Sample:
         boxes: (M, 5) float32: class index, x0, y0, x1, y1 in pixels of `image`.
         patient: whose image it is; splits keep a patient on one side.
         path: where it came from, for messages and reports.
+        masks: (K, H, W) bool, where each class is, in pixels of `image`; None where nobody drew them.
 
     Example:
         >>> Sample(torch.zeros(1, 8, 8), torch.tensor([1.0, 0.0])).boxes.shape
@@ -42,6 +43,7 @@ class Sample:
     boxes: Tensor = field(default_factory=no_boxes)
     patient: str = ""
     path: str = ""
+    masks: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

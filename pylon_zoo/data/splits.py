@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import accumulate, combinations
 
@@ -34,12 +34,44 @@ def assign_by_hash(patients: Sequence[str], fractions: Mapping[str, float], salt
         >>> assign_by_hash(["12", "13", "12"], {"train": 0.5, "val": 0.5}, salt="example")
         ['val', 'train', 'val']
     """
-    shares = list(fractions.values())
-    if not (all(share >= 0 for share in shares) and math.isclose(sum(shares), 1, abs_tol=1e-6)):
-        raise ConfigError(f"The shares of the splits {dict(fractions)} must be ≥ 0 and add up to 1.")
-    ends = [*accumulate(shares)][:-1]  # the last share takes what rounding leaves
-    names = list(fractions)
-    return [names[sum(_position(patient, salt) >= end for end in ends)] for patient in patients]
+    share_at = _shares(fractions)
+    return [share_at(_position(patient, salt)) for patient in patients]
+
+
+def assign_stratified(
+    names: Sequence[str], strata: Sequence[str], fractions: Mapping[str, float], salt: str
+) -> list[str]:
+    """A split for every name, so that every split has its share of every stratum.
+
+    Within a stratum, names are ranked by the hash of `assign_by_hash`, and each split takes its share of the ranks: the
+    same on every machine and in any order, and met to within one name a stratum. Unlike there, adding or removing names
+    can move others.
+
+    Args:
+        names: one for each image, no repeats.
+        strata: the stratum of each.
+        fractions: the share of each split; they add up to 1.
+        salt: another salt is another split.
+
+    Returns:
+        A split name for each entry of `names`, in order.
+
+    Raises:
+        ConfigError: a share is negative, or they do not add up to 1.
+
+    Example:
+        >>> assign_stratified(["1", "2", "3", "4"], ["a", "b", "a", "b"], {"train": 0.5, "val": 0.5}, salt="s")
+        ['train', 'train', 'val', 'val']
+    """
+    share_at = _shares(fractions)
+    members: dict[str, list[str]] = {}
+    for name, stratum in zip(names, strata, strict=True):
+        members.setdefault(stratum, []).append(name)
+    split: dict[str, str] = {}
+    for of_stratum in members.values():
+        ranked = sorted(of_stratum, key=lambda name: (_position(name, salt), name))
+        split |= {name: share_at((rank + 0.5) / len(ranked)) for rank, name in enumerate(ranked)}
+    return [split[name] for name in names]
 
 
 def check_patient_leak(**splits: Iterable[str]) -> None:
@@ -92,6 +124,15 @@ def split_hash(patients: Iterable[str], targets: Tensor) -> str:
     words = [" ".join("?" if value != value else f"{value:g}" for value in row) for row in targets.tolist()]
     lines = sorted(f"{name}: {labels}" for name, labels in zip(names, words, strict=True))
     return sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _shares(fractions: Mapping[str, float]) -> Callable[[float], str]:
+    """Which split a position in [0, 1) belongs to."""
+    shares, names = list(fractions.values()), list(fractions)
+    if not (all(share >= 0 for share in shares) and math.isclose(sum(shares), 1, abs_tol=1e-6)):
+        raise ConfigError(f"The shares of the splits {dict(fractions)} must be ≥ 0 and add up to 1.")
+    ends = [*accumulate(shares)][:-1]  # the last share takes what rounding leaves
+    return lambda position: names[sum(position >= end for end in ends)]
 
 
 def _position(patient: str, salt: str) -> float:

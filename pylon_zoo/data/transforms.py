@@ -126,6 +126,12 @@ class _Transform:
         image = v2.functional.to_dtype(image, torch.float32, scale=True)
         return image if self.in_chans > image.shape[0] else to_channels(image, self.in_chans)
 
+    def _masks(self, masks: Tensor | None) -> Tensor | None:
+        """Masks at the model's size, of the pixels nearest."""
+        if masks is None:
+            return None
+        return v2.functional.resize(tv_tensors.Mask(masks), list(self.size)).as_subclass(Tensor)
+
     def _finish(self, image: Tensor) -> Tensor:
         image = to_channels(image.clamp(0, 1), self.in_chans)
         return v2.functional.normalize(image, list(self.mean), list(self.std))
@@ -154,7 +160,7 @@ class EvalTransform(_Transform):
     def __call__(self, sample: Sample) -> Sample:
         """A sample with a raw image (C, H, W) → the same with image (in_chans, *size) and boxes in its pixels."""
         boxes = scale_boxes(sample.boxes, tuple(sample.image.shape[-2:]), self.size)
-        return replace(sample, image=self.image(sample.image), boxes=boxes)
+        return replace(sample, image=self.image(sample.image), boxes=boxes, masks=self._masks(sample.masks))
 
     def image(self, image: Tensor) -> Tensor:
         """Just the image.
@@ -219,9 +225,15 @@ class TrainTransform(_Transform):
         corners = tv_tensors.BoundingBoxes(
             sample.boxes[:, 1:], format="XYXY", canvas_size=tuple(image.shape[-2:]), clamping_mode=None
         )
-        image, corners = self._augment(image, corners)
+        masks = None if sample.masks is None else tv_tensors.Mask(sample.masks)
+        image, corners, masks = self._augment(image, corners, masks)
         moved = torch.cat([sample.boxes[:, :1], corners.as_subclass(Tensor)], dim=1)
-        return replace(sample, image=self._finish(image.as_subclass(Tensor)), boxes=self._visible(moved))
+        return replace(
+            sample,
+            image=self._finish(image.as_subclass(Tensor)),
+            boxes=self._visible(moved),
+            masks=None if masks is None else masks.as_subclass(Tensor),
+        )
 
     def _visible(self, boxes: Tensor) -> Tensor:
         whole, clipped = box_areas(boxes), clip_boxes(boxes, self.size)

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import torch
 
-from pylon_zoo.data.splits import assign_by_hash, check_patient_leak, split_hash
+from pylon_zoo.data.splits import assign_by_hash, assign_stratified, check_patient_leak, split_hash
 from pylon_zoo.errors import ConfigError, DataError
 
 PATIENTS = [str(number) for number in range(10_000)]
@@ -44,6 +44,20 @@ def test_moving_a_border_moves_only_the_patients_beyond_it():
 def test_everything_or_nothing():
     assert set(assign_by_hash(PATIENTS, {"train": 1.0, "val": 0.0}, salt="x")) == {"train"}
     assert assign_by_hash([], FRACTIONS, salt="x") == []
+
+
+def test_every_stratum_is_shared_out_to_within_one():
+    strata = ["rare" if int(name) % 97 == 0 else "common" for name in PATIENTS]
+    splits = assign_stratified(PATIENTS, strata, FRACTIONS, salt="x")
+    counts = Counter(zip(strata, splits, strict=True))
+    for stratum, size in Counter(strata).items():
+        for split, share in FRACTIONS.items():
+            assert abs(counts[stratum, split] - share * size) <= 1
+    alone = dict(zip(PATIENTS, splits, strict=True))
+    order = random.Random(0).sample(range(len(PATIENTS)), len(PATIENTS))
+    again = assign_stratified([PATIENTS[i] for i in order], [strata[i] for i in order], FRACTIONS, salt="x")
+    assert again == [alone[PATIENTS[i]] for i in order]
+    assert assign_stratified(["1"], ["only"], FRACTIONS, salt="x") == ["train"]
 
 
 @pytest.mark.parametrize("fractions", [{"a": 0.5}, {"a": 1.5, "b": -0.5}, {}, {"a": float("nan")}])

@@ -249,3 +249,21 @@ def test_options_that_make_no_sense(options, error, message):
 def test_channels_that_do_not_convert_name_both_counts():
     with pytest.raises(ConfigError, match="The image has 3 channels and the model takes 4"):
         EvalTransform((8, 8), (0.5,) * 4, (0.5,) * 4).image(torch.zeros(3, 8, 8))
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+def test_masks_follow_the_image(augmentation):
+    masks = torch.zeros(2, 64, 64, dtype=torch.bool)
+    masks[1, 8:40, 20:52] = True
+    sample = Sample(masks[1:].float(), torch.zeros(2), masks=masks)
+    for transform in (
+        EvalTransform((32, 32), (0.0,), (1.0,)),
+        TrainTransform((32, 32), (0.0,), (1.0,), augmentation=augmentation),
+    ):
+        torch.manual_seed(3)
+        moved = transform(sample)
+        assert (moved.masks.shape, moved.masks.dtype, type(moved.masks)) == ((2, 32, 32), torch.bool, torch.Tensor)
+        assert not moved.masks[0].any()
+        if augmentation in ("none", "flip", "affine"):
+            bright = moved.image[0] > 0.5
+            assert (bright != moved.masks[1]).float().mean() < 0.05

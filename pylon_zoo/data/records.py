@@ -1,0 +1,238 @@
+"""Datasets that are a list of files with labels and boxes: what all readers share once their tables are read."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2.functional import resize
+from torchvision.tv_tensors import Mask
+
+from pylon_zoo.data.boxes import scale_boxes
+from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
+from pylon_zoo.data.image_files import IMAGE_SUFFIXES
+from pylon_zoo.data.images import read_image, to_channels
+from pylon_zoo.data.sample import Sample, no_boxes
+from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
+
+BOX_SLACK = 1.0  # how far, in pixels, a box may stick out before it is an error and not rounding
+
+
+class Record(NamedTuple):
+    """One image before it is decoded.
+
+    Args:
+        path: the image file.
+        patient: whose it is; the image's own name where nobody says.
+        target: (K,) float32, NaN unknown.
+        boxes: (M, 5) float32, as in `Sample`, in pixels of `size`.
+        where: the file that the boxes are from, for messages.
+        size: height and width that the boxes are measured in; None where they are those of the file on disk.
+        masks: gives (K, height, width) bool when called, of the size the masks are drawn in.
+    """
+
+    path: Path
+    patient: str
+    target: Tensor
+    boxes: Tensor
+    where: str = ""
+    size: tuple[int, int] | None = None
+    masks: Callable[[], Tensor] | None = None
+
+
+class RecordDataset(LabelledDataset):
+    """A dataset made of `Record`s; a subclass reads its tables and calls `fill`.
+
+    Args:
+        root: the folder of the dataset.
+        split: one of `splits`.
+        transform: `Sample -> Sample`, or None.
+
+    Raises:
+        UnknownNameError: no such split.
+        DataError: no such folder.
+    """
+
+    def __init__(self, root: str | Path, split: str, transform: SampleTransform | None = None) -> None:
+        super().__init__(split, transform)
+        self.root = Path(root)
+        if split not in self.splits:
+            raise UnknownNameError(
+                f"Unknown split '{split}': one of {', '.join(self.splits)}.{suggest(split, self.splits)}"
+            )
+        if not self.root.is_dir():
+            raise DataError(f"The folder '{root}' does not exist: give the folder of the dataset '{self.name}'.")
+        self._records: list[Record] = []
+
+    def fill(self, records: Iterable[Record]) -> None:
+        """Take these records as the dataset's content."""
+        self._records = list(records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def load(self, index: int) -> Sample:
+        """The image as on disk with the dataset's channels, boxes in its pixels.
+
+        Raises:
+            ImageError: the file is missing or broken.
+            DataError: a box does not lie on the image, or it lies on its side against what the boxes are measured in.
+        """
+        record = self._records[index]
+        image = to_channels(read_image(record.path), self.channels)
+        height, width = image.shape[-2:]
+        boxes = record.boxes
+        if record.size is None:
+            _check_inside(record, (height, width))
+            limits = boxes.new_tensor([width, height, width, height])
+            boxes = torch.cat([boxes[:, :1], boxes[:, 1:].minimum(limits)], dim=1)
+        else:
+            _check_upright(record, (height, width))
+            boxes = scale_boxes(boxes, record.size, (height, width))
+        return Sample(
+            image=image,
+            target=record.target.clone(),
+            boxes=boxes,
+            patient=record.patient,
+            path=str(record.path),
+            masks=_masks(record, (height, width)),
+        )
+
+    def targets(self) -> Tensor:
+        """All labels, (len, K) float32 of 0, 1 and NaN."""
+        if not self._records:
+            return torch.zeros(0, self.num_classes)
+        return torch.stack([record.target for record in self._records])
+
+    @property
+    def patients(self) -> list[str]:
+        """The patient of every image."""
+        return [record.patient for record in self._records]
+
+
+def stack_boxes(boxes: Sequence[Sequence[float]]) -> Tensor:
+    """(M, 5) float32 from rows of class, x0, y0, x1, y1; none is (0, 5).
+
+    Example:
+        >>> stack_boxes([(2, 0, 0, 5, 5)])
+        tensor([[2., 0., 0., 5., 5.]])
+    """
+    return torch.tensor(boxes, dtype=torch.float32) if boxes else no_boxes()
+
+
+def check_corners(where: str, numbers: Sequence[object], size: tuple[int, int] | None = None) -> list[float]:
+    """Two corners of a box, checked.
+
+    Args:
+        where: the file and row, for the message.
+        numbers: x0, y0, x1, y1, as text or numbers; the image's left and upper edge are 0.
+        size: height and width of the image they are measured in, where that is known.
+
+    Returns:
+        x0, y0, x1, y1, clipped to the image by at most `BOX_SLACK` pixels.
+
+    Raises:
+        DataError: not four finite numbers, no area, or outside the image.
+
+    Example:
+        >>> check_corners("'a.csv' row 2", ["0", "1", "5", "9.5"], (9, 9))
+        [0.0, 1.0, 5.0, 9.0]
+    """
+    try:
+        corners = [float(number) for number in numbers]  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        corners = []
+    height, width = (math.inf, math.inf) if size is None else size
+    if not (
+        len(corners) == 4
+        and all(math.isfinite(corner) for corner in corners)
+        and corners[0] < corners[2]
+        and corners[1] < corners[3]
+        and min(corners[:2]) >= -BOX_SLACK
+        and corners[2] <= width + BOX_SLACK
+        and corners[3] <= height + BOX_SLACK
+    ):
+        of_image = "with no negative ones" if size is None else f"inside the image, {width} wide and {height} high"
+        raise DataError(
+            f"{where} has a box from x0, y0 to x1, y1 = {', '.join(map(str, numbers))}: it must be four numbers, x0 "
+            f"below x1 and y0 below y1, {of_image}. Correct or remove it."
+        )
+    limits = (width, height, width, height)
+    clipped = [float(min(max(corner, 0.0), limit)) for corner, limit in zip(corners, limits, strict=True)]
+    if not (clipped[0] < clipped[2] and clipped[1] < clipped[3]):
+        raise DataError(f"{where} has a box with no part inside the image: correct or remove it.")
+    return clipped
+
+
+def list_images(folders: Iterable[Path]) -> dict[str, Path]:
+    """File name → path of the images in some folders, the first of a name; one listing for each folder.
+
+    Args:
+        folders: those that do not exist are passed over.
+    """
+    where: dict[str, Path] = {}
+    for folder in folders:
+        if folder.is_dir():
+            for name in os.listdir(folder):  # noqa: PTH208 (names alone, without a Path for each)
+                if name.lower().endswith(IMAGE_SUFFIXES):
+                    where.setdefault(name, folder / name)
+    return where
+
+
+def check_listed(where: str, missing: Sequence[str], total: int, split: str) -> None:
+    """Refuse a split whose images are not all on disk.
+
+    Args:
+        where: the table that lists them, and the folder that lacks them.
+        missing: names of images.
+        total: how many the split has.
+        split: its name.
+
+    Raises:
+        DataError: there is a missing image; names the first three and counts the rest.
+    """
+    if missing:
+        shown = ", ".join(f"'{image}'" for image in missing[:3]) + (", …" if len(missing) > 3 else "")
+        raise DataError(
+            f"{len(missing)} of the {total} images of split '{split}' are not on disk ({where}): {shown}. Copy them "
+            "there, or take their rows out of the table."
+        )
+
+
+def check_fraction(name: str, value: float) -> None:
+    """Refuse a share outside [0, 1).
+
+    Raises:
+        ConfigError: it is.
+    """
+    if not 0 <= value < 1:
+        raise ConfigError(f"{name}={value} must lie in [0, 1).")
+
+
+def _check_inside(record: Record, size: tuple[int, int]) -> None:
+    for box in record.boxes.tolist():
+        check_corners(f"{record.where} on image '{record.path}'", box[1:], size)
+
+
+def _check_upright(record: Record, size: tuple[int, int]) -> None:
+    height, width = size
+    high, wide = record.size or size
+    if (height - width) * (high - wide) < 0:
+        raise DataError(
+            f"'{record.path}' is {width} wide and {height} high, but {record.where} measures it as {wide} wide and "
+            f"{high} high: one of them is turned on its side. Copy the image and the table again."
+        )
+
+
+def _masks(record: Record, size: tuple[int, int]) -> Tensor | None:
+    """The masks at the size of the image on disk."""
+    if record.masks is None:
+        return None
+    masks = record.masks()
+    _check_upright(record._replace(size=tuple(masks.shape[-2:])), size)
+    return resize(Mask(masks), list(size)).as_subclass(Tensor)

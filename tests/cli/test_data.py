@@ -1,0 +1,62 @@
+"""`pylon-zoo data`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pylon_zoo.cli.main import main
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    rows = [f"{number}.png,Mass" for number in range(60)]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,labels", *rows]))
+    (tmp_path / "boxes.csv").write_text("image,label,x0,y0,x1,y1\n7.png,Mass,0,0,4,4\n")
+    for number in range(60):
+        Image.linear_gradient("L").resize((8, 8)).save(tmp_path / f"{number}.png")
+    return tmp_path
+
+
+def test_a_good_dataset(root, capsys):
+    assert main(["data", "check", f"csv:{root}"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    lines = out.splitlines()
+    assert lines[0].split() == ["split", "images", "patients", "boxes", "decoded", "smallest", "largest"]
+    assert [line.split()[0] for line in lines[1:4]] == ["train", "val", "test"]
+    assert sum(int(line.split()[1]) for line in lines[1:4]) == 60
+    assert "Mass       1      4       4  25.0  25.0  25.0" in lines
+    assert lines[-1] == "No problems."
+
+
+def test_problems_are_named_and_make_exit_code_1(root, capsys):
+    (root / "boxes.csv").write_text("image,label,x0,y0,x1,y1\n7.png,Mass,4,0,4,4\n")
+    (root / "3.png").write_bytes(b"")
+    assert main(["data", "check", f"csv:{root}"]) == 1
+    out, err = capsys.readouterr()
+    assert out.endswith("2 problems.\n")
+    assert "boxes.csv' row 2 has a box" in err
+    assert "3.png' is empty" in err
+
+
+def test_many_problems_are_counted(root, capsys):
+    for number in range(60):
+        (root / f"{number}.png").write_bytes(b"")
+    assert main(["data", "check", f"csv:{root}", "--quiet"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 51
+    assert "… and 10 more; --all-problems" in err
+    assert main(["data", "check", f"csv:{root}", "--quiet", "--all-problems"]) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"), [(["check", "fantom"], "Did you mean 'phantom'"), (["chek"], "chek"), ([], "ACTION")]
+)
+def test_mistakes_are_usage_errors(capsys, arguments, message):
+    assert main(["data", *arguments]) == 2
+    assert message in capsys.readouterr().err
