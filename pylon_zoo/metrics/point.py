@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pylon_zoo.errors import ConfigError, DataError, suggest
+from pylon_zoo.metrics.outcomes import Outcomes
 from pylon_zoo.metrics.result import MetricResult
 
 PIXELS_AT_ONCE = 4 * 1024 * 1024
@@ -63,13 +64,25 @@ class PointAccuracy:
         self.hits = torch.zeros(num_classes, dtype=torch.int64)
         self.support = torch.zeros(num_classes, dtype=torch.int64)
 
-    @torch.no_grad()
     def update(self, heatmaps: Tensor, boxes: Sequence[Tensor]) -> None:
-        """Count one batch.
+        """Count one batch; arguments and errors as for `judge`."""
+        self.count(self.judge(heatmaps, boxes))
+
+    def count(self, outcomes: Outcomes) -> None:
+        """Count what `judge` said of one batch."""
+        self.hits += torch.bincount(outcomes.labels[outcomes.values > 0], minlength=self.num_classes)
+        self.support += torch.bincount(outcomes.labels, minlength=self.num_classes)
+
+    @torch.no_grad()
+    def judge(self, heatmaps: Tensor, boxes: Sequence[Tensor]) -> Outcomes:
+        """Hit or miss for every pair of an image and a class that has a box in it; counts nothing.
 
         Args:
             heatmaps: (N, K, h, w) raw logits, any floating dtype, any device.
             boxes: N tensors (M, 5) of class index, x0, y0, x1, y1 in pixels of `size`; (0, 5) for an image without.
+
+        Returns:
+            One outcome per pair, on the CPU; images are numbered by their place in the batch.
 
         Raises:
             DataError: shapes do not fit, a box names a class outside [0, K), or a judged heatmap is not finite.
@@ -81,7 +94,7 @@ class PointAccuracy:
             )
         rows = _stack(boxes).to(heatmaps.device)
         if not len(rows):
-            return
+            return Outcomes.join([])
         counts = torch.tensor([len(image_boxes) for image_boxes in boxes], device=rows.device)
         images = torch.arange(len(boxes), device=rows.device).repeat_interleave(counts)
         labels = rows[:, 0].long()
@@ -97,10 +110,10 @@ class PointAccuracy:
         columns, lines = peaks % self.size[1], peaks // self.size[1]
         _, x0, y0, x1, y1 = rows.unbind(1)
         inside = (x0 <= columns) & (columns <= x1) & (y0 <= lines) & (lines <= y1)
-        hit_pairs = torch.unique(pairs[pair_of_box[inside]])
-
-        self.hits += torch.bincount(hit_pairs % self.num_classes, minlength=self.num_classes).cpu()
-        self.support += torch.bincount(pairs % self.num_classes, minlength=self.num_classes).cpu()
+        hits = torch.zeros(len(pairs), device=rows.device).index_add(0, pair_of_box, inside.float()).clamp(max=1)
+        shares = (x1 - x0) * (y1 - y0) / (self.size[0] * self.size[1])
+        areas = torch.zeros_like(hits).index_add(0, pair_of_box, shares).clamp(0, 1)
+        return Outcomes(*(one.cpu() for one in (pairs // self.num_classes, pairs % self.num_classes, hits, areas)))
 
     def compute(self) -> MetricResult:
         """The accuracy per class so far; support is the number of images with a box of the class.
