@@ -20,6 +20,7 @@ from pylon_zoo.metrics import (
     Bootstrap,
     Interval,
     MetricResult,
+    OperatingPoint,
     Outcomes,
     ScoreKeeper,
     Scores,
@@ -55,6 +56,7 @@ class Evaluation:
         intervals: `"auroc"` and `"point_accuracy"` → bootstrap interval; empty without bootstrap.
         replicates: draws of the bootstrap; 0 without.
         records: what was predicted for each image; None unless it comes from `evaluate`.
+        decided: what thresholds from another split decide (`pylon_zoo.evaluation.decisions`).
     """
 
     model: str
@@ -75,6 +77,7 @@ class Evaluation:
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     replicates: int = 0
     records: Records | None = None
+    decided: OperatingPoint | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -70,5 +70,5 @@ def _by_class(metric: str, name: str, function: str, scores: Tensor, targets: Te
     values = torch.full((targets.shape[1],), float("nan"), dtype=torch.float64)
     for label in torch.nonzero((positives > 0) & (negatives > 0)).flatten().tolist():
         rows = known[:, label]
-        values[label] = float(judge(targets[rows, label].numpy(), scores[rows, label].numpy()))
+        values[label] = min(1.0, float(judge(targets[rows, label].numpy(), scores[rows, label].numpy())))  # by rounding
     return MetricResult(name, values, positives)
