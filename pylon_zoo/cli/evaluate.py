@@ -58,6 +58,9 @@ def run(args: argparse.Namespace) -> int:
     from pylon_zoo.data.registry import drawing_options, open_dataset
     from pylon_zoo.evaluation import console_table, evaluate, write_tables
     from pylon_zoo.evaluation.decisions import decide
+    from pylon_zoo.evaluation.evaluate import prepared
+    from pylon_zoo.evaluation.gallery import gallery
+    from pylon_zoo.evaluation.report import write_report
     from pylon_zoo.files import check_folder
 
     check_folder(args.out)
@@ -81,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
         if known:
             print(f"The thresholds are fitted on {args.split} itself and flatter the model there.", file=sys.stderr)
     written = write_tables(evaluation, args.out)
+    pictures = gallery(model, prepared(model, dataset, args.size), evaluation)
+    written.insert(0, write_report(evaluation, pictures, args.out))
     if not args.quiet:
         print(console_table(evaluation))
         print(f"Written: {', '.join(str(path) for path in written)}")

@@ -144,12 +144,7 @@ def evaluate(
     """
     require("sklearn.metrics", extra="metrics")  # now rather than after the last image
     class_map = match_labels(model.label_names, dataset.classes)
-    if dataset.transform is None:
-        dataset = copy.copy(dataset)
-        dataset.transform = eval_transform(model)
-        if size is not None:
-            pair = (size, size) if isinstance(size, int) else size
-            dataset.transform = replace(dataset.transform, size=pair)
+    dataset = prepared(model, dataset, size)
     device = torch.device(device) if device is not None else next(model.parameters()).device
     batches = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=collate, pin_memory=device.type == "cuda")
 
@@ -203,6 +198,17 @@ def evaluate(
         replicates=bootstrap,
         records=records,
     )
+
+
+def prepared(model: HeatmapClassifier, dataset: LabelledDataset, size: int | tuple[int, int] | None) -> LabelledDataset:
+    """The dataset with a transform: its own, or the model's at `size`; `dataset` itself is left alone."""
+    if dataset.transform is not None:
+        return dataset
+    dataset = copy.copy(dataset)
+    dataset.transform = eval_transform(model)
+    if size is not None:
+        dataset.transform = replace(dataset.transform, size=(size, size) if isinstance(size, int) else size)
+    return dataset
 
 
 def _intervals(records: Records, replicates: int, seed: int, points: bool) -> dict[str, Interval]:

@@ -33,7 +33,10 @@ def columns(evaluation: Evaluation) -> dict[str, str]:
     extra = {"auprc": "AUPRC"} if evaluation.auprc else {}
     extra |= {name: name.replace("_", " ") for name in evaluation.others}
     for control, results in evaluation.controls.items():
-        extra |= {f"{name}_{control}": f"{_short(name)} {control}" for name in results}
+        extra |= {
+            f"{name}_{control}": control if name == "point_accuracy" else f"{_short(name)} {control}"
+            for name in results
+        }
     extra |= {f"{name}_{end}": f"{_short(name)} {end}" for name in evaluation.intervals for end in ENDS}
     return HEADINGS | extra
 
@@ -72,12 +75,15 @@ def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     return [{key: row[key] for key in keys} for row in table]
 
 
+def console_rows(evaluation: Evaluation) -> list[list[str]]:
+    """The rows as text, headings first; ends of intervals stand in brackets behind their value."""
+    shown = {key: name for key, name in columns(evaluation).items() if not key.endswith(ENDS)}
+    return [list(shown.values())] + [[_cell(row[key]) + _ends(row, key) for key in shown] for row in rows(evaluation)]
+
+
 def console_table(evaluation: Evaluation) -> str:
     """The rows as aligned text under a title; undefined values show as `-`."""
-    shown = {key: name for key, name in columns(evaluation).items() if not key.endswith(ENDS)}
-    lines = [list(shown.values())]
-    for row in rows(evaluation):
-        lines.append([_cell(row[key]) + _ends(row, key) for key in shown])
+    lines = console_rows(evaluation)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = []
     for name, *values in lines:
