@@ -23,7 +23,8 @@ FLOORS = (
     ("models",),
     ("weights", "attribution"),
     ("factory", "timm_plugin", "preprocessing"),
-    ("training", "evaluation", "explanation", "deployment"),
+    ("training", "explanation", "deployment"),
+    ("evaluation",),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -14,6 +14,7 @@ from pylon_zoo.cli.arguments import (
     add_model,
     add_quiet,
     add_workers,
+    non_negative_int,
     positive_int,
 )
 
@@ -30,7 +31,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PX",
         help="height and width of the model's input; by default the model's own",
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for metrics.json and metrics.csv")
+    parser.add_argument(
+        "--bootstrap",
+        type=non_negative_int,
+        default=1000,
+        metavar="N",
+        help="draws of images, or patients where known, for the 95 %% intervals; 0 for none (default: 1000)",
+    )
+    parser.add_argument(
+        "--thresholds-from",
+        metavar="SPLIT",
+        help="fit a threshold per class on this split, val as a rule, and report sensitivity and specificity at it",
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="DIR", help="folder for report.html, metrics.json, metrics.csv and metrics.tex"
+    )
     add_device(parser)
     add_batch_size(parser, default=32)
     add_workers(parser)
@@ -42,22 +57,35 @@ def run(args: argparse.Namespace) -> int:
     from pylon_zoo.cli.arguments import explained_name, load_explained
     from pylon_zoo.data.registry import drawing_options, open_dataset
     from pylon_zoo.evaluation import console_table, evaluate, write_tables
+    from pylon_zoo.evaluation.decisions import decide
+    from pylon_zoo.evaluation.evaluate import prepared
+    from pylon_zoo.evaluation.gallery import gallery
+    from pylon_zoo.evaluation.report import write_report
     from pylon_zoo.files import check_folder
 
     check_folder(args.out)
     model = load_explained(args)
     side = args.size or max(model.pretrained_cfg["input_size"][1:])
-    dataset = open_dataset(args.data, args.split, **drawing_options(args.data, side))
-    evaluated = evaluate(
-        model,
-        dataset,
-        size=args.size,
-        batch_size=args.batch_size,
-        workers=args.workers,
-        progress=not args.quiet and sys.stderr.isatty(),
-    )
-    evaluation = replace(evaluated, model=explained_name(args))
+    drawing = drawing_options(args.data, side)
+    splits = {split: open_dataset(args.data, split, **drawing) for split in (args.split, args.thresholds_from) if split}
+    options = {
+        "size": args.size,
+        "batch_size": args.batch_size,
+        "workers": args.workers,
+        "progress": not args.quiet and sys.stderr.isatty(),
+    }
+    dataset = splits[args.split]
+    evaluation = evaluate(model, dataset, bootstrap=args.bootstrap, **options)
+    evaluation = replace(evaluation, model=explained_name(args))
+    if args.thresholds_from:
+        known = args.thresholds_from == args.split
+        fitting = evaluation if known else evaluate(model, splits[args.thresholds_from], controls=False, **options)
+        evaluation = decide(evaluation, fitting)
+        if known:
+            print(f"The thresholds are fitted on {args.split} itself and flatter the model there.", file=sys.stderr)
     written = write_tables(evaluation, args.out)
+    pictures = gallery(model, prepared(model, dataset, args.size), evaluation)
+    written.insert(0, write_report(evaluation, pictures, args.out))
     if not args.quiet:
         print(console_table(evaluation))
         print(f"Written: {', '.join(str(path) for path in written)}")

@@ -1,11 +1,11 @@
-"""A model on a dataset: AUROC and point localization accuracy, class by class."""
+"""A model on a dataset: how well it ranks and how well it points, class by class, with doubt and controls."""
 
 from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -13,8 +13,20 @@ from torch.utils.data import DataLoader
 
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.sample import Batch, collate
+from pylon_zoo.evaluation.controls import Controls
 from pylon_zoo.evaluation.labels import match_labels
-from pylon_zoo.metrics import MetricResult, ScoreKeeper, Scores, auroc
+from pylon_zoo.metrics import (
+    LOCALIZATION,
+    Bootstrap,
+    Interval,
+    MetricResult,
+    OperatingPoint,
+    Outcomes,
+    ScoreKeeper,
+    Scores,
+    auroc,
+    average_precision,
+)
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.modes import evaluating
 from pylon_zoo.optional import require
@@ -38,6 +50,13 @@ class Evaluation:
         auroc: area under the ROC curve; support = positives.
         point_accuracy: support = images with a box of the class; None for a model without heatmaps.
         seconds: wall time of the pass.
+        auprc: average precision; support = positives.
+        others: the other localization metrics of `LOCALIZATION`, by name.
+        controls: control → localization metric → its result, for maps that know nothing of the image.
+        intervals: `"auroc"` and `"point_accuracy"` → bootstrap interval; empty without bootstrap.
+        replicates: draws of the bootstrap; 0 without.
+        records: what was predicted for each image; None unless it comes from `evaluate`.
+        decided: what thresholds from another split decide (`pylon_zoo.evaluation.decisions`).
     """
 
     model: str
@@ -52,6 +71,40 @@ class Evaluation:
     auroc: MetricResult
     point_accuracy: MetricResult | None
     seconds: float
+    auprc: MetricResult | None = None
+    others: Mapping[str, MetricResult] = field(default_factory=dict)
+    controls: Mapping[str, Mapping[str, MetricResult]] = field(default_factory=dict)
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    replicates: int = 0
+    records: Records | None = None
+    decided: OperatingPoint | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """What was predicted for each of N images, over the K classes of an evaluation.
+
+    Args:
+        ranks: (N, K) float32, what images are ranked by.
+        probabilities: (N, K) float32 in [0, 1].
+        targets: (N, K) float32, NaN unknown.
+        outcomes: hits and misses of the classes with boxes.
+        paths: N images.
+        patients: N patients, empty where unknown.
+    """
+
+    ranks: Tensor
+    probabilities: Tensor
+    targets: Tensor
+    outcomes: Outcomes
+    paths: tuple[str, ...]
+    patients: tuple[str, ...]
+
+    @property
+    def units(self) -> list[str]:
+        """What a bootstrap draws: the patient where known, else the image."""
+        named = zip(self.patients, self.paths, strict=True)
+        return [patient or path or str(index) for index, (patient, path) in enumerate(named)]
 
 
 def evaluate(
@@ -63,6 +116,9 @@ def evaluate(
     device: torch.device | str | None = None,
     workers: int = 0,
     progress: bool = False,
+    bootstrap: int = 0,
+    seed: int = 0,
+    controls: bool = True,
 ) -> Evaluation:
     """Evaluate a model on a dataset, classes matched by name.
 
@@ -74,6 +130,9 @@ def evaluate(
         device: where to run; None leaves the model where it is.
         workers: processes that load images; 0 loads in this one.
         progress: show a progress bar on stderr.
+        bootstrap: draws for the intervals, of patients where known and else of images; 0 gives no intervals.
+        seed: of those draws.
+        controls: also judge maps that know nothing of the image.
 
     Returns:
         The evaluation. Point accuracy is at input size, as in the paper.
@@ -85,36 +144,79 @@ def evaluate(
     """
     require("sklearn.metrics", extra="metrics")  # now rather than after the last image
     class_map = match_labels(model.label_names, dataset.classes)
-    if dataset.transform is None:
-        dataset = copy.copy(dataset)
-        dataset.transform = eval_transform(model)
-        if size is not None:
-            pair = (size, size) if isinstance(size, int) else size
-            dataset.transform = replace(dataset.transform, size=pair)
+    dataset = prepared(model, dataset, size)
     device = torch.device(device) if device is not None else next(model.parameters()).device
     batches = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=collate, pin_memory=device.type == "cuda")
 
+    others = [name for name in LOCALIZATION if name != "point_accuracy"]
+    paths, patients = [], []
+    rivals = Controls(dataset.num_classes, tuple(LOCALIZATION)) if controls and model.has_heatmap else None
+
+    def noted(batches: Iterable[Batch]) -> Iterator[Batch]:
+        for batch in batches:
+            paths.extend(batch.paths)
+            patients.extend(batch.patients)
+            if rivals is not None:
+                rivals.update(batch.boxes, tuple(batch.images.shape[-2:]), batch.paths)
+            yield batch
+
     started = time.perf_counter()
     with evaluating(model.to(device)):
-        scores = score(model, bar(batches, "evaluating", len(dataset), progress), device, class_map)
+        shown = bar(batches, "evaluating", len(dataset), progress)
+        scores = score(model, noted(shown), device, class_map, others)
 
     common = [label for label, match in enumerate(class_map) if match is not None]
     chosen = [match for match in class_map if match is not None]
-    targets = scores.targets[:, common]
+    records = Records(
+        scores.ranks[:, chosen],
+        scores.probabilities[:, chosen],
+        scores.targets[:, common],
+        scores.outcomes.select(chosen),
+        tuple(paths),
+        tuple(patients),
+    )
     return Evaluation(
         model=model.architecture,
         dataset=dataset.name,
         split=dataset.split,
         classes=tuple(dataset.classes[label] for label in common),
         missing=tuple(name for name, match in zip(dataset.classes, class_map, strict=True) if match is None),
-        images=len(targets),
-        known=(~targets.isnan()).sum(0),
-        positives=(targets == 1).sum(0),
+        images=len(records.targets),
+        known=(~records.targets.isnan()).sum(0),
+        positives=(records.targets == 1).sum(0),
         size=scores.size,
-        auroc=auroc(scores.ranks[:, chosen], targets),
+        auroc=auroc(records.ranks, records.targets),
         point_accuracy=scores.points.compute().select(chosen) if scores.points else None,
         seconds=time.perf_counter() - started,
+        auprc=average_precision(records.ranks, records.targets),
+        others={name: judge.compute().select(chosen) for name, judge in scores.others.items()},
+        controls={
+            control: {name: result.select(common) for name, result in results.items()}
+            for control, results in (rivals.compute() if rivals else {}).items()
+        },
+        intervals=_intervals(records, bootstrap, seed, scores.points is not None) if bootstrap else {},
+        replicates=bootstrap,
+        records=records,
     )
+
+
+def prepared(model: HeatmapClassifier, dataset: LabelledDataset, size: int | tuple[int, int] | None) -> LabelledDataset:
+    """The dataset with a transform: its own, or the model's at `size`; `dataset` itself is left alone."""
+    if dataset.transform is not None:
+        return dataset
+    dataset = copy.copy(dataset)
+    dataset.transform = eval_transform(model)
+    if size is not None:
+        dataset.transform = replace(dataset.transform, size=(size, size) if isinstance(size, int) else size)
+    return dataset
+
+
+def _intervals(records: Records, replicates: int, seed: int, points: bool) -> dict[str, Interval]:
+    draws = Bootstrap(records.units, replicates, seed)
+    found = {"auroc": draws.auroc(records.ranks, records.targets)}
+    if points:
+        found["point_accuracy"] = draws.share(records.outcomes, records.targets.shape[1])
+    return found
 
 
 @torch.no_grad()
@@ -123,6 +225,7 @@ def score(
     batches: Iterable[Batch],
     device: torch.device | str,
     class_map: Sequence[int | None] | None = None,
+    others: Sequence[str] = (),
 ) -> Scores:
     """Run a model over batches of one image size.
 
@@ -131,6 +234,7 @@ def score(
         batches: of normalised images; boxes in pixels of those.
         device: where the model is.
         class_map: dataset class → model class, None for a class the model does not have; by default the same.
+        others: names in `LOCALIZATION` of metrics to run besides point accuracy.
 
     Returns:
         The scores, images in the order of `batches`.
@@ -139,7 +243,7 @@ def score(
         DataError: there is no image, or a heatmap that has a box is not finite.
     """
     judged = model.activation if model.heatmap_unit == "logit" else None
-    keeper = ScoreKeeper(model.num_classes, model.activation, class_map, judged)
+    keeper = ScoreKeeper(model.num_classes, model.activation, class_map, judged, others)
     for batch in batches:
         images = batch.images.to(device, non_blocking=True)
         logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from pylon_zoo._version import __version__
+from pylon_zoo.evaluation.decisions import chosen_on
 from pylon_zoo.evaluation.evaluate import Evaluation
+from pylon_zoo.evaluation.latex import latex_table
 from pylon_zoo.files import finite, make_folder, write_text
 
 HEADINGS = {
@@ -21,43 +23,67 @@ HEADINGS = {
     "boxed_images": "with box",
     "point_accuracy": "point acc.",
 }
-"""Key of a row → heading on the console."""
+"""Key of a row → heading on the console; `columns` adds those that an evaluation has besides."""
 AVERAGES = ("macro", "weighted")
+ENDS = ("low", "high")
+
+
+def columns(evaluation: Evaluation) -> dict[str, str]:
+    """Key of a row → heading, for what this evaluation has: metrics, controls, ends of intervals, in that order."""
+    extra = {"auprc": "AUPRC"} if evaluation.auprc else {}
+    extra |= {name: name.replace("_", " ") for name in evaluation.others}
+    for control, results in evaluation.controls.items():
+        extra |= {
+            f"{name}_{control}": control if name == "point_accuracy" else f"{_short(name)} {control}"
+            for name in results
+        }
+    extra |= {f"{name}_{end}": f"{_short(name)} {end}" for name in evaluation.intervals for end in ENDS}
+    return HEADINGS | extra
 
 
 def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     """One row per class, then the macro and the weighted average, over the classes where the metric is defined.
 
     Returns:
-        Rows with the keys of `HEADINGS`. `images` counts those whose label is known, `positives` those that have the
+        Rows with the keys of `columns`. `images` counts those whose label is known, `positives` those that have the
         class, `boxed_images` those with a box of it; averages have the number of images and the sums of the other two.
         AUROC is weighted by positives, point accuracy by images with a box.
     """
-    points, areas = evaluation.point_accuracy, evaluation.auroc
-    table = [
-        {
+    points = evaluation.point_accuracy
+    results = {"auroc": evaluation.auroc, "point_accuracy": points, "auprc": evaluation.auprc, **evaluation.others}
+    for control, judged in evaluation.controls.items():
+        results |= {f"{name}_{control}": result for name, result in judged.items()}
+    keys = columns(evaluation)
+    table = []
+    for index, name in enumerate(evaluation.classes):
+        row = {
             "class": name,
             "images": int(evaluation.known[index]),
             "positives": int(evaluation.positives[index]),
-            "auroc": float(areas.per_class[index]),
             "boxed_images": int(points.support[index]) if points else 0,
-            "point_accuracy": float(points.per_class[index]) if points else math.nan,
         }
-        for index, name in enumerate(evaluation.classes)
-    ]
+        row |= {key: float(result.per_class[index]) if result else math.nan for key, result in results.items()}
+        for metric, interval in evaluation.intervals.items():
+            row |= {f"{metric}_{end}": float(getattr(interval, end)[index]) for end in ENDS}
+        table.append(row)
     totals = {key: sum(row[key] for row in table) for key in ("positives", "boxed_images")}
     for average in AVERAGES:
-        means = {
-            "auroc": getattr(areas, average),
-            "point_accuracy": getattr(points, average) if points else math.nan,
-        }
+        means = {key: getattr(result, average) if result else math.nan for key, result in results.items()}
+        for metric, interval in evaluation.intervals.items():
+            means |= {f"{metric}_{end}": getattr(interval, average)[place] for place, end in enumerate(ENDS)}
         table.append({"class": average, "images": evaluation.images, **totals, **means})
-    return [{key: row[key] for key in HEADINGS} for row in table]
+    return [{key: row[key] for key in keys} for row in table]
+
+
+def console_rows(evaluation: Evaluation) -> list[list[str]]:
+    """The rows as text, headings first; ends of intervals stand in brackets behind their value."""
+    shown = {key: name for key, name in columns(evaluation).items() if not key.endswith(ENDS)}
+    return [list(shown.values())] + [[_cell(row[key]) + _ends(row, key) for key in shown] for row in rows(evaluation)]
 
 
 def console_table(evaluation: Evaluation) -> str:
     """The rows as aligned text under a title; undefined values show as `-`."""
-    lines = [list(HEADINGS.values())] + [[_cell(value) for value in row.values()] for row in rows(evaluation)]
+    lines = console_rows(evaluation)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = []
     for name, *values in lines:
@@ -78,7 +104,8 @@ def console_table(evaluation: Evaluation) -> str:
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """Everything about an evaluation that JSON can hold; undefined values are null."""
     table = [finite(row) for row in rows(evaluation)]
-    averages = {row.pop("class"): {key: row[key] for key in ("auroc", "point_accuracy")} for row in table[-2:]}
+    counted = ("images", "positives", "boxed_images")
+    averages = {row.pop("class"): {key: row[key] for key in row if key not in counted} for row in table[-2:]}
     return {
         "model": evaluation.model,
         "dataset": evaluation.dataset,
@@ -88,6 +115,8 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "classes": table[: -len(AVERAGES)],
         **averages,
         "missing_classes": list(evaluation.missing),
+        **({"bootstrap": evaluation.replicates} if evaluation.replicates else {}),
+        **(chosen_on(evaluation) if evaluation.decided else {}),
         "seconds": round(evaluation.seconds, 3),
         "images_per_second": round(evaluation.images / evaluation.seconds, 2),
         "pylon_zoo": __version__,
@@ -95,7 +124,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def write_tables(evaluation: Evaluation, folder: str | Path) -> list[Path]:
-    """Write `metrics.json` and `metrics.csv`, each atomically.
+    """Write `metrics.json`, `metrics.csv` and `metrics.tex`, each atomically.
 
     Args:
         evaluation: what to write.
@@ -109,16 +138,27 @@ def write_tables(evaluation: Evaluation, folder: str | Path) -> list[Path]:
     """
     folder = make_folder(folder)
     table = io.StringIO()
-    writer = csv.DictWriter(table, fieldnames=list(HEADINGS), lineterminator="\n")
+    writer = csv.DictWriter(table, fieldnames=list(columns(evaluation)), lineterminator="\n")
     writer.writeheader()
     writer.writerows(finite(row) for row in rows(evaluation))
     contents = {
         folder / "metrics.json": json.dumps(as_json(evaluation), indent=2, ensure_ascii=False) + "\n",
         folder / "metrics.csv": table.getvalue(),
+        folder / "metrics.tex": latex_table(evaluation),
     }
     for path, text in contents.items():
         write_text(path, text)
     return list(contents)
+
+
+def _short(name: str) -> str:
+    return HEADINGS.get(name, name.replace("_", " "))
+
+
+def _ends(row: dict[str, Any], key: str) -> str:
+    """An interval in brackets after its value."""
+    ends = [row.get(f"{key}_{end}", math.nan) for end in ENDS]
+    return "" if any(map(math.isnan, ends)) else f" ({ends[0]:.2f}–{ends[1]:.2f})"
 
 
 def _cell(value: str | int | float) -> str:

@@ -1,37 +1,59 @@
 """Judges of predictions and heatmaps. They know no model: tensors in, a `MetricResult` out."""
 
-from pylon_zoo.metrics.classification import auroc
+from pylon_zoo.metrics.bootstrap import Bootstrap, Interval
+from pylon_zoo.metrics.calibration import Reliability
+from pylon_zoo.metrics.classification import auroc, average_precision
 from pylon_zoo.metrics.controls import centre_heatmaps, oracle_heatmaps, random_heatmaps
 from pylon_zoo.metrics.deletion import Deletion, Insertion
+from pylon_zoo.metrics.doubt import student_t_interval, wilson_interval
 from pylon_zoo.metrics.energy import EnergyPointingGame, RelevanceRank
 from pylon_zoo.metrics.iou import HeatmapIou
+from pylon_zoo.metrics.localization import LOCALIZATION
 from pylon_zoo.metrics.masked_out import MaskedOutArea, MaskedOutResult
 from pylon_zoo.metrics.maxbox import MaxBoxAccuracy
+from pylon_zoo.metrics.operating import GeometricMeanThresholds, OperatingPoint, sensitivity_specificity
+from pylon_zoo.metrics.outcomes import Outcomes, Strata
 from pylon_zoo.metrics.overlap import OverlapAccuracy, RegionAccuracy
 from pylon_zoo.metrics.point import PointAccuracy, PointingGame
 from pylon_zoo.metrics.pxap import PixelPrecision
 from pylon_zoo.metrics.result import MetricResult
+from pylon_zoo.metrics.scaling import Scaling, platt_scaling, temperature_scaling
 from pylon_zoo.metrics.scores import ScoreKeeper, Scores
 
 __all__ = [
+    "LOCALIZATION",
+    "Bootstrap",
     "Deletion",
     "EnergyPointingGame",
+    "GeometricMeanThresholds",
     "HeatmapIou",
     "Insertion",
+    "Interval",
     "MaskedOutArea",
     "MaskedOutResult",
     "MaxBoxAccuracy",
     "MetricResult",
+    "OperatingPoint",
+    "Outcomes",
     "OverlapAccuracy",
     "PixelPrecision",
     "PointAccuracy",
     "PointingGame",
     "RegionAccuracy",
     "RelevanceRank",
+    "Reliability",
+    "Scaling",
     "ScoreKeeper",
     "Scores",
+    "Strata",
     "auroc",
+    "average_precision",
     "centre_heatmaps",
     "oracle_heatmaps",
+    "platt_scaling",
     "random_heatmaps",
+    "sensitivity_specificity",
+    "student_t_interval",
+    "temperature_scaling",
+    "wilson_interval",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
-from pylon_zoo.errors import DataError
+from pylon_zoo.metrics.checks import checked
 from pylon_zoo.metrics.result import MetricResult
 from pylon_zoo.optional import require
 
@@ -30,23 +32,43 @@ def auroc(scores: Tensor, targets: Tensor) -> MetricResult:
         >>> auroc(torch.tensor([[0.1], [0.8], [0.4], [0.9]]), torch.tensor([[0.0], [1.0], [1.0], [0.0]])).macro
         0.5
     """
-    if scores.ndim != 2 or scores.shape != targets.shape:
-        raise DataError(
-            f"AUROC needs scores and targets of one shape (images, classes); got {tuple(scores.shape)} and "
-            f"{tuple(targets.shape)}."
-        )
-    roc_auc_score = require("sklearn.metrics", extra="metrics").roc_auc_score
-    scores, targets = scores.detach().double().cpu(), targets.detach().double().cpu()
-    known = ~targets.isnan()
-    if not bool(((targets == 0) | (targets == 1) | ~known).all()):
-        raise DataError("AUROC targets must be 0, 1 or NaN (unknown). Turn soft or uncertain labels into one of them.")
-    if bool((scores.isnan() & known).any()):
-        raise DataError("Scores hold NaN, so images cannot be ranked. Look for a model that diverged or broken pixels.")
+    return _by_class("AUROC", "auroc", "roc_auc_score", scores, targets)
 
+
+def average_precision(scores: Tensor, targets: Tensor) -> MetricResult:
+    """Area under the precision–recall curve per class as average precision, Σ (Rᵢ − Rᵢ₋₁) Pᵢ, by scikit-learn.
+
+    The step function, not the trapezium, which is too optimistic. Unlike AUROC its chance level is not one half but the
+    share of images that have the class.
+
+    Args:
+        scores: (N, K) logits or probabilities, as for `auroc`.
+        targets: (N, K), 1 present, 0 absent, NaN unknown.
+
+    Returns:
+        The area per class in (0, 1], NaN where only one of present and absent occurs; support is the number of images
+        with the class present.
+
+    Raises:
+        DataError: the shapes differ, a target is neither 0, 1 nor NaN, or a score is NaN.
+        MissingDependencyError: scikit-learn is not installed.
+
+    Example:
+        >>> targets = torch.tensor([[0.0], [1.0], [1.0], [0.0]])
+        >>> average_precision(torch.tensor([[0.1], [0.8], [0.4], [0.5]]), targets).macro  # (1 + 2/3) / 2
+        0.8333333333333333
+    """
+    return _by_class("Average precision", "auprc", "average_precision_score", scores, targets)
+
+
+def _by_class(metric: str, name: str, function: str, scores: Tensor, targets: Tensor) -> MetricResult:
+    """A function of `sklearn.metrics` on every class that has both present and absent images."""
+    scores, targets, known = checked(metric, scores, targets)
+    judge: Callable[..., float] = getattr(require("sklearn.metrics", extra="metrics"), function)
     positives = ((targets == 1) & known).sum(0)
     negatives = ((targets == 0) & known).sum(0)
-    areas = torch.full((targets.shape[1],), float("nan"), dtype=torch.float64)
+    values = torch.full((targets.shape[1],), float("nan"), dtype=torch.float64)
     for label in torch.nonzero((positives > 0) & (negatives > 0)).flatten().tolist():
         rows = known[:, label]
-        areas[label] = float(roc_auc_score(targets[rows, label].numpy(), scores[rows, label].numpy()))
-    return MetricResult("auroc", areas, positives)
+        values[label] = min(1.0, float(judge(targets[rows, label].numpy(), scores[rows, label].numpy())))  # by rounding
+    return MetricResult(name, values, positives)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.metrics.pairs import Regions, find_pairs, rasterize
+from pylon_zoo.metrics.geometry import rasterize
+from pylon_zoo.metrics.pairs import Regions, find_pairs
 
 CERTAIN = 200.0
 """A logit whose float32 sigmoid is exactly 1, and of whose negative exactly 0."""

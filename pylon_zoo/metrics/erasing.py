@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pylon_zoo.errors import ConfigError, DataError
-from pylon_zoo.metrics.pairs import upsample
+from pylon_zoo.metrics.geometry import upsample
 
 Classifier = Callable[[Tensor], Tensor]
 """Images (N, C, H, W) → logits (N, K)."""

@@ -9,10 +9,11 @@ from typing import Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pylon_zoo.errors import ConfigError, DataError, suggest
 from pylon_zoo.metrics.components import boxes_of_regions
+from pylon_zoo.metrics.geometry import rasterize, stack_boxes, upsample
+from pylon_zoo.metrics.outcomes import Outcomes
 from pylon_zoo.metrics.result import MetricResult
 
 PIXELS_AT_ONCE = 4 * 1024 * 1024
@@ -35,6 +36,7 @@ class Pairs:
 
     Args:
         maps: (P, H, W) float32, activated and upsampled.
+        images: (P,) int64 places in the batch.
         labels: (P,) int64 classes.
         boxes: (B, 4) float32 x0, y0, x1, y1 of all pairs; (0, 4) where masks were given.
         owner: (B,) int64, which of the P pairs each box belongs to.
@@ -42,6 +44,7 @@ class Pairs:
     """
 
     maps: Tensor
+    images: Tensor
     labels: Tensor
     boxes: Tensor
     owner: Tensor
@@ -53,6 +56,15 @@ class Pairs:
         if self.masks is not None:
             return self.masks
         return rasterize(self.boxes, self.owner, len(self.maps), tuple(self.maps.shape[-2:]))
+
+    @property
+    def areas(self) -> Tensor:
+        """(P,) the regions' area as a share of the image; overlaps of boxes count twice, at most 1."""
+        if self.masks is not None:
+            return self.masks.float().mean(dim=(1, 2))
+        x0, y0, x1, y1 = self.boxes.unbind(1)
+        shares = (x1 - x0) * (y1 - y0) / (self.maps.shape[1] * self.maps.shape[2])
+        return torch.zeros(len(self.maps), device=shares.device).index_add(0, self.owner, shares).clamp(0, 1)
 
     @property
     def closed_boxes(self) -> tuple[Tensor, Tensor]:
@@ -131,6 +143,24 @@ class PairMetric:
         for labels, scores in judged:
             self.count(labels, scores)
 
+    @torch.no_grad()
+    def judge(self, heatmaps: Tensor, regions: Regions) -> Outcomes:
+        """What every pair scores, for metrics of one score a pair; counts nothing (`count` takes labels and values).
+
+        Args:
+            heatmaps, regions: as for `update`.
+
+        Returns:
+            One outcome per pair, on the CPU; images are numbered by their place in the batch.
+
+        Raises:
+            DataError: as for `update`.
+        """
+        judged = [
+            (pairs.images, pairs.labels, self.score(pairs), pairs.areas) for pairs in self.pairs(heatmaps, regions)
+        ]
+        return Outcomes.join([Outcomes(*(one.cpu() for one in each)) for each in judged])
+
     def pairs(self, heatmaps: Tensor, regions: Regions) -> Iterator[Pairs]:
         """The batch's pairs that have a region, a chunk of at most `PIXELS_AT_ONCE` pixels at a time."""
         pairs, boxes, owner = find_pairs(heatmaps, regions, self.num_classes, self.size)
@@ -143,7 +173,9 @@ class PairMetric:
             masks = None
             if isinstance(regions, Tensor):
                 masks = regions.flatten(0, 1)[chunk.to(regions.device)].to(full.device) != 0
-            yield Pairs(full, chunk % self.num_classes, boxes[mine], owner[mine] - start, masks)
+            yield Pairs(
+                full, chunk // self.num_classes, chunk % self.num_classes, boxes[mine], owner[mine] - start, masks
+            )
 
     def score(self, pairs: Pairs) -> Tensor:
         """(P,) scores of pairs; a NaN leaves its pair out of mean and support."""
@@ -187,59 +219,6 @@ class PairMetric:
         return self
 
 
-def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps (P, h, w) to (P, H, W), bilinear, `align_corners=False`.
-
-    Raises:
-        DataError: a map holds NaN or infinity.
-    """
-    if not bool(maps.isfinite().all()):
-        raise DataError("A heatmap holds NaN or infinity. Look for a diverged model or broken pixels.")
-    return functional.interpolate(maps.unsqueeze(1), size=size, mode="bilinear", align_corners=False).squeeze(1)
-
-
-def unit_range(maps: Tensor) -> Tensor:
-    """Maps (P, …) each scaled to [0, 1] by its minimum and maximum; a constant map becomes 0.
-
-    Example:
-        >>> unit_range(torch.tensor([[1.0, 3.0, 2.0], [5.0, 5.0, 5.0]])).tolist()
-        [[0.0, 1.0, 0.5], [0.0, 0.0, 0.0]]
-    """
-    flat = maps.flatten(1)
-    low, high = flat.amin(dim=1, keepdim=True), flat.amax(dim=1, keepdim=True)
-    return ((flat - low) / (high - low).clamp(min=torch.finfo(flat.dtype).tiny)).view_as(maps)
-
-
-def rasterize(boxes: Tensor, owner: Tensor, count: int, size: tuple[int, int]) -> Tensor:
-    """The pixels whose centres lie in any box of their pair, borders included.
-
-    Args:
-        boxes: (B, 4) x0, y0, x1, y1 in pixels; the centre of the first pixel is at 0, as in point accuracy.
-        owner: (B,) the pair of each box, in [0, count).
-        count: P.
-        size: (H, W).
-
-    Returns:
-        (P, H, W) bool.
-
-    Example:
-        >>> rasterize(torch.tensor([[1.0, 0.0, 2.0, 0.5]]), torch.tensor([0]), 1, (2, 4)).int().tolist()
-        [[[0, 1, 1, 0], [0, 0, 0, 0]]]
-    """
-    columns, lines = (torch.arange(length, device=boxes.device) for length in (size[1], size[0]))
-    x0, y0, x1, y1 = boxes.unsqueeze(2).unbind(1)
-    across, down = (x0 <= columns) & (columns <= x1), (y0 <= lines) & (lines <= y1)
-    truth = torch.zeros(count, *size, dtype=torch.bool, device=boxes.device)
-    # By the rank of a box within its pair: the n-th boxes of all pairs at once, so each pair is written once per step.
-    order = torch.argsort(owner, stable=True)
-    owner, across, down = owner[order], across[order], down[order]
-    rank = torch.arange(len(owner), device=owner.device) - torch.searchsorted(owner, owner)
-    for step in range(int(rank.max()) + 1 if len(rank) else 0):
-        rows = rank == step
-        truth[owner[rows]] |= down[rows].unsqueeze(2) & across[rows].unsqueeze(1)
-    return truth
-
-
 def find_pairs(
     heatmaps: Tensor, regions: Regions, num_classes: int, size: tuple[int, int]
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -281,18 +260,3 @@ def find_pairs(
         )
     pairs, owner = torch.unique(images * num_classes + labels, return_inverse=True)
     return pairs, rows[:, 1:], owner
-
-
-def stack_boxes(boxes: Sequence[Tensor]) -> Tensor:
-    """All boxes of a batch as one (B, 5) float32 tensor.
-
-    Raises:
-        DataError: an image's boxes are not (M, 5).
-    """
-    for position, image_boxes in enumerate(boxes):
-        if image_boxes.ndim != 2 or image_boxes.shape[1] != 5:
-            raise DataError(
-                f"Boxes of image {position} have shape {tuple(image_boxes.shape)}; they must be (M, 5): class, x0, y0, "
-                "x1, y1."
-            )
-    return torch.cat([image_boxes.float() for image_boxes in boxes]) if len(boxes) else torch.zeros(0, 5)

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics import pairs as shared
-from pylon_zoo.metrics.pairs import PairMetric, Pairs, upsample
+from pylon_zoo.metrics.geometry import upsample
+from pylon_zoo.metrics.pairs import PairMetric, Pairs
 
 TIES = ("first", "any", "expected")
 """What counts where several pixels share the maximum; see `PointAccuracy`."""

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.metrics.pairs import PairMetric, Pairs, unit_range
+from pylon_zoo.metrics.geometry import unit_range
+from pylon_zoo.metrics.pairs import PairMetric, Pairs
 from pylon_zoo.metrics.result import MetricResult
 
 

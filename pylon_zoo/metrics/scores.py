@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from pylon_zoo.errors import DataError
+from pylon_zoo.metrics.localization import LOCALIZATION, Localizer
+from pylon_zoo.metrics.outcomes import Outcomes
 from pylon_zoo.metrics.point import PointAccuracy
 
 
@@ -22,6 +24,8 @@ class Scores:
         size: (H, W) in pixels of the model's input.
         points: point accuracy over the model's classes at that size; None for a model without heatmaps.
         activation: how logits become probabilities, `"sigmoid"` or `"softmax"`.
+        outcomes: the hits and misses that `points` counted, over the model's classes.
+        others: the other metrics of `LOCALIZATION` that were asked for, by name.
     """
 
     logits: Tensor
@@ -29,6 +33,13 @@ class Scores:
     size: tuple[int, int]
     points: PointAccuracy | None
     activation: str
+    outcomes: Outcomes = field(default_factory=lambda: Outcomes.join([]))
+    others: Mapping[str, Localizer] = field(default_factory=dict)
+
+    @property
+    def probabilities(self) -> Tensor:
+        """(N, K) in [0, 1]."""
+        return self.logits.softmax(dim=1) if self.activation == "softmax" else self.logits.sigmoid()
 
     @property
     def ranks(self) -> Tensor:
@@ -46,6 +57,7 @@ class ScoreKeeper:
         num_classes: K of the model.
         activation: of the model, `"sigmoid"` or `"softmax"`.
         class_map: for each of the dataset's classes the model's, None where it has none; by default they are the same.
+        others: names in `LOCALIZATION` of metrics to run besides point accuracy.
         heatmap_activation: what to do to heatmaps before they are judged; by default the model's activation, None for
             heatmaps that are no logits.
 
@@ -62,12 +74,16 @@ class ScoreKeeper:
         activation: str = "sigmoid",
         class_map: Sequence[int | None] | None = None,
         heatmap_activation: str | None = "activation",
+        others: Sequence[str] = (),
     ) -> None:
         self.num_classes, self.activation, self.class_map = num_classes, activation, class_map
         self.heatmap_activation = activation if heatmap_activation == "activation" else heatmap_activation
         self._logits: list[Tensor] = []
         self._targets: list[Tensor] = []
         self._points: PointAccuracy | None = None
+        self._others: dict[str, Localizer] = {}
+        self._names = others
+        self._outcomes: list[Outcomes] = []
         self._size = (0, 0)
 
     def update(
@@ -85,13 +101,21 @@ class ScoreKeeper:
         Raises:
             DataError: a heatmap that has a box is not finite, or shapes do not fit.
         """
+        before = sum(map(len, self._logits))
         self._logits.append(logits.detach().float().cpu())
         self._targets.append(targets.float().cpu())
         self._size = size
         if heatmap is not None:
             if self._points is None:
-                self._points = PointAccuracy(self.num_classes, size, self.heatmap_activation)
-            self._points.update(heatmap, [relabel(image_boxes, self.class_map) for image_boxes in boxes])
+                judges = (self.num_classes, size, self.heatmap_activation)
+                self._points = PointAccuracy(*judges)
+                self._others = {name: LOCALIZATION[name](*judges) for name in self._names}
+            boxes = [relabel(image_boxes, self.class_map) for image_boxes in boxes]
+            outcomes = self._points.judge(heatmap, boxes)
+            self._points.count(outcomes.labels, outcomes.values)
+            self._outcomes.append(replace(outcomes, images=outcomes.images + before))
+            for judge in self._others.values():
+                judge.update(heatmap, boxes)
 
     def compute(self) -> Scores:
         """Everything so far, images in the order they came.
@@ -101,7 +125,9 @@ class ScoreKeeper:
         """
         if not self._logits:
             raise DataError("There are no images to evaluate. Check the dataset's split and its folder.")
-        return Scores(torch.cat(self._logits), torch.cat(self._targets), self._size, self._points, self.activation)
+        outcomes = Outcomes.join(self._outcomes)
+        kept = (torch.cat(self._logits), torch.cat(self._targets))
+        return Scores(*kept, self._size, self._points, self.activation, outcomes, self._others)
 
 
 def relabel(boxes: Tensor, class_map: Sequence[int | None] | None) -> Tensor:

@@ -30,7 +30,24 @@ def test_a_checkpoint_is_evaluated(checkpoint, tmp_path, capsys):
     assert all(name in printed for name in (*phantom.CLASSES, "macro", "weighted"))
     content = json.loads((out / "metrics.json").read_text())
     assert (content["model"], content["dataset"], content["split"]) == (str(checkpoint), "phantom_cxr", "test")
-    assert (out / "metrics.csv").read_text().startswith("class,images,positives,auroc,boxed_images,point_accuracy\n")
+    assert (
+        (out / "metrics.csv").read_text().startswith("class,images,positives,auroc,boxed_images,point_accuracy,auprc,")
+    )
+    assert content["bootstrap"] == 1000
+    assert (out / "metrics.tex").read_text().count("\\\\") == len(phantom.CLASSES) + 3
+    assert "operating_point" not in content
+
+
+def test_thresholds_come_from_another_split_and_say_so(checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(phantom.COUNTS, "val", 16)
+    arguments = ["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--bootstrap", "0"]
+    for split, in_sample in (("val", False), ("test", True)):
+        assert main([*arguments, "--thresholds-from", split, "--out", str(tmp_path / split)]) == 0
+        point = json.loads((tmp_path / split / "metrics.json").read_text())["operating_point"]
+        assert (point["fitted_on"], point["applied_to"], point["in_sample"]) == (split, "test", in_sample)
+        assert ("flatter" in capsys.readouterr().err) is in_sample
+    assert main([*arguments, "--thresholds-from", "tset", "--out", str(tmp_path / "no")]) == 2
+    assert "'test'" in capsys.readouterr().err
 
 
 def test_quiet_prints_nothing_and_size_is_an_option(checkpoint, tmp_path, capsys):

@@ -12,8 +12,9 @@ import torch
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.evaluation import Evaluation, console_table, write_tables
-from pylon_zoo.evaluation.tables import rows
-from pylon_zoo.metrics import MetricResult
+from pylon_zoo.evaluation.latex import latex_table
+from pylon_zoo.evaluation.tables import as_json, rows
+from pylon_zoo.metrics import Interval, MetricResult
 
 NAN = float("nan")
 
@@ -67,7 +68,7 @@ def test_the_console_table_lines_up(evaluation):
 
 def test_files_say_the_same(evaluation, tmp_path):
     written = write_tables(evaluation, tmp_path / "new")
-    assert [path.name for path in written] == ["metrics.json", "metrics.csv"]
+    assert [path.name for path in written] == ["metrics.json", "metrics.csv", "metrics.tex"]
     content = json.loads(written[0].read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert (content["images"], content["input_size"], content["missing_classes"]) == (100, [128, 160], ["Hernia"])
     assert [row["class"] for row in content["classes"]] == ["Mass", "Nodule", "Très fin"]
@@ -78,12 +79,44 @@ def test_files_say_the_same(evaluation, tmp_path):
         table = list(csv.DictReader(file))
     assert [row["class"] for row in table] == ["Mass", "Nodule", "Très fin", "macro", "weighted"]
     assert (float(table[0]["point_accuracy"]), table[2]["point_accuracy"]) == (0.75, "")
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["metrics.csv", "metrics.json"]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["metrics.csv", "metrics.json", "metrics.tex"]
 
 
 def test_a_model_without_heatmaps_has_no_point_accuracy(evaluation):
     table = rows(replace(evaluation, point_accuracy=None))
     assert all(math.isnan(row["point_accuracy"]) and row["boxed_images"] == 0 for row in table)
+
+
+def test_the_papers_layout(evaluation):
+    controls = {"oracle": {"point_accuracy": MetricResult("point_accuracy", torch.ones(3), torch.tensor([8, 4, 0]))}}
+    lines = latex_table(replace(evaluation, classes=("Mass", "A_b", "C"), controls=controls)).splitlines()
+    assert lines[3] == r"Class & Average area & Oracle & Model & AUROC \\"
+    assert lines[5:7] == [
+        r"Weight. avg. & -- & 1.00 & 0.58 & 0.800 \\",
+        r"Macro avg. & -- & 1.00 & 0.50 & 0.700 \\",
+    ]
+    assert lines[9] == r"A\_b & -- & 1.00 & 0.25 & 0.500 \\"
+    assert lines[10].endswith(r"-- & -- \\")
+
+
+def test_intervals_and_controls_are_columns(evaluation):
+    points = evaluation.point_accuracy
+    interval = Interval(torch.tensor([0.5, 0.1, NAN]), torch.tensor([0.9, 0.6, NAN]), (0.4, 0.7), (0.45, 0.75))
+    full = replace(
+        evaluation,
+        auprc=evaluation.auroc,
+        controls={"random": {"point_accuracy": points}},
+        intervals={"point_accuracy": interval},
+        replicates=10,
+    )
+    mass, *_, weighted = rows(full)
+    assert (mass["point_accuracy_low"], mass["point_accuracy_high"]) == (0.5, pytest.approx(0.9))
+    assert (weighted["point_accuracy_low"], weighted["point_accuracy_random"]) == (0.45, pytest.approx(7 / 12))
+    assert "0.750 (0.50–0.90)" in console_table(full)
+    content = as_json(full)
+    assert content["bootstrap"] == 10
+    assert content["macro"]["point_accuracy_high"] == 0.7
+    assert content["classes"][2]["point_accuracy_low"] is None
 
 
 def test_a_file_is_no_folder(evaluation, tmp_path):

@@ -6,9 +6,10 @@ import math
 
 import pytest
 import torch
+from sklearn.metrics import average_precision_score
 
 from pylon_zoo.errors import DataError, MissingDependencyError
-from pylon_zoo.metrics import auroc
+from pylon_zoo.metrics.classification import auroc, average_precision
 
 NAN = float("nan")
 
@@ -65,3 +66,22 @@ def test_missing_scikit_learn_names_the_extra(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "sklearn.metrics", None)
     with pytest.raises(MissingDependencyError, match=r"pylon-zoo\[metrics\]"):
         auroc(torch.zeros(2, 1), torch.tensor([[0.0], [1.0]]))
+
+
+def test_average_precision_by_hand_and_by_scikit_learn():
+    """Ranked present, absent, present: (1/1 + 2/3) / 2."""
+    scores, targets = torch.tensor([[3.0], [2.0], [1.0]]), torch.tensor([[1.0], [0.0], [1.0]])
+    assert average_precision(scores, targets).macro == pytest.approx(5 / 6)
+    torch.manual_seed(1)
+    scores, targets = torch.randint(0, 9, (80, 3)).float(), torch.randint(0, 2, (80, 3)).float()
+    targets[torch.rand(80, 3) < 0.2] = NAN
+    result = average_precision(scores, targets)
+    for label in range(3):
+        known = ~targets[:, label].isnan()
+        expected = average_precision_score(targets[known, label], scores[known, label])
+        assert result.per_class[label].item() == pytest.approx(expected)
+
+
+def test_average_precision_of_one_score_for_all_is_the_prevalence():
+    assert average_precision(torch.zeros(4, 1), torch.tensor([[1.0], [0.0], [0.0], [0.0]])).macro == 0.25
+    assert math.isnan(average_precision(torch.zeros(2, 1), torch.zeros(2, 1)).macro)

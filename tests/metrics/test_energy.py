@@ -7,7 +7,7 @@ import torch
 from metric_cases import CLASSES, NONE, SIZE, box, masks_of, random_case
 
 from pylon_zoo.metrics import EnergyPointingGame, RelevanceRank
-from pylon_zoo.metrics.pairs import upsample
+from pylon_zoo.metrics.geometry import upsample
 
 
 def judge(kind, values: list[list[float]], boxes: torch.Tensor, **options) -> float:

@@ -8,7 +8,7 @@ from metric_cases import CLASSES, SIZE, box, masks_of, random_case
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics import HeatmapIou
-from pylon_zoo.metrics.pairs import upsample
+from pylon_zoo.metrics.geometry import upsample
 
 
 def judge(values: list[list[float]], boxes: torch.Tensor, **options) -> HeatmapIou:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from pylon_zoo.errors import ConfigError, DataError
 from pylon_zoo.metrics import MaskedOutArea
-from pylon_zoo.metrics.pairs import upsample
+from pylon_zoo.metrics.geometry import upsample
 
 K = 2
 

@@ -8,8 +8,8 @@ from metric_cases import CLASSES, SIZE, box, masks_of, random_case
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics import OverlapAccuracy, RegionAccuracy
+from pylon_zoo.metrics.geometry import upsample
 from pylon_zoo.metrics.overlap import box_overlap
-from pylon_zoo.metrics.pairs import upsample
 
 
 def judge(kind, values: list[list[float]], boxes: torch.Tensor, **options):

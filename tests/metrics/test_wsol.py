@@ -8,8 +8,8 @@ from metric_cases import CLASSES, NONE, SIZE, box, masks_of, random_case
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics import MaxBoxAccuracy, PixelPrecision
+from pylon_zoo.metrics.geometry import unit_range, upsample
 from pylon_zoo.metrics.overlap import box_overlap
-from pylon_zoo.metrics.pairs import unit_range, upsample
 
 
 def judge(kind, values: list[list[float]], boxes: torch.Tensor, **options):

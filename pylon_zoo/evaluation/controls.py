@@ -1,0 +1,99 @@
+"""Heatmaps that know nothing of the image, judged like a model's: what a number must be compared with."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from pylon_zoo.metrics.localization import LOCALIZATION, Localizer
+from pylon_zoo.metrics.result import MetricResult
+
+CELLS = 33
+"""Side of the centre map; odd, so that there is a middle cell."""
+
+
+def random_map(classes: int, size: tuple[int, int], boxes: Tensor, seed: int) -> Tensor:
+    """Uniform noise, one for all classes, (K, H, W) in [0, 1): it hits with the boxes' share of the image.
+
+    Noise of coarser cells would peak too often at the border, where upsampling has nothing to average with.
+    """
+    return torch.rand(size, generator=torch.Generator().manual_seed(seed)).expand(classes, *size)
+
+
+def centre_map(classes: int, size: tuple[int, int], boxes: Tensor, seed: int) -> Tensor:
+    """A cone with its tip in the middle of the image, (K, 33, 33) in [0, 1]."""
+    offset = torch.linspace(-1, 1, CELLS)
+    cone = 1 - torch.hypot(offset[:, None], offset[None]) / 2**0.5
+    return cone.expand(classes, CELLS, CELLS)
+
+
+def oracle_map(classes: int, size: tuple[int, int], boxes: Tensor, seed: int) -> Tensor:
+    """The boxes themselves, (K, H, W) of 0 and 1: what the metric gives at best, below 1 where a box holds no pixel."""
+    height, width = size
+    map_ = torch.zeros(classes, height, width)
+    for label, *corners in boxes.tolist():
+        x0, y0, x1, y1 = corners
+        columns, rows = torch.arange(width), torch.arange(height)
+        inside = ((rows >= y0) & (rows <= y1))[:, None] & ((columns >= x0) & (columns <= x1))[None]
+        map_[int(label)][inside] = 1
+    return map_
+
+
+CONTROLS: dict[str, Callable[[int, tuple[int, int], Tensor, int], Tensor]] = {
+    "random": random_map,
+    "centre": centre_map,
+    "oracle": oracle_map,
+}
+"""Name → heatmap (K, h, w) of the number of classes, the size (H, W), the image's boxes (M, 5) and a seed."""
+
+
+class Controls:
+    """Runs every control through every localization metric, image by image.
+
+    The random map of an image depends on the image's path alone, so neither order nor batch size changes it.
+
+    Args:
+        classes: K.
+        metrics: names in `LOCALIZATION`.
+
+    Example:
+        >>> controls = Controls(1)
+        >>> controls.update([torch.tensor([[0.0, 0, 0, 15, 15]])], (64, 64), ["one.png"])
+        >>> {name: results["point_accuracy"].macro for name, results in controls.compute().items() if name != "random"}
+        {'centre': 0.0, 'oracle': 1.0}
+    """
+
+    def __init__(self, classes: int, metrics: Sequence[str] = ("point_accuracy",)) -> None:
+        self.classes = classes
+        self.metrics = metrics
+        self._judges: dict[str, dict[str, Localizer]] = {}
+
+    def update(self, boxes: Sequence[Tensor], size: tuple[int, int], paths: Sequence[str]) -> None:
+        """Judge the controls on one batch.
+
+        Args:
+            boxes: N tensors (M, 5) in pixels of `size`.
+            size: (H, W), the same for every batch.
+            paths: N names of images.
+        """
+        if not self._judges:
+            self._judges = {
+                control: {name: LOCALIZATION[name](self.classes, size, None) for name in self.metrics}
+                for control in CONTROLS
+            }
+        for image_boxes, path in zip(boxes, paths, strict=True):
+            if len(image_boxes):
+                for control, draw in CONTROLS.items():
+                    heatmap = draw(self.classes, size, image_boxes, zlib.crc32(path.encode()))[None]
+                    for judge in self._judges[control].values():
+                        judge.update(heatmap, [image_boxes])
+
+    def compute(self) -> Mapping[str, Mapping[str, MetricResult]]:
+        """Control → metric → result."""
+        return {
+            control: {name: judge.compute() for name, judge in judges.items()}
+            for control, judges in self._judges.items()
+        }

@@ -1,0 +1,55 @@
+"""Thresholds and calibration from one split, judged on another; what was fitted where stays written beside it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor
+
+from pylon_zoo.evaluation.evaluate import Evaluation
+from pylon_zoo.files import finite
+from pylon_zoo.metrics.calibration import Reliability
+from pylon_zoo.metrics.operating import GeometricMeanThresholds
+
+
+def decide(evaluation: Evaluation, fitting: Evaluation) -> Evaluation:
+    """Fit thresholds on one evaluation and use them in another, of the same model and classes.
+
+    Args:
+        evaluation: of the split that is judged.
+        fitting: of the split that the thresholds come from, validation as a rule.
+
+    Returns:
+        `evaluation` with `decided`.
+    """
+    fitted = GeometricMeanThresholds.fit(fitting.records.probabilities, fitting.records.targets, fitting.split)
+    point = fitted.apply(evaluation.records.probabilities, evaluation.records.targets, evaluation.split)
+    return replace(evaluation, decided=point)
+
+
+def reliability(evaluation: Evaluation) -> Reliability:
+    """Predictions by bins of probability."""
+    return Reliability.of(evaluation.records.probabilities, evaluation.records.targets)
+
+
+def chosen_on(evaluation: Evaluation) -> dict[str, Any]:
+    """The thresholds and what they decide, for JSON."""
+    point = evaluation.decided
+
+    def by_class(values: Tensor) -> dict[str, float]:
+        return dict(zip(evaluation.classes, values.tolist(), strict=True))
+
+    return {
+        "operating_point": finite(
+            {
+                "rule": "largest geometric mean of sensitivity and specificity",
+                "fitted_on": point.fitted_on,
+                "applied_to": point.applied_to,
+                "in_sample": point.in_sample,
+                "thresholds": by_class(point.thresholds),
+                "sensitivity": by_class(point.sensitivity.per_class),
+                "specificity": by_class(point.specificity.per_class),
+            }
+        )
+    }

@@ -1,0 +1,43 @@
+"""The judges of heatmaps that an evaluation runs, by name: a metric is a line in `LOCALIZATION`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from torch import Tensor
+
+from pylon_zoo.metrics.energy import EnergyPointingGame, RelevanceRank
+from pylon_zoo.metrics.maxbox import MaxBoxAccuracy
+from pylon_zoo.metrics.overlap import OverlapAccuracy, RegionAccuracy
+from pylon_zoo.metrics.point import PointAccuracy, PointingGame
+from pylon_zoo.metrics.pxap import PixelPrecision
+from pylon_zoo.metrics.result import MetricResult
+
+
+class Localizer(Protocol):
+    """Heatmaps and boxes in, batch by batch; a value per class out. `PointAccuracy` is the example to copy."""
+
+    def update(self, heatmaps: Tensor, boxes: Sequence[Tensor]) -> None:
+        """Count one batch: heatmaps (N, K, h, w), N tensors (M, 5) of class, x0, y0, x1, y1."""
+
+    def compute(self) -> MetricResult:
+        """The values so far."""
+
+
+LOCALIZATION: dict[str, Callable[[int, tuple[int, int], str | None], Localizer]] = {
+    "point_accuracy": PointAccuracy,
+    "pointing_game": PointingGame,
+    "energy": EnergyPointingGame,
+    "relevance_rank": RelevanceRank,
+    "overlap_10": partial(OverlapAccuracy, threshold=0.1),
+    "overlap_25": partial(OverlapAccuracy, threshold=0.25),
+    "overlap_50": partial(OverlapAccuracy, threshold=0.5),
+    "regions_iou_10": partial(RegionAccuracy, threshold=0.1, overlap="iou"),
+    "regions_iobb_10": partial(RegionAccuracy, threshold=0.1, overlap="iobb"),
+    "max_box": MaxBoxAccuracy,
+    "pxap": PixelPrecision,
+}
+"""Name → factory, called with K, the size (H, W) that the boxes are on, and what to do to the heatmaps first
+(`"sigmoid"`, `"softmax"` or None)."""

@@ -1,0 +1,105 @@
+"""One outcome per (image, class): what averages hide, and what resampling, strata and pictures need."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pylon_zoo.errors import ConfigError
+from pylon_zoo.metrics.doubt import LEVEL, wilson_interval
+
+AREA_EDGES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
+"""Shares of the image; NIH nodules cover 0.01 and hearts 0.18 of it on average."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """A value for each of P judged pairs of an image and a class.
+
+    Args:
+        images: (P,) int64, the image's place in the dataset.
+        labels: (P,) int64, the class.
+        values: (P,) 1 for a hit and 0 for a miss, or a value in between.
+        areas: (P,) the class's boxes' area as a share of the image, overlaps counted twice, at most 1.
+
+    Example:
+        >>> pairs = Outcomes(torch.tensor([0, 2]), torch.tensor([1, 0]), torch.tensor([1, 0]), torch.tensor([0.1, 0.2]))
+        >>> pairs.table(3, 2)[0]
+        tensor([[nan, 1.],
+                [nan, nan],
+                [0., nan]], dtype=torch.float64)
+    """
+
+    images: Tensor
+    labels: Tensor
+    values: Tensor
+    areas: Tensor
+
+    @classmethod
+    def join(cls, parts: Sequence[Outcomes]) -> Outcomes:
+        """Several parts as one; their image numbers must already be those of the whole."""
+        empty = torch.zeros(0)
+        parts = [cls(empty.long(), empty.long(), empty, empty), *parts]
+        fields = ("images", "labels", "values", "areas")
+        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in fields))
+
+    def table(self, images: int, classes: int) -> tuple[Tensor, Tensor]:
+        """(N, K) float64 values, NaN where nothing was judged, and (N, K) bool where something was."""
+        table = torch.full((images, classes), float("nan"), dtype=torch.float64)
+        table[self.images, self.labels] = self.values.double()
+        return table, ~table.isnan()
+
+    def select(self, classes: Sequence[int]) -> Outcomes:
+        """The pairs of some classes, renumbered in the order asked for."""
+        place = {label: index for index, label in enumerate(classes)}
+        labels = torch.tensor([place.get(label, -1) for label in self.labels.tolist()], dtype=torch.int64)
+        kept = labels >= 0
+        return Outcomes(self.images[kept], labels[kept], self.values[kept], self.areas[kept])
+
+
+@dataclass(frozen=True, eq=False)
+class Strata:
+    """Hits by box area over all classes; stratum s holds shares in [edges[s], edges[s + 1]), the last one also 1.
+
+    Args:
+        edges: S + 1 shares of the image.
+        hits: (S,) float64.
+        cases: (S,) int64.
+
+    Example:
+        >>> pairs = Outcomes(torch.arange(2), torch.zeros(2).long(), torch.tensor([0, 1]), torch.tensor([0.005, 0.2]))
+        >>> strata = Strata.of(pairs, edges=(0, 0.01, 1))
+        >>> strata.hits.tolist(), strata.cases.tolist()
+        ([0.0, 1.0], [1, 1])
+    """
+
+    edges: tuple[float, ...]
+    hits: Tensor
+    cases: Tensor
+
+    @classmethod
+    def of(cls, outcomes: Outcomes, edges: Sequence[float] = AREA_EDGES) -> Strata:
+        """Sort pairs by area.
+
+        Args:
+            outcomes: of point accuracy.
+            edges: rising, from 0 to 1.
+
+        Raises:
+            ConfigError: the edges do not rise from 0 to 1.
+        """
+        rising = all(a < b for a, b in itertools.pairwise(edges))
+        if len(edges) < 2 or edges[0] != 0 or edges[-1] != 1 or not rising:
+            raise ConfigError(f"The edges of areas must rise from 0 to 1; got {tuple(edges)}.")
+        count = len(edges) - 1
+        place = torch.bucketize(outcomes.areas.double(), torch.tensor(edges[1:-1], dtype=torch.float64), right=True)
+        hits = torch.zeros(count, dtype=torch.float64).index_add(0, place, outcomes.values.double())
+        return cls(tuple(float(edge) for edge in edges), hits, torch.bincount(place, minlength=count))
+
+    def interval(self, level: float = LEVEL) -> tuple[Tensor, Tensor]:
+        """Wilson's interval of the share of hits, (S,) each, NaN for an empty stratum."""
+        return wilson_interval(self.hits, self.cases, level)
