@@ -106,10 +106,8 @@ def _points(evaluation: Evaluation) -> list[str]:
     if points is None:
         return [_card("Point accuracy", "The model has no heatmaps.", "")]
     interval = evaluation.intervals.get("point_accuracy")
-    low, high = wilson_interval(points.per_class * points.support, points.support)
-    if interval:  # where every case hits, or none does, draws cannot vary, and Wilson's is the honest one
-        varied = interval.low < interval.high
-        low, high = interval.low.where(varied, low), interval.high.where(varied, high)
+    wilson = wilson_interval(points.per_class * points.support, points.support)
+    low, high = (interval.low, interval.high) if interval else wilson
     rows: list[Row] = [
         (name, *(float(one[place]) for one in (points.per_class, low, high)), f"{int(points.support[place])} boxed")
         for place, name in enumerate(evaluation.classes)
