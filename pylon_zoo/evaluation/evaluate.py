@@ -58,6 +58,7 @@ class Evaluation:
         replicates: draws of the bootstrap; 0 without.
         records: what was predicted for each image; None unless it comes from `evaluate`.
         decided: what thresholds from another split decide (`pylon_zoo.evaluation.decisions`).
+        calibrated: `"temperature"` and `"platt"` → expected calibration error after scaling fitted on that split.
     """
 
     model: str
@@ -79,6 +80,7 @@ class Evaluation:
     replicates: int = 0
     records: Records | None = None
     decided: OperatingPoint | None = None
+    calibrated: Mapping[str, MetricResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
