@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pylon_zoo.evaluation.evaluate import Evaluation
 from pylon_zoo.files import finite
-from pylon_zoo.metrics.calibration import Reliability
+from pylon_zoo.metrics.calibration import BINS, Reliability
 from pylon_zoo.metrics.operating import GeometricMeanThresholds
+from pylon_zoo.metrics.scaling import platt_scaling, temperature_scaling
+
+SCALINGS = {"temperature": temperature_scaling, "platt": platt_scaling}
 
 
 def decide(evaluation: Evaluation, fitting: Evaluation) -> Evaluation:
@@ -21,11 +25,16 @@ def decide(evaluation: Evaluation, fitting: Evaluation) -> Evaluation:
         fitting: of the split that the thresholds come from, validation as a rule.
 
     Returns:
-        `evaluation` with `decided`.
+        `evaluation` with `decided`, and for a model of independent classes `calibrated`.
     """
     fitted = GeometricMeanThresholds.fit(fitting.records.probabilities, fitting.records.targets, fitting.split)
     point = fitted.apply(evaluation.records.probabilities, evaluation.records.targets, evaluation.split)
-    return replace(evaluation, decided=point)
+    calibrated = {}
+    if torch.equal(fitting.records.ranks.sigmoid(), fitting.records.probabilities):  # ranks are logits
+        for name, fit in SCALINGS.items():
+            scaled = fit(fitting.records.ranks, fitting.records.targets, fitting.split)(evaluation.records.ranks)
+            calibrated[name] = Reliability.of(scaled, evaluation.records.targets).expected_error
+    return replace(evaluation, decided=point, calibrated=calibrated)
 
 
 def reliability(evaluation: Evaluation) -> Reliability:
@@ -51,5 +60,14 @@ def chosen_on(evaluation: Evaluation) -> dict[str, Any]:
                 "sensitivity": by_class(point.sensitivity.per_class),
                 "specificity": by_class(point.specificity.per_class),
             }
-        )
+        ),
+        "calibration": finite(
+            {
+                "error": "expected calibration error, mean over classes",
+                "bins": BINS,
+                "fitted_on": point.fitted_on,
+                "as_predicted": reliability(evaluation).expected_error.macro,
+                **{name: error.macro for name, error in evaluation.calibrated.items()},
+            }
+        ),
     }

@@ -26,6 +26,7 @@ from pylon_zoo.metrics import (
     Scores,
     auroc,
     average_precision,
+    wilson_interval,
 )
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.modes import evaluating
@@ -57,6 +58,7 @@ class Evaluation:
         replicates: draws of the bootstrap; 0 without.
         records: what was predicted for each image; None unless it comes from `evaluate`.
         decided: what thresholds from another split decide (`pylon_zoo.evaluation.decisions`).
+        calibrated: `"temperature"` and `"platt"` → expected calibration error after scaling fitted on that split.
     """
 
     model: str
@@ -78,6 +80,7 @@ class Evaluation:
     replicates: int = 0
     records: Records | None = None
     decided: OperatingPoint | None = None
+    calibrated: Mapping[str, MetricResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,10 +215,16 @@ def prepared(model: HeatmapClassifier, dataset: LabelledDataset, size: int | tup
 
 
 def _intervals(records: Records, replicates: int, seed: int, points: bool) -> dict[str, Interval]:
+    """Bootstrap intervals; a class that always or never hits has Wilson's, because its draws cannot vary."""
     draws = Bootstrap(records.units, replicates, seed)
     found = {"auroc": draws.auroc(records.ranks, records.targets)}
     if points:
-        found["point_accuracy"] = draws.share(records.outcomes, records.targets.shape[1])
+        classes = records.targets.shape[1]
+        drawn = draws.share(records.outcomes, classes)
+        table, there = records.outcomes.table(len(records.targets), classes)
+        low, high = wilson_interval(table.nansum(0), there.sum(0))
+        varied = drawn.low < drawn.high
+        found["point_accuracy"] = replace(drawn, low=drawn.low.where(varied, low), high=drawn.high.where(varied, high))
     return found
 
 

@@ -21,7 +21,7 @@ from pylon_zoo.explanation.report_style import CSS as BASE_CSS
 from pylon_zoo.files import make_folder, write_text
 from pylon_zoo.metrics import Strata, wilson_interval
 
-KINDS = {"best": "Best: hits, the surest", "random": "Drawn by lot", "worst": "Worst: misses, the surest"}
+KINDS = {"best": "Best: hits, the surest", "random": "Drawn by lot", "worst": "Worst: sure misses, else unsure hits"}
 NONE = (math.nan, math.nan)
 
 
@@ -106,10 +106,8 @@ def _points(evaluation: Evaluation) -> list[str]:
     if points is None:
         return [_card("Point accuracy", "The model has no heatmaps.", "")]
     interval = evaluation.intervals.get("point_accuracy")
-    low, high = wilson_interval(points.per_class * points.support, points.support)
-    if interval:  # where every case hits, or none does, draws cannot vary, and Wilson's is the honest one
-        varied = interval.low < interval.high
-        low, high = interval.low.where(varied, low), interval.high.where(varied, high)
+    wilson = wilson_interval(points.per_class * points.support, points.support)
+    low, high = (interval.low, interval.high) if interval else wilson
     rows: list[Row] = [
         (name, *(float(one[place]) for one in (points.per_class, low, high)), f"{int(points.support[place])} boxed")
         for place, name in enumerate(evaluation.classes)
@@ -152,6 +150,9 @@ def _reliability(evaluation: Evaluation) -> str:
         f"{pooled.counts.shape[1]} bins of equal width. Expected calibration error, mean over classes: "
         f"{_number(bins.expected_error.macro)}."
     )
+    if evaluation.calibrated:
+        after = ", ".join(f"{name} {_number(error.macro)}" for name, error in evaluation.calibrated.items())
+        note += f" After scaling fitted on {escape(str(evaluation.decided.fitted_on))}: {after}."
     return _card("Reliability", note, curve(points, "predicted probability", "share that has the finding"))
 
 
@@ -179,8 +180,8 @@ def _table(evaluation: Evaluation) -> str:
         average = ' class="average"' if line[0] in AVERAGES else ""
         body += f"<tr{average}>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>"
     names = "".join(f"<th>{escape(name)}</th>" for name in head)
-    note = "Random, centre and oracle are maps that never saw the image, by point accuracy: no method should be read "
-    note += "without them. Intervals in brackets."
+    note = "Random and centre maps never saw the image, the oracle is the boxes themselves: no method should be "
+    note += "read without them. Intervals in brackets."
     return _card("All numbers", note, f'<div class="table"><table><tr>{names}</tr>{body}</table></div>')
 
 

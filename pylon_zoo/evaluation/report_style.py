@@ -23,7 +23,7 @@ table { border-collapse: collapse; width: 100%; font-size: .88rem; font-variant-
 th, td { padding: .32rem .5rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { color: var(--faint); font-weight: 500; } th:first-child, td:first-child { text-align: left; padding-left: 0; }
 tr.average td { font-weight: 600; }
-.trios { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 1fr)); gap: 1.1rem 1.6rem; }
+.trios { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: 1.1rem 1.6rem; }
 .trios h3 { margin: 0 0 .5rem; font-size: .8rem; font-weight: 500; color: var(--faint); letter-spacing: .06em;
   text-transform: uppercase; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .6rem; }

@@ -43,7 +43,10 @@ def test_thresholds_come_from_another_split_and_say_so(checkpoint, tmp_path, mon
     arguments = ["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--bootstrap", "0"]
     for split, in_sample in (("val", False), ("test", True)):
         assert main([*arguments, "--thresholds-from", split, "--out", str(tmp_path / split)]) == 0
-        point = json.loads((tmp_path / split / "metrics.json").read_text())["operating_point"]
+        content = json.loads((tmp_path / split / "metrics.json").read_text())
+        point, errors = content["operating_point"], content["calibration"]
+        assert errors["fitted_on"] == split
+        assert all(0 <= errors[name] <= 1 for name in ("as_predicted", "temperature", "platt"))
         assert (point["fitted_on"], point["applied_to"], point["in_sample"]) == (split, "test", in_sample)
         assert ("flatter" in capsys.readouterr().err) is in_sample
     assert main([*arguments, "--thresholds-from", "tset", "--out", str(tmp_path / "no")]) == 2

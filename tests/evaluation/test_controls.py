@@ -43,6 +43,7 @@ def test_an_evaluation_has_controls_and_intervals_whatever_the_batches(cards, or
         )
     assert one.intervals["auroc"].macro == (1.0, 1.0)
     assert torch.equal(one.intervals["point_accuracy"].low, two.intervals["point_accuracy"].low)
+    assert one.intervals["point_accuracy"].low.tolist() == pytest.approx([0.342, 0.510], abs=1e-3)  # Wilson's, 2 and 4
     assert one.auprc.macro == 1.0
     assert one.records.paths == two.records.paths
     assert one.records.outcomes.values.tolist() == [1.0] * 6
