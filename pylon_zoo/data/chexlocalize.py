@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from pylon_zoo.data.dataset import SampleTransform
+from pylon_zoo.data.image_files import IMAGE_SUFFIXES
 from pylon_zoo.data.json_file import read_json
 from pylon_zoo.data.problems import row_problems
 from pylon_zoo.data.records import Record, RecordDataset, check_listed
@@ -110,12 +111,13 @@ def _read_labels(path: Path) -> dict[str, tuple[str, Tensor]]:
     for line, cells in rows:
         with row_problems():
             written, *values = pick(path, line, cells, columns)
-            image = "_".join(Path(written).with_suffix("").parts[-3:])
-            if image.count("_") < 3:
+            *folders, name = written.split("/")[-3:]
+            if len(folders) < 2 or not name.lower().endswith(IMAGE_SUFFIXES):
                 raise DataError(
-                    f"'{path}' row {line} has the Path '{written}', which does not end in patient/study/view: correct "
-                    "it."
+                    f"'{path}' row {line} has the Path '{written}', which does not end in patient/study/view.jpg: "
+                    "correct it."
                 )
+            image = "_".join([*folders, Path(name).stem])
             if image in found:
                 raise DataError(f"'{path}' row {line} repeats image '{image}': remove one of them.")
             wrong = [name for name, value in zip(CLASSES, values, strict=True) if value not in ("0", "1", "0.0", "1.0")]
