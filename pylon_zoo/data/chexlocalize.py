@@ -23,7 +23,7 @@ from pylon_zoo.data.records import Record, RecordDataset, check_listed
 from pylon_zoo.data.rle import decode_rle, mask_size
 from pylon_zoo.data.sample import no_boxes
 from pylon_zoo.data.tables import find_columns, pick, read_rows
-from pylon_zoo.errors import DataError, suggest
+from pylon_zoo.errors import DataError, UnknownNameError, suggest
 
 CLASSES = (
     "Enlarged Cardiomediastinum",
@@ -59,7 +59,7 @@ class CheXlocalize(RecordDataset):
 
     Raises:
         DataError: a file is missing or malformed (names it and the row or entry), or an image is not on disk.
-        UnknownNameError: no such split.
+        UnknownNameError: no such split, or only the other one is there.
     """
 
     name = "chexlocalize"
@@ -71,6 +71,9 @@ class CheXlocalize(RecordDataset):
         self, root: str | Path, split: str, *, masks: bool = True, transform: SampleTransform | None = None
     ) -> None:
         super().__init__(root, split, transform)
+        drawn_splits = [one for one in self.splits if _paths(self.root, (MASKS.format(split=one),))]
+        if drawn_splits and split not in drawn_splits:
+            raise UnknownNameError(f"'{root}' has no masks of the split '{split}': it has {', '.join(drawn_splits)}.")
         path = _find(self.root, (MASKS.format(split=split),))
         table = _find(self.root, LABELS[split])
         rows = _read_labels(table)
@@ -93,14 +96,18 @@ class CheXlocalize(RecordDataset):
         )
 
 
-def _find(root: Path, names: tuple[str, ...]) -> Path:
+def _paths(root: Path, names: tuple[str, ...]) -> list[Path]:
     paths = [root / folder / name for folder in FOLDERS for name in names]
-    found = next((path for path in paths if path.is_file()), None)
-    if found is None:
+    return [path for path in paths if path.is_file()]
+
+
+def _find(root: Path, names: tuple[str, ...]) -> Path:
+    found = _paths(root, names)
+    if not found:
         raise DataError(
             f"'{root}' has no {' or '.join(names)}, nor has a folder {', '.join(FOLDERS[1:])} in it: copy it there."
         )
-    return found
+    return found[0]
 
 
 def _read_labels(path: Path) -> dict[str, tuple[str, Tensor]]:

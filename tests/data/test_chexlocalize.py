@@ -60,6 +60,9 @@ def test_labels_and_masks(root):
     assert open_dataset(f"chexlocalize:{root}", "val", masks=False)[0].masks is None
     with pytest.raises(UnknownNameError, match="Unknown split 'train'"):
         CheXlocalize(root, "train")
+    with pytest.raises(UnknownNameError, match="has no masks of the split 'test': it has val"):
+        CheXlocalize(root, "test")
+    assert check_dataset(f"chexlocalize:{root}").problems == []
 
 
 def test_masks_follow_a_resized_copy(root):
