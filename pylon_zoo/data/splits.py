@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import accumulate, combinations
 
+from torch import Tensor
+
 from pylon_zoo.errors import ConfigError, DataError
 
 
@@ -93,6 +95,35 @@ def check_patient_leak(**splits: Iterable[str]) -> None:
                 f"Patient '{shared[0]}'{more} is in both '{first}' and '{second}': put all images of a patient into "
                 "one split."
             )
+
+
+def split_hash(patients: Iterable[str], targets: Tensor) -> str:
+    """What tells one set of training images from another: a sha256 of every image's patient and labels.
+
+    The same images in another order give the same hash; one image more, one fewer or one label changed gives another.
+    No image is read.
+
+    Args:
+        patients: one name per image.
+        targets: (N, K) labels, NaN unknown.
+
+    Returns:
+        64 hexadecimal digits: sha256 of the sorted lines "patient: labels", labels as 0, 1 and ? for unknown.
+
+    Raises:
+        DataError: not one patient per row of labels.
+
+    Example:
+        >>> import torch
+        >>> split_hash(["1", "2"], torch.eye(2)) == split_hash(["2", "1"], torch.eye(2).flip(0))
+        True
+    """
+    names = list(patients)
+    if len(names) != len(targets):
+        raise DataError(f"{len(names)} patients were given for {len(targets)} images; give one for each image.")
+    words = [" ".join("?" if value != value else f"{value:g}" for value in row) for row in targets.tolist()]
+    lines = sorted(f"{name}: {labels}" for name, labels in zip(names, words, strict=True))
+    return sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _shares(fractions: Mapping[str, float]) -> Callable[[float], str]:

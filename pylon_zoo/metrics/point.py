@@ -1,38 +1,29 @@
-"""Point localization accuracy: does the brightest pixel of a class's heatmap lie in a box of that class?"""
+"""Does the brightest pixel of a class's heatmap lie in, or near, a box of that class?"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from pylon_zoo.errors import ConfigError, DataError, suggest
-from pylon_zoo.metrics.result import MetricResult
+from pylon_zoo.errors import ConfigError
+from pylon_zoo.metrics import pairs as shared
+from pylon_zoo.metrics.pairs import PairMetric, Pairs, upsample
 
-PIXELS_AT_ONCE = 4 * 1024 * 1024
-"""Upsampled pixels held in memory at a time (16 MiB of float32), however many maps there are."""
-
-ACTIVATIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
-    "sigmoid": torch.sigmoid,
-    "softmax": lambda heatmaps: torch.softmax(heatmaps, dim=1),
-    None: lambda heatmaps: heatmaps,
-}
-"""What is done to the (N, K, h, w) logits before they are upsampled."""
+TIES = ("first", "any", "expected")
+"""What counts where several pixels share the maximum; see `PointAccuracy`."""
 
 
-class PointAccuracy:
+class PointAccuracy(PairMetric):
     """Share of (image, class) pairs whose heatmap peaks inside a box of the class, as the paper measures it.
 
     For every image and every class that has a box in it: the heatmap goes through `activation`, then bilinearly
     (`align_corners=False`) to `size`; its maximum is a hit when it lies in *any* of the class's boxes, borders
     included. Images without a box of a class say nothing about that class. (Preechakul et al. 2022, "point
-    localization accuracy".)
+    localization accuracy".) With masks instead of boxes this is CheXlocalize's hit rate.
 
-    Ties: the first maximum in raster order counts (top row first, then left to right), computed in float32. A float32
-    sigmoid makes ties where logits exceed about 17, so maps that confident are judged by their top-left brightest
-    pixel; `activation=None` judges the logits themselves.
+    Ties: by default the first maximum in raster order counts (top row first, then left to right), computed in float32.
+    A float32 sigmoid makes ties where logits exceed about 17, so maps that confident are judged by their top-left
+    brightest pixel; `activation=None` judges the logits themselves.
 
     Only counts are kept, so memory is flat in the number of images, and only maps that have a box are upsampled.
 
@@ -40,9 +31,12 @@ class PointAccuracy:
         num_classes: K.
         size: (H, W) in pixels, the size of the image that the boxes are drawn on.
         activation: `"sigmoid"` as in the paper, `"softmax"` over the classes, or None for the raw heatmap.
+        ties: `"first"` as in the paper's code; `"any"`: a hit if any of the equal pixels is inside; `"expected"`: the
+            share of them that is inside, the expectation of choosing one at random. The last two do not depend on
+            which way the picture is read, except where upsampling rounds equal values apart.
 
     Raises:
-        ConfigError: unknown activation, or a size or class count below 1.
+        ConfigError: unknown activation or ties, or a size or class count below 1.
 
     Example:
         >>> metric = PointAccuracy(num_classes=1, size=(4, 4))
@@ -51,86 +45,100 @@ class PointAccuracy:
         1.0
     """
 
-    def __init__(self, num_classes: int, size: tuple[int, int], activation: str | None = "sigmoid") -> None:
-        if activation not in ACTIVATIONS:
-            near = suggest(str(activation), [name for name in ACTIVATIONS if name])
-            raise ConfigError(f"activation={activation!r} is not one of 'sigmoid', 'softmax' and None.{near}")
-        if num_classes < 1 or len(size) != 2 or min(size) < 1:
-            raise ConfigError(f"PointAccuracy needs at least one class and a size (H, W) of at least 1; got {size}.")
-        self.num_classes = num_classes
-        self.size = (int(size[0]), int(size[1]))
-        self.activation = activation
-        self.hits = torch.zeros(num_classes, dtype=torch.int64)
-        self.support = torch.zeros(num_classes, dtype=torch.int64)
+    name = "point_accuracy"
 
-    @torch.no_grad()
-    def update(self, heatmaps: Tensor, boxes: Sequence[Tensor]) -> None:
-        """Count one batch.
+    def __init__(
+        self, num_classes: int, size: tuple[int, int], activation: str | None = "sigmoid", ties: str = "first"
+    ) -> None:
+        super().__init__(num_classes, size, activation)
+        if ties not in TIES:
+            raise ConfigError(f"ties={ties!r} is not one of {', '.join(TIES)}.")
+        self.ties = ties
 
-        Args:
-            heatmaps: (N, K, h, w) raw logits, any floating dtype, any device.
-            boxes: N tensors (M, 5) of class index, x0, y0, x1, y1 in pixels of `size`; (0, 5) for an image without.
+    @property
+    def hits(self) -> Tensor:
+        """(K,) float64: hits so far, whole numbers unless ties are `"expected"`."""
+        return self.total
 
-        Raises:
-            DataError: shapes do not fit, a box names a class outside [0, K), or a judged heatmap is not finite.
-        """
-        if heatmaps.ndim != 4 or heatmaps.shape[1] != self.num_classes or len(boxes) != len(heatmaps):
-            raise DataError(
-                f"Point accuracy over {self.num_classes} classes needs heatmaps (N, {self.num_classes}, h, w) and N "
-                f"lists of boxes; got heatmaps {tuple(heatmaps.shape)} and boxes for {len(boxes)} images."
-            )
-        rows = _stack(boxes).to(heatmaps.device)
-        if not len(rows):
-            return
-        counts = torch.tensor([len(image_boxes) for image_boxes in boxes], device=rows.device)
-        images = torch.arange(len(boxes), device=rows.device).repeat_interleave(counts)
-        labels = rows[:, 0].long()
-        if bool((labels < 0).any()) or bool((labels >= self.num_classes).any()):
-            raise DataError(
-                f"A box names class {int(labels.max() if labels.max() >= self.num_classes else labels.min())}, but "
-                f"there are classes 0 to {self.num_classes - 1} only."
-            )
+    def score(self, pairs: Pairs) -> Tensor:
+        """1 for a hit and 0 for a miss, (P,)."""
+        if self.ties == "first":
+            peaks = pairs.maps.flatten(1).max(dim=1).indices
+            return inside(pairs, peaks)
+        maps, truth = pairs.flat
+        brightest = maps == maps.amax(dim=1, keepdim=True)
+        within = (brightest & truth).sum(dim=1)
+        return within / brightest.sum(dim=1) if self.ties == "expected" else (within > 0).float()
 
-        pairs, pair_of_box = torch.unique(images * self.num_classes + labels, return_inverse=True)
-        activated = ACTIVATIONS[self.activation](heatmaps.float())
-        peaks = peak_indices(activated.flatten(0, 1)[pairs], self.size)[pair_of_box]
-        columns, lines = peaks % self.size[1], peaks // self.size[1]
-        _, x0, y0, x1, y1 = rows.unbind(1)
-        inside = (x0 <= columns) & (columns <= x1) & (y0 <= lines) & (lines <= y1)
-        hit_pairs = torch.unique(pairs[pair_of_box[inside]])
 
-        self.hits += torch.bincount(hit_pairs % self.num_classes, minlength=self.num_classes).cpu()
-        self.support += torch.bincount(pairs % self.num_classes, minlength=self.num_classes).cpu()
+class PointingGame(PairMetric):
+    """Pointing game with a tolerance: a hit when a disc around the peak touches the box or mask of the class.
 
-    def compute(self) -> MetricResult:
-        """The accuracy per class so far; support is the number of images with a box of the class.
+    The disc is the pixels with dx² + dy² < tolerance² of the first maximum in raster order; the box is the pixels whose
+    centre lies in it, borders included. (Zhang et al. 2018, "Top-down neural attention by excitation backprop", as in
+    TorchRay's `PointingGame`.)
 
-        Returns:
-            `per_class` in [0, 1], NaN for classes without a box.
-        """
-        # 0 / 0 is the NaN that a class without support must have.
-        return MetricResult("point_accuracy", self.hits.double() / self.support.double(), self.support.clone())
+    Args:
+        num_classes: K.
+        size: (H, W) in pixels.
+        activation: as for `PointAccuracy`.
+        tolerance: radius in pixels, greater than 0; 1 is the peak alone.
 
-    def merge(self, other: PointAccuracy) -> PointAccuracy:
-        """Add another evaluator's counts to this one, as after evaluating in several processes.
+    Raises:
+        ConfigError: as for `PointAccuracy`, or a tolerance of 0 or less.
 
-        Args:
-            other: an evaluator of the same classes, size and activation.
+    Example:
+        >>> metric = PointingGame(num_classes=1, size=(4, 4), tolerance=2)
+        >>> metric.update(torch.eye(2).view(1, 1, 2, 2), [torch.tensor([[0.0, 1.0, 0.0, 1.0, 0.0]])])
+        >>> metric.compute().macro
+        1.0
+    """
 
-        Returns:
-            This evaluator.
+    name = "pointing_game"
 
-        Raises:
-            ConfigError: the two do not measure the same thing.
-        """
-        mine, theirs = ((one.num_classes, one.size, one.activation) for one in (self, other))
-        if mine != theirs:
-            raise ConfigError(
-                f"Cannot merge point accuracies of different (classes, size, activation): {mine}, {theirs}."
-            )
-        self.hits += other.hits
-        self.support += other.support
-        return self
+    def __init__(
+        self, num_classes: int, size: tuple[int, int], activation: str | None = "sigmoid", tolerance: float = 15
+    ) -> None:
+        super().__init__(num_classes, size, activation)
+        if tolerance <= 0:
+            raise ConfigError(f"tolerance={tolerance} would let nothing be a hit; give a radius above 0 pixels.")
+        self.tolerance = tolerance
+
+    def score(self, pairs: Pairs) -> Tensor:
+        """1 for a hit and 0 for a miss, (P,)."""
+        peaks = pairs.maps.flatten(1).max(dim=1).indices
+        return (squared_distance(pairs, peaks) < self.tolerance**2).float()
+
+
+def inside(pairs: Pairs, pixels: Tensor) -> Tensor:
+    """Whether each pair's pixel (flat index, (P,)) is in its region: (P,) float32 of 1 and 0."""
+    if pairs.masks is not None:
+        return pairs.masks.flatten(1).gather(1, pixels.unsqueeze(1)).squeeze(1).float()
+    width = pairs.maps.shape[2]
+    columns, lines = (pixels % width)[pairs.owner], (pixels // width)[pairs.owner]
+    x0, y0, x1, y1 = pairs.boxes.unbind(1)
+    held = (x0 <= columns) & (columns <= x1) & (y0 <= lines) & (lines <= y1)
+    hits = torch.zeros(len(pixels), device=pixels.device)
+    hits[pairs.owner[held]] = 1.0
+    return hits
+
+
+def squared_distance(pairs: Pairs, pixels: Tensor) -> Tensor:
+    """From each pair's pixel (flat index, (P,)) to the nearest pixel of its region: (P,) float32, infinite if none."""
+    height, width = pairs.maps.shape[1:]
+    columns, lines = pixels % width, pixels // width
+    if pairs.masks is not None:
+        across = (torch.arange(width, device=pixels.device) - columns.unsqueeze(1)).square()
+        down = (torch.arange(height, device=pixels.device) - lines.unsqueeze(1)).square()
+        squared = (down.unsqueeze(2) + across.unsqueeze(1)).float()
+        return squared.masked_fill(~pairs.masks, float("inf")).flatten(1).amin(dim=1)
+    low = pairs.boxes[:, :2].ceil().clamp(min=0)
+    high = torch.minimum(pairs.boxes[:, 2:].floor(), torch.tensor([width - 1, height - 1], device=pixels.device))
+    points = torch.stack([columns, lines], dim=1)[pairs.owner].float()
+    nearest = (points - points.clamp(min=low, max=high)).square().sum(dim=1)
+    nearest = nearest.masked_fill((low > high).any(dim=1), float("inf"))
+    distances = torch.full((len(pixels),), float("inf"), device=pixels.device)
+    return distances.scatter_reduce(0, pairs.owner, nearest, "amin")
 
 
 def peak_indices(maps: Tensor, size: tuple[int, int]) -> Tensor:
@@ -144,31 +152,13 @@ def peak_indices(maps: Tensor, size: tuple[int, int]) -> Tensor:
         (P,) int64 flat indices `row * W + column`.
 
     Raises:
-        DataError: a map holds NaN (or infinities, which upsampling turns into NaN).
+        DataError: a map holds NaN or infinity.
 
     Example:
         >>> peak_indices(torch.tensor([[[0.0, 1.0], [0.0, 0.0]]]), (4, 4))
         tensor([3])
     """
-    at_once = max(1, PIXELS_AT_ONCE // (size[0] * size[1]))
+    at_once = max(1, shared.PIXELS_AT_ONCE // (size[0] * size[1]))
     peaks = [torch.zeros(0, dtype=torch.int64, device=maps.device)]
-    for chunk in maps.split(at_once):
-        full = functional.interpolate(chunk.unsqueeze(1), size=size, mode="bilinear", align_corners=False)
-        values, index = full.flatten(1).max(dim=1)
-        if bool(values.isnan().any()):
-            raise DataError(
-                "A heatmap holds NaN or infinity, so it has no peak. Look for a diverged model or broken pixels."
-            )
-        peaks.append(index)
+    peaks += [upsample(chunk, size).flatten(1).max(dim=1).indices for chunk in maps.split(at_once) if len(chunk)]
     return torch.cat(peaks)
-
-
-def _stack(boxes: Sequence[Tensor]) -> Tensor:
-    """All boxes of a batch as one (B, 5) float32 tensor."""
-    for position, image_boxes in enumerate(boxes):
-        if image_boxes.ndim != 2 or image_boxes.shape[1] != 5:
-            raise DataError(
-                f"Boxes of image {position} have shape {tuple(image_boxes.shape)}; they must be (M, 5): class, x0, y0, "
-                "x1, y1."
-            )
-    return torch.cat([image_boxes.float() for image_boxes in boxes]) if len(boxes) else torch.zeros(0, 5)

@@ -17,7 +17,7 @@ import torch
 from pylon_zoo._version import __version__
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.registry import drawing_options, open_dataset
-from pylon_zoo.data.splits import check_patient_leak
+from pylon_zoo.data.splits import check_patient_leak, split_hash
 from pylon_zoo.data.transforms import TrainTransform
 from pylon_zoo.errors import ConfigError, PylonZooError
 from pylon_zoo.models.build import build_model
@@ -70,17 +70,18 @@ def train(
 
     run = RunFolder.create(out, recipe, overwrite=overwrite)
     started, epochs = time.perf_counter(), []
+    learnt_from = {"dataset": train_set.name, "split_hash": split_hash(train_set.patients, train_set.targets())}
     for epoch in fit(model, train_set, val_set, recipe, accelerator, workers=workers, progress=progress):
         epochs.append(epoch)
         if epoch.best:
-            run.save_best(model, training={"dataset": train_set.name, "epoch": epoch.epoch, **asdict(epoch.validation)})
+            run.save_best(model, training={**learnt_from, "epoch": epoch.epoch, **asdict(epoch.validation)})
         run.append(epoch)
         if report is not None:
             report(epoch)
     summary = {
         "architecture": model.architecture,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "dataset": train_set.name,
+        **learnt_from,
         "train_images": len(train_set),
         "val_images": len(val_set),
         **outcome(epochs),

@@ -59,7 +59,9 @@ def model_card(repo: str, name: str, values: Mapping[str, Any], config: Mapping[
         "Training data": stated["training_data"],
         "Split, sha256": stated["split_hash"],
         "Recipe": stated["recipe"],
-        "Validation while training": _pairs(config.get("training")),
+        "Validation while training": _pairs(
+            {key: value for key, value in (config.get("training") or {}).items() if key != "split_hash"}
+        ),
         "Imported from": _pairs(config.get("imported_from")),
         "Weights, sha256": f"`{values['files']['model.safetensors']['sha256']}`",
         "Licence of the weights": stated["weights_licence"],

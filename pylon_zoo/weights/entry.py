@@ -37,7 +37,7 @@ class Entry:
         input_range: least and greatest value of a pixel before mean and standard deviation.
         code_licence, weights_licence: SPDX names.
         training_data: what the weights saw.
-        split_hash: sha256 of the list of images they were trained on.
+        split_hash: of the images they were trained on, see `pylon_zoo.data.splits.split_hash`.
         recipe: the shipped recipe that trains them, or a sentence that says why there is none.
         metrics: what they score: `command` is how that was measured, the rest as `pylon-zoo evaluate` writes it.
         authors_file: the same weights in the authors' release, for `import_official`.

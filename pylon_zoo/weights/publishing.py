@@ -190,8 +190,11 @@ def tag_of(repo: str, architecture: str) -> str:
 def known_of(directory: Path, config: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's folder knows of its training: the dataset, and what its recipe says of itself."""
     known: dict[str, Any] = {}
-    if dataset := (config.get("training") or {}).get("dataset"):
+    training = config.get("training") or {}
+    if dataset := training.get("dataset"):
         known["training_data"] = f"{dataset}, split train"
+    if digest := training.get("split_hash"):
+        known["split_hash"] = digest
     recipe = directory / "recipe.toml"
     if recipe.is_file():
         try:

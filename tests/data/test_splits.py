@@ -4,8 +4,9 @@ import random
 from collections import Counter
 
 import pytest
+import torch
 
-from pylon_zoo.data.splits import assign_by_hash, assign_stratified, check_patient_leak
+from pylon_zoo.data.splits import assign_by_hash, assign_stratified, check_patient_leak, split_hash
 from pylon_zoo.errors import ConfigError, DataError
 
 PATIENTS = [str(number) for number in range(10_000)]
@@ -74,3 +75,32 @@ def test_a_shared_patient_is_named():
 
 def test_disjoint_splits_pass():
     check_patient_leak(train=["1", "1"], val=["2"], test=[])
+
+
+NAN = float("nan")
+
+
+def test_a_splits_hash_is_frozen():
+    # sha256 of "1: 1 0\n2: 0 ?"
+    expected = "f0b64b0606f1086965583850f1800e0e848b9637b3e6d491892960478dccd83c"
+    assert split_hash(["1", "2"], torch.tensor([[1.0, 0.0], [0.0, NAN]])) == expected
+    assert split_hash(["2", "1"], torch.tensor([[0.0, NAN], [1.0, 0.0]])) == expected
+
+
+@pytest.mark.parametrize(
+    ("patients", "targets"),
+    [
+        (["1", "3"], [[1, 0], [0, NAN]]),
+        (["1", "2"], [[1, 0], [0, 0]]),
+        (["1", "2"], [[1, 1], [0, NAN]]),
+        (["1"], [[1, 0]]),
+        (["1", "2", "2"], [[1, 0], [0, NAN], [0, NAN]]),
+    ],
+)
+def test_other_images_or_labels_have_another_hash(patients: list[str], targets: list[list[float]]):
+    assert split_hash(patients, torch.tensor(targets)) != split_hash(["1", "2"], torch.tensor([[1.0, 0.0], [0.0, NAN]]))
+
+
+def test_a_patient_for_every_image():
+    with pytest.raises(DataError, match="1 patients were given for 2 images"):
+        split_hash(["1"], torch.zeros(2, 3))

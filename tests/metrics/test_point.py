@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+import pylon_zoo.metrics.pairs as pairs
 import pylon_zoo.metrics.point as point
 from pylon_zoo.errors import ConfigError, DataError
-from pylon_zoo.metrics import PointAccuracy
+from pylon_zoo.metrics import PointAccuracy, PointingGame
 
 NONE = torch.zeros(0, 5)
 
@@ -167,7 +168,7 @@ def test_merged_parts_equal_the_whole_in_any_order(seed, cut):
 def test_chunking_changes_nothing(monkeypatch):
     heatmaps, boxes = random_case(3)
     expected = naive(heatmaps, boxes, (11, 13))
-    monkeypatch.setattr(point, "PIXELS_AT_ONCE", 1)
+    monkeypatch.setattr(pairs, "PIXELS_AT_ONCE", 1)
     metric = PointAccuracy(3, (11, 13))
     metric.update(heatmaps, boxes)
     assert (metric.hits.tolist(), metric.support.tolist()) == expected
@@ -175,8 +176,8 @@ def test_chunking_changes_nothing(monkeypatch):
 
 def test_only_maps_with_a_box_are_upsampled(monkeypatch):
     seen = []
-    original = point.peak_indices
-    monkeypatch.setattr(point, "peak_indices", lambda maps, size: seen.append(len(maps)) or original(maps, size))
+    original = pairs.upsample
+    monkeypatch.setattr(pairs, "upsample", lambda maps, size: seen.append(len(maps)) or original(maps, size))
     boxes = [NONE, torch.cat([box(2, 0, 0, 3, 3), box(2, 5, 5, 7, 7), box(0, 1, 1, 2, 2)]), NONE]
     PointAccuracy(14, (8, 8)).update(torch.zeros(3, 14, 4, 4), boxes)
     assert seen == [2]
@@ -205,3 +206,62 @@ def test_bad_input_is_refused():
         PointAccuracy(2, (0, 8))
     with pytest.raises(ConfigError, match="merge"):
         metric.merge(PointAccuracy(2, (8, 9)))
+
+
+def test_ties_by_hand():
+    heatmap = torch.maximum(peak_at(3, 6), torch.maximum(peak_at(5, 1), peak_at(0, 0)))
+    boxes = [torch.cat([box(0, 6, 3, 6, 3), box(0, 1, 5, 2, 5)])]
+    assert accuracy(heatmap, boxes)[0] == [0.0]
+    assert accuracy(heatmap, boxes, ties="any")[0] == [1.0]
+    assert accuracy(heatmap, boxes, ties="expected")[0] == pytest.approx([2 / 3])
+    with pytest.raises(ConfigError, match="ties='last'"):
+        PointAccuracy(1, (8, 8), ties="last")
+
+
+def test_parts_with_different_ties_do_not_merge():
+    with pytest.raises(ConfigError, match="ties"):
+        PointAccuracy(1, (8, 8)).merge(PointAccuracy(1, (8, 8), ties="any"))
+
+
+@pytest.mark.parametrize(
+    ("edges", "tolerance", "hit"),
+    [
+        ((5, 2, 5, 2), 1, 1.0),  # the peak itself
+        ((6, 2, 7, 4), 1, 0.0),  # one pixel to the right: 1 < 1 is false
+        ((6, 2, 7, 4), 1.5, 1.0),
+        ((8 - 1, 4, 7, 4), 3, 1.0),  # dx² + dy² = 8 < 9
+        ((7, 4, 7, 4), 2.8, 0.0),
+        ((5.2, 0, 5.8, 7), 15, 0.0),  # no pixel's centre lies in the box
+        ((6.5, 2, 9.5, 2), 2.1, 1.0),  # its first pixel is 7
+    ],
+)
+def test_pointing_game_by_hand(edges, tolerance, hit):
+    metric = PointingGame(1, (8, 8), tolerance=tolerance)
+    metric.update(peak_at(2, 5), [box(0, *edges)])
+    assert metric.compute().macro == hit
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), tolerance=st.floats(0.5, 8))
+def test_pointing_game_agrees_with_every_pixel_of_the_disc(seed, tolerance):
+    heatmaps, boxes = random_case(seed)
+    metric = PointingGame(3, (11, 13), tolerance=tolerance)
+    metric.update(heatmaps, boxes)
+    hits = [0] * 3
+    for image, image_boxes in enumerate(boxes):
+        for label in {int(row[0]) for row in image_boxes}:
+            peak = int(point.peak_indices(torch.sigmoid(heatmaps[image, label : label + 1]), (11, 13)))
+            own = [row[1:].tolist() for row in image_boxes if int(row[0]) == label]
+            disc = [
+                (x, y)
+                for y in range(11)
+                for x in range(13)
+                if (x - peak % 13) ** 2 + (y - peak // 13) ** 2 < tolerance**2
+            ]
+            hits[label] += any(x0 <= x <= x1 and y0 <= y <= y1 for x, y in disc for x0, y0, x1, y1 in own)
+    assert metric.total.tolist() == hits
+
+
+def test_no_tolerance_is_refused():
+    with pytest.raises(ConfigError, match="tolerance=0"):
+        PointingGame(1, (8, 8), tolerance=0)

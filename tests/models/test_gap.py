@@ -23,7 +23,7 @@ NOT_GAP = {
     *("beit", "cait", "coat", "convit", "cpubone", "crossvit", "deepseek_vit", "deit", "efficientformer"),
     *("efficientformer_v2", "efficientvim", "efficientvit_mit", "eva", "fasternet", "gemma4_vit", "ghostnet"),
     *("hardcorenas", "hgnet", "hiera", "hieradet_sam2", "iformer", "inception_next", "lcnetv2", "levit", "lowformer"),
-    *("mambaout", "mlp_mixer", "mobilenetv3", "mobilenetv5", "mvitv2", "naflexvit", "pit", "qwen3_vit", "repghost"),
+    *("mambaout", "mlp_mixer", "mobilenetv3", "mvitv2", "naflexvit", "pit", "qwen3_vit", "repghost"),
     *("repvit", "sequencer", "swiftformer", "tnt", "twins", "vgg", "vision_transformer", "vision_transformer_hybrid"),
     *("vision_transformer_relpos", "vision_transformer_sam", "vitamin", "volo", "xcit"),
 }

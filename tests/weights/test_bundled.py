@@ -6,6 +6,7 @@ import pytest
 
 import pylon_zoo as pz
 from pylon_zoo.data.phantom import PhantomCxr
+from pylon_zoo.data.splits import split_hash
 from pylon_zoo.evaluation import evaluate
 from pylon_zoo.weights.manifest import ROOM, load_manifest
 
@@ -36,3 +37,9 @@ def test_the_phantom_checkpoint_finds_and_points():
     nodule = evaluation.classes.index("Nodule")
     assert evaluation.point_accuracy.support[nodule] >= 15
     assert evaluation.point_accuracy.per_class[nodule] >= 0.85
+
+
+def test_the_images_it_was_trained_on_can_be_recovered():
+    """The entry's hash is that of the phantoms' training split as this version draws it."""
+    data = PhantomCxr("train")
+    assert load_manifest()["pylon_resnet18.phantom_cxr"].split_hash == split_hash(data.patients, data.targets())

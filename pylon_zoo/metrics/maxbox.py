@@ -1,0 +1,114 @@
+"""MaxBoxAccV2: box accuracy at the heatmap threshold that suits the data best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pylon_zoo.errors import ConfigError
+from pylon_zoo.metrics.components import boxes_of_holes, boxes_of_regions
+from pylon_zoo.metrics.overlap import box_overlap
+from pylon_zoo.metrics.pairs import PairMetric, Pairs, unit_range
+from pylon_zoo.metrics.result import MetricResult
+
+LEVELS = 256
+EDGES = ("wsolevaluation", "closed")
+
+
+class MaxBoxAccuracy(PairMetric):
+    """MaxBoxAccV2: is any contour's box close to any true box, at the best threshold, over IoU 0.3, 0.5 and 0.7?
+
+    Each upsampled map is scaled to [0, 1] by its minimum and maximum, then to 8 bits. For each threshold t of the grid
+    0, `interval`, … below 1 the pixels above ⌊t · 255⌋ form contours, those of holes included; a pair is right when the
+    bounding box of any of them has IoU ≥ δ with any box of the class. The accuracy at δ is that of the best t, and the
+    value is the mean over the δ. (Choe et al. 2020, "Evaluating weakly supervised object localization methods right",
+    and its `wsolevaluation`, `multi_contour_eval`.)
+
+    `compute` chooses t for each class, `pooled` one t for all classes, which is `wsolevaluation`'s number. The
+    thresholds are chosen on the data they are judged on, as the definition has it: compare models, not datasets.
+
+    Counts take K · 256 · len(ious) numbers. Contours are found on the CPU, map by map and for up to 255 levels each:
+    give the size of the original evaluation, 224, rather than 1024.
+
+    Args:
+        num_classes: K.
+        size: (H, W) in pixels.
+        activation: as for `PointAccuracy`.
+        interval: step of the grid of thresholds, in (0, 1).
+        ious: the δ, in (0, 1].
+        edges: `"wsolevaluation"`: a contour's box ends one pixel after its last, as there (boxes of the data are
+            closed); `"closed"`: it ends at its last pixel, so that a perfect map has IoU 1.
+
+    Raises:
+        ConfigError: as for `PointAccuracy`, or an interval, IoU or edges out of range.
+
+    Example:
+        >>> metric = MaxBoxAccuracy(1, (2, 4), activation=None, edges="closed")
+        >>> metric.update(torch.tensor([[[[0.0, 5.0, 5.0, 0.0]] * 2]]), [torch.tensor([[0.0, 1.0, 0.0, 2.0, 1.0]])])
+        >>> metric.compute().macro
+        1.0
+    """
+
+    name = "max_box_accuracy"
+
+    def __init__(
+        self,
+        num_classes: int,
+        size: tuple[int, int],
+        activation: str | None = "sigmoid",
+        interval: float = 0.001,
+        ious: Sequence[float] = (0.3, 0.5, 0.7),
+        edges: str = "wsolevaluation",
+    ) -> None:
+        super().__init__(num_classes, size, activation)
+        if not 0 < interval < 1 or not ious or not all(0 < iou <= 1 for iou in ious):
+            raise ConfigError(f"interval={interval} must be in (0, 1) and ious={tuple(ious)} in (0, 1].")
+        if edges not in EDGES:
+            raise ConfigError(f"edges={edges!r} is not one of {', '.join(EDGES)}.")
+        self.interval, self.ious, self.edges = interval, tuple(ious), edges
+        grid = torch.arange(0, 1, interval, dtype=torch.float64)
+        self.levels = tuple((grid * (LEVELS - 1)).long().unique().tolist())
+        self.right = self.add_sum("right", len(self.levels), len(self.ious), dtype=torch.int64)
+
+    def score(self, pairs: Pairs) -> Tensor:
+        """(P, levels, ious): 1 for right and 0 for wrong."""
+        images = (unit_range(pairs.maps) * (LEVELS - 1)).to(torch.uint8).cpu()
+        boxes, owner = pairs.closed_boxes
+        boxes, owner, cuts = boxes.cpu(), owner.cpu(), torch.tensor(self.ious, dtype=torch.float64)
+        scores = torch.zeros(len(images), len(self.levels), len(cuts))
+        for index, image in enumerate(images):
+            own = boxes[owner == index]
+            # How many distinct values stand above each level: while that stays, so do the pixels and their contours.
+            above = (image.unique().unsqueeze(0) > torch.tensor(self.levels).unsqueeze(1)).sum(dim=1).tolist()
+            for position, level in enumerate(self.levels):
+                if position == 0 or above[position] != above[position - 1]:
+                    best = box_overlap(self.contours(image > level), own).max()
+                scores[index, position] = (best >= cuts).float()
+        return scores
+
+    def contours(self, mask: Tensor) -> Tensor:
+        """Boxes (A, 4) of the contours of one (H, W) mask; one box at the origin where there is none."""
+        boxes = torch.cat([boxes_of_regions(mask), boxes_of_holes(mask)])
+        if not len(boxes):
+            return torch.zeros(1, 4, dtype=torch.int64)
+        if self.edges == "wsolevaluation":
+            last = torch.tensor([self.size[1] - 1, self.size[0] - 1])
+            boxes[:, 2:] = torch.minimum(boxes[:, 2:] + 1, last)
+        return boxes
+
+    def count(self, labels: Tensor, scores: Tensor) -> None:
+        """Add (P, levels, ious) scores to their classes' counts."""
+        self.right.index_add_(0, labels, scores.long())
+        self.support += torch.bincount(labels, minlength=self.num_classes)
+
+    def compute(self) -> MetricResult:
+        """Mean over IoU of the accuracy at the class's best threshold; support is the number of pairs."""
+        best = self.right.amax(dim=1).double().mean(dim=1)
+        return MetricResult(self.name, best / self.support.double(), self.support.clone())
+
+    @property
+    def pooled(self) -> float:
+        """Mean over IoU of the accuracy of all pairs together at one best threshold; NaN without any pair."""
+        return float(self.right.sum(dim=0).amax(dim=0).double().mean() / self.support.sum())

@@ -1,0 +1,298 @@
+"""What the localization metrics share: (image, class) pairs, their maps at image size, and where the finding is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pylon_zoo.errors import ConfigError, DataError, suggest
+from pylon_zoo.metrics.components import boxes_of_regions
+from pylon_zoo.metrics.result import MetricResult
+
+PIXELS_AT_ONCE = 4 * 1024 * 1024
+"""Upsampled pixels judged at a time (16 MiB of float32 per tensor of that size), however many maps there are."""
+
+ACTIVATIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "softmax": lambda heatmaps: torch.softmax(heatmaps, dim=1),
+    None: lambda heatmaps: heatmaps,
+}
+"""What is done to the (N, K, h, w) logits before they are upsampled."""
+
+Regions = Sequence[Tensor] | Tensor
+"""Where the findings are: N tensors (M, 5) of class, x0, y0, x1, y1 in pixels of `size`, or one mask (N, K, H, W)."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Some (image, class) pairs at image size.
+
+    Args:
+        maps: (P, H, W) float32, activated and upsampled.
+        labels: (P,) int64 classes.
+        boxes: (B, 4) float32 x0, y0, x1, y1 of all pairs; (0, 4) where masks were given.
+        owner: (B,) int64, which of the P pairs each box belongs to.
+        masks: (P, H, W) bool; None where boxes were given.
+    """
+
+    maps: Tensor
+    labels: Tensor
+    boxes: Tensor
+    owner: Tensor
+    masks: Tensor | None
+
+    @cached_property
+    def truth(self) -> Tensor:
+        """(P, H, W) bool: the masks, or the pixels whose centre lies in any of the pair's boxes, borders included."""
+        if self.masks is not None:
+            return self.masks
+        return rasterize(self.boxes, self.owner, len(self.maps), tuple(self.maps.shape[-2:]))
+
+    @property
+    def closed_boxes(self) -> tuple[Tensor, Tensor]:
+        """Boxes (B, 4) and their owners (B,); of masks, the bounding boxes of their 8-connected regions, map by map."""
+        if self.masks is None:
+            return self.boxes, self.owner
+        boxes = [boxes_of_regions(mask.cpu()) for mask in self.masks]
+        counts = torch.tensor([len(one) for one in boxes], dtype=torch.int64)
+        owner = torch.arange(len(boxes)).repeat_interleave(counts)
+        return torch.cat(boxes).float().to(self.maps.device), owner.to(self.maps.device)
+
+    @property
+    def flat(self) -> tuple[Tensor, Tensor]:
+        """Maps and truth, (P, H·W) each."""
+        return self.maps.flatten(1), self.truth.flatten(1)
+
+
+class PairMetric:
+    """A metric that is a mean over (image, class) pairs; a subclass says what one pair scores.
+
+    Pairs without a box (or with an empty mask) say nothing about their class. Heatmaps are activated, upsampled
+    bilinearly (`align_corners=False`) and judged in chunks; only sums are kept, so memory is flat in the number of
+    images and of maps.
+
+    Args:
+        num_classes: K.
+        size: (H, W) in pixels, the size of the image that boxes or masks are drawn on.
+        activation: `"sigmoid"`, `"softmax"` over the classes, or None for the raw heatmap.
+
+    Raises:
+        ConfigError: unknown activation, or a size or class count below 1.
+    """
+
+    name = "pairs"
+
+    def __init__(self, num_classes: int, size: tuple[int, int], activation: str | None = "sigmoid") -> None:
+        if activation not in ACTIVATIONS:
+            near = suggest(str(activation), [name for name in ACTIVATIONS if name])
+            raise ConfigError(f"activation={activation!r} is not one of 'sigmoid', 'softmax' and None.{near}")
+        if num_classes < 1 or len(size) != 2 or min(size) < 1:
+            raise ConfigError(
+                f"{type(self).__name__} needs at least one class and a size (H, W) of at least 1; got "
+                f"num_classes={num_classes}, size={size}."
+            )
+        self.num_classes = num_classes
+        self.size = (int(size[0]), int(size[1]))
+        self.activation = activation
+        self.sums: dict[str, Tensor] = {}
+        self.support = self.add_sum("support", dtype=torch.int64)
+        self.total = self.add_sum("total")
+
+    def add_sum(self, name: str, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
+        """A (K, *shape) tensor of zeros that `merge` adds up."""
+        self.sums[name] = torch.zeros(self.num_classes, *shape, dtype=dtype)
+        return self.sums[name]
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The options that the number depends on; two evaluators merge only when these are equal."""
+        return {name: value for name, value in vars(self).items() if name != "sums" and not isinstance(value, Tensor)}
+
+    @torch.no_grad()
+    def update(self, heatmaps: Tensor, regions: Regions) -> None:
+        """Count one batch.
+
+        Args:
+            heatmaps: (N, K, h, w) raw logits, any floating dtype, any device.
+            regions: N tensors (M, 5) of class index, x0, y0, x1, y1 in pixels of `size`, (0, 5) for an image without;
+                or masks (N, K, H, W), non-zero on the finding.
+
+        Raises:
+            DataError: shapes do not fit, a box names a class outside [0, K), or a judged heatmap is not finite.
+        """
+        # All chunks are judged before anything is counted, so that a batch that raises leaves no trace.
+        judged = [(pairs.labels.cpu(), self.score(pairs)) for pairs in self.pairs(heatmaps, regions)]
+        for labels, scores in judged:
+            self.count(labels, scores)
+
+    def pairs(self, heatmaps: Tensor, regions: Regions) -> Iterator[Pairs]:
+        """The batch's pairs that have a region, a chunk of at most `PIXELS_AT_ONCE` pixels at a time."""
+        pairs, boxes, owner = find_pairs(heatmaps, regions, self.num_classes, self.size)
+        maps = ACTIVATIONS[self.activation](heatmaps.float()).flatten(0, 1)
+        at_once = max(1, PIXELS_AT_ONCE // (self.size[0] * self.size[1]))
+        for start in range(0, len(pairs), at_once):
+            chunk = pairs[start : start + at_once]
+            full = upsample(maps[chunk], self.size)
+            mine = (owner >= start) & (owner < start + at_once)
+            masks = None
+            if isinstance(regions, Tensor):
+                masks = regions.flatten(0, 1)[chunk.to(regions.device)].to(full.device) != 0
+            yield Pairs(full, chunk % self.num_classes, boxes[mine], owner[mine] - start, masks)
+
+    def score(self, pairs: Pairs) -> Tensor:
+        """(P,) scores of pairs; a NaN leaves its pair out of mean and support."""
+        raise NotImplementedError
+
+    def count(self, labels: Tensor, scores: Tensor) -> None:
+        """Add (P,) scores to their classes' sums."""
+        scores = scores.double().cpu()
+        defined = ~scores.isnan()
+        self.total.index_add_(0, labels[defined], scores[defined])
+        self.support += torch.bincount(labels[defined], minlength=self.num_classes)
+
+    def compute(self) -> MetricResult:
+        """The mean per class so far; support is the number of (image, class) pairs judged.
+
+        Returns:
+            `per_class` (K,) float64, NaN for classes without support.
+        """
+        # 0 / 0 is the NaN that a class without support must have.
+        return MetricResult(self.name, self.total / self.support.double(), self.support.clone())
+
+    def merge(self, other: Self) -> Self:
+        """Add another evaluator's sums to this one, as after evaluating in several processes.
+
+        Args:
+            other: an evaluator of the same kind and options.
+
+        Returns:
+            This evaluator.
+
+        Raises:
+            ConfigError: the two do not measure the same thing.
+        """
+        if type(self) is not type(other) or self.settings != other.settings:
+            raise ConfigError(
+                f"Cannot merge {type(self).__name__} {self.settings} with {type(other).__name__} {other.settings}: "
+                "evaluate all parts with the same options."
+            )
+        for name, mine in self.sums.items():
+            mine += other.sums[name]
+        return self
+
+
+def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps (P, h, w) to (P, H, W), bilinear, `align_corners=False`.
+
+    Raises:
+        DataError: a map holds NaN or infinity.
+    """
+    if not bool(maps.isfinite().all()):
+        raise DataError("A heatmap holds NaN or infinity. Look for a diverged model or broken pixels.")
+    return functional.interpolate(maps.unsqueeze(1), size=size, mode="bilinear", align_corners=False).squeeze(1)
+
+
+def unit_range(maps: Tensor) -> Tensor:
+    """Maps (P, …) each scaled to [0, 1] by its minimum and maximum; a constant map becomes 0.
+
+    Example:
+        >>> unit_range(torch.tensor([[1.0, 3.0, 2.0], [5.0, 5.0, 5.0]])).tolist()
+        [[0.0, 1.0, 0.5], [0.0, 0.0, 0.0]]
+    """
+    flat = maps.flatten(1)
+    low, high = flat.amin(dim=1, keepdim=True), flat.amax(dim=1, keepdim=True)
+    return ((flat - low) / (high - low).clamp(min=torch.finfo(flat.dtype).tiny)).view_as(maps)
+
+
+def rasterize(boxes: Tensor, owner: Tensor, count: int, size: tuple[int, int]) -> Tensor:
+    """The pixels whose centres lie in any box of their pair, borders included.
+
+    Args:
+        boxes: (B, 4) x0, y0, x1, y1 in pixels; the centre of the first pixel is at 0, as in point accuracy.
+        owner: (B,) the pair of each box, in [0, count).
+        count: P.
+        size: (H, W).
+
+    Returns:
+        (P, H, W) bool.
+
+    Example:
+        >>> rasterize(torch.tensor([[1.0, 0.0, 2.0, 0.5]]), torch.tensor([0]), 1, (2, 4)).int().tolist()
+        [[[0, 1, 1, 0], [0, 0, 0, 0]]]
+    """
+    columns, lines = (torch.arange(length, device=boxes.device) for length in (size[1], size[0]))
+    x0, y0, x1, y1 = boxes.unsqueeze(2).unbind(1)
+    across, down = (x0 <= columns) & (columns <= x1), (y0 <= lines) & (lines <= y1)
+    truth = torch.zeros(count, *size, dtype=torch.bool, device=boxes.device)
+    # By the rank of a box within its pair: the n-th boxes of all pairs at once, so each pair is written once per step.
+    order = torch.argsort(owner, stable=True)
+    owner, across, down = owner[order], across[order], down[order]
+    rank = torch.arange(len(owner), device=owner.device) - torch.searchsorted(owner, owner)
+    for step in range(int(rank.max()) + 1 if len(rank) else 0):
+        rows = rank == step
+        truth[owner[rows]] |= down[rows].unsqueeze(2) & across[rows].unsqueeze(1)
+    return truth
+
+
+def find_pairs(
+    heatmaps: Tensor, regions: Regions, num_classes: int, size: tuple[int, int]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The (image, class) pairs that have a region.
+
+    Args:
+        heatmaps: (N, K, h, w).
+        regions: as in `PairMetric.update`.
+        num_classes: K.
+        size: (H, W).
+
+    Returns:
+        pairs (P,) int64 `image * K + class`, ascending; boxes (B, 4) float32; owner (B,) int64 in [0, P).
+
+    Raises:
+        DataError: shapes do not fit, or a box names a class outside [0, K).
+    """
+    if heatmaps.ndim != 4 or heatmaps.shape[1] != num_classes or len(regions) != len(heatmaps):
+        raise DataError(
+            f"Localization over {num_classes} classes needs heatmaps (N, {num_classes}, h, w) and N lists of boxes; "
+            f"got heatmaps {tuple(heatmaps.shape)} and boxes for {len(regions)} images."
+        )
+    if isinstance(regions, Tensor):
+        if regions.shape != (*heatmaps.shape[:2], *size):
+            raise DataError(
+                f"Masks of shape {tuple(regions.shape)} do not fit: (N, K, H, W) is {(*heatmaps.shape[:2], *size)}."
+            )
+        found = regions.flatten(2).any(dim=2).flatten()
+        pairs = torch.nonzero(found).flatten().to(heatmaps.device)
+        return pairs, torch.zeros(0, 4, device=pairs.device), torch.zeros(0, dtype=torch.int64, device=pairs.device)
+    rows = stack_boxes(regions).to(heatmaps.device)
+    counts = torch.tensor([len(image_boxes) for image_boxes in regions], device=rows.device, dtype=torch.int64)
+    images = torch.arange(len(regions), device=rows.device).repeat_interleave(counts)
+    labels = rows[:, 0].long()
+    if bool(((labels < 0) | (labels >= num_classes)).any()):
+        raise DataError(
+            f"A box names class {int(labels.max() if labels.max() >= num_classes else labels.min())}, but there are "
+            f"classes 0 to {num_classes - 1} only."
+        )
+    pairs, owner = torch.unique(images * num_classes + labels, return_inverse=True)
+    return pairs, rows[:, 1:], owner
+
+
+def stack_boxes(boxes: Sequence[Tensor]) -> Tensor:
+    """All boxes of a batch as one (B, 5) float32 tensor.
+
+    Raises:
+        DataError: an image's boxes are not (M, 5).
+    """
+    for position, image_boxes in enumerate(boxes):
+        if image_boxes.ndim != 2 or image_boxes.shape[1] != 5:
+            raise DataError(
+                f"Boxes of image {position} have shape {tuple(image_boxes.shape)}; they must be (M, 5): class, x0, y0, "
+                "x1, y1."
+            )
+    return torch.cat([image_boxes.float() for image_boxes in boxes]) if len(boxes) else torch.zeros(0, 5)
