@@ -1,124 +1,23 @@
-"""`pylon-zoo data ACTION`: what can be done with a dataset besides training on it."""
+"""`pylon-zoo data ACTION`: what can be done with a dataset before anything is trained on it."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from importlib import import_module
 
-from pylon_zoo.cli.arguments import add_quiet, add_workers
-
-if TYPE_CHECKING:
-    from pylon_zoo.data.check import DatasetReport
-
-SHOWN_PROBLEMS = 50
-
-
-class Action(NamedTuple):
-    """A line of the table of actions: help, options, and what to do."""
-
-    summary: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
+ACTIONS: dict[str, tuple[str, str]] = {
+    "check": ("pylon_zoo.cli.data_check", "read everything once: counts, labels, boxes, and all that is wrong"),
+}
+"""Action → module with `add_arguments(parser)` and `run(args) -> int`, and what it does in one line."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the command."""
+    """The options of every action."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, action in ACTIONS.items():
-        action.add_arguments(actions.add_parser(name, help=action.summary, description=f"{action.summary}."))
+    for name, (module, summary) in ACTIONS.items():
+        import_module(module).add_arguments(actions.add_parser(name, help=summary))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what was asked for."""
-    return ACTIONS[args.action].run(args)
-
-
-def _check_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", metavar="NAME[:DIR]", help="dataset, such as nih-cxr14:DIR, voc:DIR or csv:DIR")
-    parser.add_argument(
-        "--all-problems", action="store_true", help=f"show all problems, not the first {SHOWN_PROBLEMS}"
-    )
-    add_workers(parser)
-    add_quiet(parser)
-
-
-def _check(args: argparse.Namespace) -> int:
-    """Read everything once and report; 1 when there are problems."""
-    from pylon_zoo.data.check import check_dataset
-
-    report = check_dataset(args.data, workers=args.workers, progress=not args.quiet and sys.stderr.isatty())
-    if not args.quiet:
-        print("\n\n".join(_tables(report)))
-    shown = report.problems if args.all_problems else report.problems[:SHOWN_PROBLEMS]
-    for problem in shown:
-        print(problem, file=sys.stderr)
-    if len(shown) < len(report.problems):
-        print(f"… and {len(report.problems) - len(shown)} more; --all-problems shows them.", file=sys.stderr)
-    if not args.quiet:
-        print(f"\n{len(report.problems) or 'No'} problem{'s' * (len(report.problems) != 1)}.")
-    return 1 if report.problems else 0
-
-
-def _tables(report: DatasetReport) -> list[str]:
-    """Splits, labels and boxes as text."""
-    tables = [_aligned(_split_rows(report))]
-    if report.splits:
-        tables.append("images with each label (present / unknown)\n" + _aligned(_label_rows(report)))
-    boxes = _box_rows(report)
-    if len(boxes) > 1:
-        tables.append("boxes (medians; area in % of the image, 10th to 90th percentile)\n" + _aligned(boxes))
-    return tables
-
-
-def _split_rows(report: DatasetReport) -> list[list[str]]:
-    rows = [["split", "images", "patients", "boxes", "decoded", "smallest", "largest"]]
-    for split in report.splits:
-        by_area = sorted(split.sizes, key=lambda size: size[0] * size[1])
-        ends = [f"{width}×{height}" for width, height in (by_area[0], by_area[-1])] if by_area else ["–", "–"]
-        counts = (split.images, split.patients, len(split.boxes), split.sizes.total())
-        rows.append([split.split, *(f"{count:,}" for count in counts), *ends])
-    return rows
-
-
-def _label_rows(report: DatasetReport) -> list[list[str]]:
-    rows = [["label", *(split.split for split in report.splits)]]
-    masked = any(any(split.masks) for split in report.splits)
-    if masked:
-        rows[0] += [f"{split.split} masks" for split in report.splits]
-    for index, name in enumerate(report.classes):
-        cells = [f"{split.present[index]:,} / {split.unknown[index]:,}" for split in report.splits]
-        rows.append([name, *cells, *(f"{split.masks[index]:,}" for split in report.splits if masked)])
-    return rows
-
-
-def _box_rows(report: DatasetReport) -> list[list[str]]:
-    import torch
-
-    rows = [["label", "boxes", "width", "height", "area", "from", "to"]]
-    boxes = torch.cat([split.boxes for split in report.splits]) if report.splits else torch.zeros(0, 4)
-    for index, name in enumerate(report.classes):
-        of_class = boxes[boxes[:, 0] == index]
-        if len(of_class):
-            width, height, area = of_class[:, 1:4].quantile(0.5, dim=0).tolist()
-            low, high = of_class[:, 3].quantile(torch.tensor([0.1, 0.9])).tolist()
-            shares = (f"{100 * share:.1f}" for share in (area, low, high))
-            rows.append([name, f"{len(of_class):,}", f"{width:.0f}", f"{height:.0f}", *shares])
-    return rows
-
-
-def _aligned(rows: list[list[str]]) -> str:
-    """Columns side by side, the first to the left and the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        ).rstrip()
-        for row in rows
-    )
-
-
-ACTIONS = {
-    "check": Action("read a dataset once, count what is in it, and name all that is wrong", _check_arguments, _check),
-}
+    """Run the action."""
+    return import_module(ACTIONS[args.action][0]).run(args)

@@ -2,20 +2,27 @@
 
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.images import find_images, read_image, to_channels
+from pylon_zoo.data.labels import UNCERTAIN, RelabelledDataset
+from pylon_zoo.data.records import Record, RecordDataset
 from pylon_zoo.data.registry import DATASETS, open_dataset, parse_data_spec
 from pylon_zoo.data.sample import Batch, Sample, collate
-from pylon_zoo.data.splits import assign_by_hash, check_patient_leak
+from pylon_zoo.data.splits import assign_by_hash, assign_stratified, check_patient_leak
 from pylon_zoo.data.transforms import AUGMENTATIONS, EvalTransform, TrainTransform
 
 __all__ = [
     "AUGMENTATIONS",
     "DATASETS",
+    "UNCERTAIN",
     "Batch",
     "EvalTransform",
     "LabelledDataset",
+    "Record",
+    "RecordDataset",
+    "RelabelledDataset",
     "Sample",
     "TrainTransform",
     "assign_by_hash",
+    "assign_stratified",
     "check_patient_leak",
     "collate",
     "find_images",

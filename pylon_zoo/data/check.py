@@ -185,4 +185,7 @@ def _doubts(sample: Sample, classes: tuple[str, ...]) -> list[str]:
     for index in sample.boxes[:, 0].long().unique().tolist():
         if sample.target[index] == 0:
             doubts.append(f"'{sample.path}' has a box of '{classes[index]}', which its labels say is absent.")
+    for index in [] if sample.masks is None else sample.masks.flatten(1).any(dim=1).nonzero().flatten().tolist():
+        if sample.target[index] == 0:
+            doubts.append(f"'{sample.path}' has a mask of '{classes[index]}', which its labels say is absent.")
     return doubts

@@ -33,7 +33,8 @@ class Record(NamedTuple):
         boxes: (M, 5) float32, as in `Sample`, in pixels of `size`.
         where: the file that the boxes are from, for messages.
         size: height and width that the boxes are measured in; None where they are those of the file on disk.
-        masks: gives (K, height, width) bool when called, of the size the masks are drawn in.
+        masks: gives (K, height, width) bool, of the size the masks are drawn in, when called with the height and width
+            of the image on disk.
     """
 
     path: Path
@@ -42,7 +43,7 @@ class Record(NamedTuple):
     boxes: Tensor
     where: str = ""
     size: tuple[int, int] | None = None
-    masks: Callable[[], Tensor] | None = None
+    masks: Callable[[tuple[int, int]], Tensor] | None = None
 
 
 class RecordDataset(LabelledDataset):
@@ -233,6 +234,6 @@ def _masks(record: Record, size: tuple[int, int]) -> Tensor | None:
     """The masks at the size of the image on disk."""
     if record.masks is None:
         return None
-    masks = record.masks()
+    masks = record.masks(size)
     _check_upright(record._replace(size=tuple(masks.shape[-2:])), size)
     return resize(Mask(masks), list(size)).as_subclass(Tensor)

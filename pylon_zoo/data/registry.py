@@ -41,6 +41,10 @@ DATASETS = {
         "pylon_zoo.data.csv_table:CsvDataset", needs_dir=True, options=("classes", "uncertain", "channels")
     ),
     "coco": DatasetEntry("pylon_zoo.data.coco:CocoDetection", needs_dir=True, options=("channels",)),
+    "chexlocalize": DatasetEntry("pylon_zoo.data.chexlocalize:CheXlocalize", needs_dir=True, options=("masks",)),
+    "chestx_det": DatasetEntry(
+        "pylon_zoo.data.chestx_det:ChestXDet", needs_dir=True, options=("val_fraction", "masks")
+    ),
 }
 SPLITS = ("train", "val", "test")
 

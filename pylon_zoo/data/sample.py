@@ -56,6 +56,7 @@ class Batch:
         boxes: N tensors of shape (M, 5).
         patients: N names.
         paths: N paths.
+        masks: N tensors of shape (K, H, W), or None for an image without; empty where no image has any.
     """
 
     images: Tensor
@@ -63,6 +64,7 @@ class Batch:
     boxes: list[Tensor]
     patients: list[str]
     paths: list[str]
+    masks: list[Tensor | None] = field(default_factory=list)
 
     def __len__(self) -> int:
         """The number of images, N."""
@@ -76,6 +78,7 @@ class Batch:
             [boxes.to(device, non_blocking=non_blocking) for boxes in self.boxes],
             self.patients,
             self.paths,
+            [one if one is None else one.to(device, non_blocking=non_blocking) for one in self.masks],
         )
 
     def pin_memory(self) -> Batch:
@@ -86,6 +89,7 @@ class Batch:
             [boxes.pin_memory() for boxes in self.boxes],
             self.patients,
             self.paths,
+            [one if one is None else one.pin_memory() for one in self.masks],
         )
 
 
@@ -122,4 +126,5 @@ def collate(samples: Sequence[Sample]) -> Batch:
         boxes=[sample.boxes for sample in samples],
         patients=[sample.patient for sample in samples],
         paths=[sample.path for sample in samples],
+        masks=[sample.masks for sample in samples] if any(sample.masks is not None for sample in samples) else [],
     )

@@ -41,8 +41,9 @@ class VinDrCxr(RecordDataset):
 
     The release has no split of its own for these images (its test labels came later and are not read here): they are
     shared out 70:10:20 by hash of the image's ID within strata (`assign_stratified`), an image's stratum being the
-    rarest of its findings. Patients are not known, so that each image is its own. Of the PhysioNet release, the
-    findings that Kaggle's has no class for count as "Other lesion", and diagnoses (pneumonia, …) are not read.
+    rarest of the findings any reader sees, so that no option moves an image. Patients are not known, so that each image
+    is its own. Of the PhysioNet release, the findings that Kaggle's has no class for count as "Other lesion", and
+    diagnoses (pneumonia, …) are not read.
 
     Args:
         root: the folder of either release.
@@ -81,7 +82,7 @@ class VinDrCxr(RecordDataset):
                 )
         table, readings, sizes = _read_tables(self.root)
         targets = {image: _target(reading, labels) for image, reading in readings.items()}
-        strata = _strata(targets)
+        strata = _strata({image: _target(reading, "any") for image, reading in readings.items()})
         splits = assign_stratified(list(strata), list(strata.values()), FRACTIONS, SALT)
         images = [image for image, of in zip(strata, splits, strict=True) if of == split]
         folders = [self.root / folder for folder in IMAGE_FOLDERS]

@@ -63,3 +63,12 @@ def test_samples_do_not_share_their_default_boxes():
 def test_a_sample_cannot_be_changed():
     with pytest.raises(AttributeError):
         sample(1.0).path = "other"
+
+
+def test_masks_stay_a_list():
+    with_masks = Sample(torch.zeros(1, 8, 8), torch.zeros(2), masks=torch.ones(2, 8, 8, dtype=torch.bool))
+    without = Sample(torch.zeros(1, 8, 8), torch.zeros(2))
+    batch = collate([with_masks, without]).to("cpu")
+    assert batch.masks[0].all()
+    assert batch.masks[1] is None
+    assert collate([without]).masks == []

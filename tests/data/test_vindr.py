@@ -109,6 +109,19 @@ def test_the_majority_and_merged_boxes(kaggle):
     assert merged["051d"].boxes.tolist() == [[10, 1, 1, 5, 5.5]]
 
 
+def test_no_option_moves_an_image_to_another_split(tmp_path):
+    rows = [f"im{n},{name},R{n % 3},1,1,5,5" for n in range(200) for name in ("ILD,5", "Cardiomegaly,3")[: 1 + n % 2]]
+    rows += [f"im{n},No finding,14,{reader},,,," for n in range(200) for reader in ("R8", "R9") if n % 3]
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train.csv").write_text("\n".join([KAGGLE.splitlines()[0], *rows]))
+    for n in range(200):
+        (tmp_path / f"train/im{n}.png").touch()
+    for split in ("train", "val", "test"):
+        data, other = VinDrCxr(tmp_path, split), VinDrCxr(tmp_path, split, labels="majority", no_finding=False)
+        assert data.patients == other.patients
+        assert not torch.equal(data.targets()[:, :14], other.targets())
+
+
 def test_fourteen_outputs(kaggle):
     data = VinDrCxr(kaggle, "train", no_finding=False)
     assert (data.classes, data.targets().shape[1]) == (CLASSES, 14)
