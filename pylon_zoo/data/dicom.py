@@ -57,7 +57,8 @@ def read_dicom(path: str | Path, voi: str = "lut") -> Tensor:
     pixels = require("pydicom.pixels", extra="dicom")
 
     def grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
-        shown = _to_grey(pixels, pixels.apply_modality_lut(stored, dataset), dataset, path, voi)
+        with np.errstate(all="ignore"):  # what comes of it is looked at
+            shown = _to_grey(pixels, pixels.apply_modality_lut(stored, dataset), dataset, path, voi)
         if not np.isfinite(shown).all():
             raise ImageError(f"'{path}' has a look-up table or window that gives no numbers: correct or remove it.")
         return 1 - shown if dataset.PhotometricInterpretation == "MONOCHROME1" else shown
