@@ -1,5 +1,6 @@
 """Images and what is known about them: datasets by name, images from disk, transforms that move boxes along."""
 
+from pylon_zoo.data.augmentations import AUGMENTATIONS
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.images import find_images, read_image, to_channels
 from pylon_zoo.data.labels import UNCERTAIN, RelabelledDataset
@@ -7,7 +8,7 @@ from pylon_zoo.data.records import Record, RecordDataset
 from pylon_zoo.data.registry import DATASETS, open_dataset, parse_data_spec
 from pylon_zoo.data.sample import Batch, Sample, collate
 from pylon_zoo.data.splits import assign_by_hash, assign_stratified, check_patient_leak
-from pylon_zoo.data.transforms import AUGMENTATIONS, EvalTransform, TrainTransform
+from pylon_zoo.data.transforms import EvalTransform, TrainTransform
 
 __all__ = [
     "AUGMENTATIONS",

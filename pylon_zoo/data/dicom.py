@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pylon_zoo.errors import ImageError
+from pylon_zoo.errors import ConfigError, ImageError, suggest
 from pylon_zoo.optional import require
 
 if TYPE_CHECKING:
@@ -26,7 +26,14 @@ WINDOWS: dict[str, Callable[[np.ndarray, float, float], np.ndarray]] = {
 }
 
 
-def read_dicom(path: str | Path) -> Tensor:
+NO_PLUGIN = "missing dependencies"  # pydicom's words for a compression that nothing installed can decode
+VOIS = ("lut", "window", "none")
+"""What brings values to grey: the VOI LUT, else the window; the window even beside a LUT; or neither."""
+
+MAX_PIXELS = 2 * 89_478_485  # where Pillow calls a picture a bomb
+
+
+def read_dicom(path: str | Path, voi: str = "lut") -> Tensor:
     """The grey image in a DICOM file, as the standard says to show it (needs the extra `[dicom]`).
 
     Modality LUT or rescale; then the VOI LUT, else the first window, else the whole range that BitsStored allows;
@@ -34,6 +41,7 @@ def read_dicom(path: str | Path) -> Tensor:
 
     Args:
         path: the file.
+        voi: `"lut"`, as above; `"window"` passes over a VOI LUT; `"none"` takes the whole range always.
 
     Returns:
         (1, H, W) float32 in [0, 1], black to white.
@@ -41,10 +49,34 @@ def read_dicom(path: str | Path) -> Tensor:
     Raises:
         ImageError: no DICOM, no pixels, colour, several frames, a window or LUT that makes no sense, or pixel data
             that cannot be decoded.
+        ConfigError: no such `voi`.
         MissingDependencyError: pydicom is not installed.
     """
-    pydicom = require("pydicom", extra="dicom")
+    if voi not in VOIS:
+        raise ConfigError(f"voi='{voi}' must be one of {', '.join(VOIS)}.{suggest(voi, VOIS)}")
     pixels = require("pydicom.pixels", extra="dicom")
+
+    def grey(stored: np.ndarray, dataset: Dataset) -> np.ndarray:
+        with np.errstate(all="ignore"):  # what comes of it is looked at
+            shown = _to_grey(pixels, pixels.apply_modality_lut(stored, dataset), dataset, path, voi)
+        if not np.isfinite(shown).all():
+            raise ImageError(f"'{path}' has a look-up table or window that gives no numbers: correct or remove it.")
+        return 1 - shown if dataset.PhotometricInterpretation == "MONOCHROME1" else shown
+
+    return torch.from_numpy(decode(path, grey).astype(np.float32))[None]
+
+
+def decode(path: str | Path, use: Callable[[np.ndarray, Dataset], np.ndarray]) -> np.ndarray:
+    """The stored pixels of a file with one grey frame, through a function.
+
+    Args:
+        path: the file.
+        use: stored values (H, W) and the dataset → what to return; whatever it raises is the file's fault.
+
+    Raises:
+        ImageError, MissingDependencyError: as for `read_dicom`.
+    """
+    pydicom = require("pydicom", extra="dicom")
     try:
         dataset = pydicom.dcmread(path, force=True)  # files without the preamble are common
         _check_kind(dataset, path)
@@ -55,15 +87,13 @@ def read_dicom(path: str | Path) -> Tensor:
         stored = dataset.pixel_array
         if stored.ndim != 2:
             raise ImageError(f"'{path}' holds pixels of shape {stored.shape}: give a DICOM with one grey image.")
-        grey = _to_grey(pixels, pixels.apply_modality_lut(stored, dataset), dataset, path)
+        return use(stored, dataset)
     except ImageError:
         raise
     except Exception as error:  # decoders fail in many ways on foreign bytes; which one does not matter to the caller
         reason = " ".join(str(error).split())
-        raise ImageError(f"'{path}' is not a DICOM that can be read ({reason}): copy or export it again.") from error
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
-        grey = 1 - grey
-    return torch.from_numpy(grey.astype(np.float32))[None]
+        todo = "install a plugin it names, or decompress the file" if NO_PLUGIN in reason else "copy or export it again"
+        raise ImageError(f"'{path}' is not a DICOM that can be read ({reason}): {todo}.") from error
 
 
 def _check_kind(dataset: Dataset, path: str | Path) -> None:
@@ -78,16 +108,25 @@ def _check_kind(dataset: Dataset, path: str | Path) -> None:
             f"'{path}' is a colour DICOM (photometric interpretation {photometric}), which no radiograph is: export "
             "it as PNG if it is meant."
         )
+    rows, columns = int(dataset.get("Rows") or 0), int(dataset.get("Columns") or 0)
+    if not 0 < rows * columns <= MAX_PIXELS:
+        raise ImageError(f"'{path}' says it has {rows} rows and {columns} columns of pixels: export it again.")
+    stored, high = int(dataset.get("BitsStored") or 0), dataset.get("HighBit")
+    if high is not None and int(high) != stored - 1:
+        raise ImageError(
+            f"'{path}' keeps {stored} stored bits below bit {high}, not at the low end: export it again (HighBit must "
+            f"be {stored - 1})."
+        )
 
 
-def _to_grey(pixels: ModuleType, values: np.ndarray, dataset: Dataset, path: str | Path) -> np.ndarray:
+def _to_grey(pixels: ModuleType, values: np.ndarray, dataset: Dataset, path: str | Path, voi: str) -> np.ndarray:
     """Values after the modality LUT → [0, 1]."""
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
         raise ImageError(f"'{path}' has NaN or infinite pixels after rescaling: check its RescaleSlope and -Intercept.")
-    if dataset.get("VOILUTSequence"):
+    if voi == "lut" and dataset.get("VOILUTSequence"):
         grey = _through_lut(pixels, values, dataset)
-    elif dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None:
+    elif voi != "none" and dataset.get("WindowCenter") is not None and dataset.get("WindowWidth") is not None:
         grey = _through_window(values, dataset, path)
     else:
         low, high = _value_range(dataset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from pylon_zoo.data.boxes import scale_boxes
 from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
 from pylon_zoo.data.image_files import IMAGE_SUFFIXES
 from pylon_zoo.data.images import read_image, to_channels
+from pylon_zoo.data.prepared import original_sizes
 from pylon_zoo.data.sample import Sample, no_boxes
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
 
@@ -71,8 +72,14 @@ class RecordDataset(LabelledDataset):
         self._records: list[Record] = []
 
     def fill(self, records: Iterable[Record]) -> None:
-        """Take these records as the dataset's content."""
-        self._records = list(records)
+        """Take these records as the dataset's content; in a folder of `data prepare`, boxes are the originals'."""
+        originals = original_sizes(self.root)
+        self._records = [self._measured(record, originals) if originals else record for record in records]
+
+    def _measured(self, record: Record, originals: Mapping[str, tuple[int, int]]) -> Record:
+        if record.size is not None or not record.path.is_relative_to(self.root):
+            return record
+        return record._replace(size=originals.get(record.path.relative_to(self.root).as_posix()))
 
     def __len__(self) -> int:
         return len(self._records)

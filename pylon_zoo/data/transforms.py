@@ -7,7 +7,6 @@ result is clamped to [0, 1], which is what 8-bit image libraries do without sayi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
+from pylon_zoo.data.augmentations import AUGMENTATIONS
 from pylon_zoo.data.boxes import box_areas, clip_boxes, scale_boxes
 from pylon_zoo.data.images import to_channels
 from pylon_zoo.data.sample import Sample
@@ -26,64 +26,6 @@ INTERPOLATIONS = {
     "nearest": InterpolationMode.NEAREST_EXACT,
     "bilinear": InterpolationMode.BILINEAR,
     "bicubic": InterpolationMode.BICUBIC,
-}
-
-
-class BrightnessContrast(v2.Transform):
-    """pixel → contrast · pixel + brightness, both drawn per image; boxes stay.
-
-    Brightness is added, as in albumentations, which the paper's code uses; torchvision's `ColorJitter` multiplies.
-
-    Args:
-        limit: contrast is uniform in 1 ± limit, brightness in ± limit (of the full range 1).
-    """
-
-    def __init__(self, limit: float) -> None:
-        super().__init__()
-        self.limit = limit
-
-    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw contrast and brightness from torch's generator."""
-        contrast, brightness = torch.empty(2).uniform_(-self.limit, self.limit).tolist()
-        return {"contrast": 1 + contrast, "brightness": brightness}
-
-    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Change an image in [0, 1], clamped to it; leave anything else."""
-        if not isinstance(inpt, tv_tensors.Image):
-            return inpt
-        changed = (inpt * params["contrast"] + params["brightness"]).clamp(0, 1)
-        return tv_tensors.wrap(changed, like=inpt)
-
-
-def _none(size: tuple[int, int], **resampling: Any) -> list[v2.Transform]:
-    return [v2.Resize(size, **resampling)]
-
-
-def _flip(size: tuple[int, int], **resampling: Any) -> list[v2.Transform]:
-    return [v2.Resize(size, **resampling), v2.RandomHorizontalFlip(), BrightnessContrast(0.1)]
-
-
-def _affine(size: tuple[int, int], **resampling: Any) -> list[v2.Transform]:
-    """Findings stay in the picture, but no longer where they were: a map cannot learn a place instead of a finding."""
-    moved = v2.RandomAffine(10, translate=(0.12, 0.12), scale=(0.8, 1.1), interpolation=InterpolationMode.BILINEAR)
-    return [*_flip(size, **resampling), moved]
-
-
-def _xray(size: tuple[int, int], **resampling: Any) -> list[v2.Transform]:
-    """What the paper's training code does to radiographs, but rotated linearly: torchvision has no cubic rotation."""
-    return [
-        v2.RandomApply([v2.RandomRotation(90, InterpolationMode.BILINEAR)], p=0.5),
-        v2.RandomResizedCrop(size, scale=(0.7, 1.0), ratio=(3 / 4, 4 / 3), **resampling),
-        v2.RandomHorizontalFlip(),
-        v2.RandomApply([BrightnessContrast(0.5)], p=0.5),
-    ]
-
-
-AUGMENTATIONS: dict[str, Callable[..., list[v2.Transform]]] = {
-    "none": _none,
-    "flip": _flip,
-    "affine": _affine,
-    "xray": _xray,
 }
 
 
@@ -146,7 +88,8 @@ class EvalTransform(_Transform):
         mean: one entry per input channel of the model, of pixels in [0, 1].
         std: likewise.
         interpolation: `"bicubic"`, `"bilinear"` or `"nearest"`.
-        antialias: low-pass before shrinking, as Pillow and timm do; False is OpenCV's behaviour, and the paper's.
+        antialias: low-pass before shrinking, as Pillow and timm do (and their cubic kernel, a = -0.5); False is
+            OpenCV's behaviour (a = -0.75), and the paper's.
 
     Raises:
         ConfigError: an option makes no sense, or (when called) an image has channels the model cannot take.
@@ -179,7 +122,9 @@ class EvalTransform(_Transform):
 class TrainTransform(_Transform):
     """Augment and normalise, drawing from torch's global generator (`torch.manual_seed`, a worker's own seed).
 
-    Boxes move with the image; one of which less than `min_visibility` of the area is left is dropped. Labels stay.
+    Boxes move with the image; one of which nothing, or less than `min_visibility` of the area, is left is dropped.
+    Where the augmentation relabels, a class that had boxes and has none left is marked absent; labels without boxes,
+    and all labels under the other augmentations, stay.
 
     Args:
         size: as in `EvalTransform`, and so the next four.
@@ -189,9 +134,11 @@ class TrainTransform(_Transform):
         antialias: see there.
         augmentation: `"none"`; `"flip"`, mirrored half the time and brightness and contrast off by up to a tenth;
             `"affine"`, that and rotated by up to 10°, shifted by up to 12 % and scaled by 0.8 to 1.1, on black;
-            or `"xray"`, the paper's for radiographs: half the time rotated by up to ±90° on black, a crop of 70 to
-            100 % of the area, mirrored half the time, half the time brightness and contrast off by up to a half.
-        min_visibility: in [0, 1], of a box's area after rotation.
+            `"xray"`, the paper's for radiographs: half the time rotated by up to ±90° on black, a crop of 70 to
+            100 % of the area, mirrored half the time, half the time brightness and contrast off by up to a half;
+            or `"voc"`, the paper's for Pascal VOC: half the time each, rotated by up to ±10° on black, a crop of 50 to
+            100 % of the area, mirrored, and brightness, contrast, saturation and hue off by up to a fifth; relabels.
+        min_visibility: in [0, 1], of a box's area after rotation; None is the augmentation's own: 0.5, for VOC 0.
 
     Raises:
         ConfigError: an option makes no sense.
@@ -204,7 +151,7 @@ class TrainTransform(_Transform):
     """
 
     augmentation: str = "flip"
-    min_visibility: float = 0.5
+    min_visibility: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -213,10 +160,13 @@ class TrainTransform(_Transform):
                 f"Unknown augmentation '{self.augmentation}': one of {', '.join(AUGMENTATIONS)}."
                 f"{suggest(self.augmentation, AUGMENTATIONS)}"
             )
+        chosen = AUGMENTATIONS[self.augmentation]
+        if self.min_visibility is None:
+            object.__setattr__(self, "min_visibility", chosen.min_visibility)
         if not 0 <= self.min_visibility <= 1:
             raise ConfigError(f"min_visibility={self.min_visibility} must lie in [0, 1].")
-        steps = AUGMENTATIONS[self.augmentation](self.size, **self._resampling)
-        object.__setattr__(self, "_augment", v2.Compose(steps))
+        object.__setattr__(self, "_relabels", chosen.relabels)
+        object.__setattr__(self, "_augment", v2.Compose(chosen.steps(self.size, **self._resampling)))
 
     def __call__(self, sample: Sample) -> Sample:
         """A sample with a raw image (C, H, W) → the same with image (in_chans, *size) and the boxes still visible."""
@@ -227,14 +177,24 @@ class TrainTransform(_Transform):
         )
         masks = None if sample.masks is None else tv_tensors.Mask(sample.masks)
         image, corners, masks = self._augment(image, corners, masks)
-        moved = torch.cat([sample.boxes[:, :1], corners.as_subclass(Tensor)], dim=1)
+        boxes = self._visible(torch.cat([sample.boxes[:, :1], corners.as_subclass(Tensor)], dim=1))
         return replace(
             sample,
             image=self._finish(image.as_subclass(Tensor)),
-            boxes=self._visible(moved),
+            target=_relabel(sample.target, sample.boxes, boxes) if self._relabels else sample.target,
+            boxes=boxes,
             masks=None if masks is None else masks.as_subclass(Tensor),
         )
 
     def _visible(self, boxes: Tensor) -> Tensor:
         whole, clipped = box_areas(boxes), clip_boxes(boxes, self.size)
-        return clipped[(whole > 0) & (box_areas(clipped) >= self.min_visibility * whole)]
+        left = box_areas(clipped)
+        return clipped[(left > 0) & (left >= self.min_visibility * whole)]
+
+
+def _relabel(target: Tensor, before: Tensor, after: Tensor) -> Tensor:
+    """The labels, with 0 for classes that had boxes and have none any more."""
+    lost = set(before[:, 0].long().tolist()) - set(after[:, 0].long().tolist())
+    target = target.clone()
+    target[list(lost)] = 0
+    return target

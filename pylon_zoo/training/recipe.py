@@ -46,7 +46,7 @@ class DataSection:
     Args:
         name: `NAME` or `NAME:DIR`; `--data` replaces it.
         size: height and width in pixels that images are resized to.
-        augmentation: of training images, a key of `pylon_zoo.data.transforms.AUGMENTATIONS`.
+        augmentation: of training images, a key of `pylon_zoo.data.augmentations.AUGMENTATIONS`.
         mean, std: normalisation of images in [0, 1], one value per channel; None takes the model's own.
         options: passed to the dataset for every split.
         train, val: passed to the dataset for that split only.

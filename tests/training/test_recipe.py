@@ -7,8 +7,8 @@ import tomllib
 import pytest
 import torch
 
+from pylon_zoo.data.augmentations import AUGMENTATIONS
 from pylon_zoo.data.registry import DATASETS
-from pylon_zoo.data.transforms import AUGMENTATIONS
 from pylon_zoo.errors import ConfigError, UnknownNameError
 from pylon_zoo.models.build import method_options, split_name
 from pylon_zoo.training.recipe import (
