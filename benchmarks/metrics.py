@@ -79,7 +79,7 @@ def phantoms(images: int) -> tuple[torch.nn.Module, Tensor, Tensor, Tensor]:
     transform = eval_transform(model)
     dataset = open_dataset("phantom", "test", size=transform.size[0])
     dataset.transform = transform
-    wanted = [index for index in range(len(dataset)) if (dataset.targets()[index] == 1).any()][:images]
+    wanted = (dataset.targets() == 1).any(dim=1).nonzero().flatten()[:images].tolist()
     samples = [dataset[index] for index in wanted]
     x, targets = torch.stack([one.image for one in samples]), torch.stack([one.target for one in samples])
     with torch.inference_mode():

@@ -44,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fit a threshold per class on this split, val as a rule, and report sensitivity and specificity at it",
     )
     parser.add_argument(
+        "--metrics",
+        metavar="A,B",
+        help="localization metrics besides point accuracy, or all; see docs/evaluation.md (some take a while)",
+    )
+    parser.add_argument(
         "--out", required=True, metavar="DIR", help="folder for report.html, metrics.json, metrics.csv and metrics.tex"
     )
     add_device(parser)
@@ -62,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from pylon_zoo.evaluation.gallery import gallery
     from pylon_zoo.evaluation.report import write_report
     from pylon_zoo.files import check_folder
+    from pylon_zoo.metrics import LOCALIZATION
 
     check_folder(args.out)
     model = load_explained(args)
@@ -75,7 +81,10 @@ def run(args: argparse.Namespace) -> int:
         "progress": not args.quiet and sys.stderr.isatty(),
     }
     dataset = splits[args.split]
-    evaluation = evaluate(model, dataset, bootstrap=args.bootstrap, **options)
+    named = (
+        LOCALIZATION if args.metrics == "all" else [name.strip() for name in (args.metrics or "").split(",") if name]
+    )
+    evaluation = evaluate(model, dataset, bootstrap=args.bootstrap, metrics=tuple(named), **options)
     evaluation = replace(evaluation, model=explained_name(args))
     if args.thresholds_from:
         known = args.thresholds_from == args.split

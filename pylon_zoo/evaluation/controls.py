@@ -5,9 +5,9 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 
-import torch
 from torch import Tensor
 
+from pylon_zoo.metrics.controls import centre_heatmaps, oracle_heatmaps, random_heatmaps
 from pylon_zoo.metrics.localization import LOCALIZATION, Localizer
 from pylon_zoo.metrics.result import MetricResult
 
@@ -16,30 +16,21 @@ CELLS = 33
 
 
 def random_map(classes: int, size: tuple[int, int], boxes: Tensor, seed: int) -> Tensor:
-    """Uniform noise, one for all classes, (K, H, W) in [0, 1): it hits with the boxes' share of the image.
+    """Noise, one for all classes, (K, H, W): it hits with the boxes' share of the image.
 
     Noise of coarser cells would peak too often at the border, where upsampling has nothing to average with.
     """
-    return torch.rand(size, generator=torch.Generator().manual_seed(seed)).expand(classes, *size)
+    return random_heatmaps((1, 1, *size), seed)[0].expand(classes, *size)
 
 
 def centre_map(classes: int, size: tuple[int, int], boxes: Tensor, seed: int) -> Tensor:
-    """A cone with its tip in the middle of the image, (K, 33, 33) in [0, 1]."""
-    offset = torch.linspace(-1, 1, CELLS)
-    cone = 1 - torch.hypot(offset[:, None], offset[None]) / 2**0.5
-    return cone.expand(classes, CELLS, CELLS)
+    """A bump in the middle of the image, (K, 33, 33) in (0, 1]."""
+    return centre_heatmaps((1, classes, CELLS, CELLS))[0]
 
 
 def oracle_map(classes: int, size: tuple[int, int], boxes: Tensor, seed: int) -> Tensor:
     """The boxes themselves, (K, H, W) of 0 and 1: what the metric gives at best, below 1 where a box holds no pixel."""
-    height, width = size
-    map_ = torch.zeros(classes, height, width)
-    for label, *corners in boxes.tolist():
-        x0, y0, x1, y1 = corners
-        columns, rows = torch.arange(width), torch.arange(height)
-        inside = ((rows >= y0) & (rows <= y1))[:, None] & ((columns >= x0) & (columns <= x1))[None]
-        map_[int(label)][inside] = 1
-    return map_
+    return (oracle_heatmaps([boxes], classes, size)[0] > 0).float()
 
 
 CONTROLS: dict[str, Callable[[int, tuple[int, int], Tensor, int], Tensor]] = {

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.sample import Batch, collate
+from pylon_zoo.errors import UnknownNameError, suggest
 from pylon_zoo.evaluation.controls import Controls
 from pylon_zoo.evaluation.labels import match_labels
 from pylon_zoo.metrics import (
@@ -122,6 +123,7 @@ def evaluate(
     bootstrap: int = 0,
     seed: int = 0,
     controls: bool = True,
+    metrics: Sequence[str] = (),
 ) -> Evaluation:
     """Evaluate a model on a dataset, classes matched by name.
 
@@ -136,12 +138,14 @@ def evaluate(
         bootstrap: draws for the intervals, of patients where known and else of images; 0 gives no intervals.
         seed: of those draws.
         controls: also judge maps that know nothing of the image.
+        metrics: names in `pylon_zoo.metrics.LOCALIZATION` to run besides point accuracy; some take a while.
 
     Returns:
         The evaluation. Point accuracy is at input size, as in the paper.
 
     Raises:
         ConfigError: model and dataset have no class in common.
+        UnknownNameError: a metric that does not exist; names the nearest.
         DataError: no images, or images that cannot be read.
         MissingDependencyError: scikit-learn is not installed.
     """
@@ -151,9 +155,14 @@ def evaluate(
     device = torch.device(device) if device is not None else next(model.parameters()).device
     batches = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=collate, pin_memory=device.type == "cuda")
 
-    others = [name for name in LOCALIZATION if name != "point_accuracy"]
+    others = [name for name in metrics if name != "point_accuracy"]
+    for name in others:
+        if name not in LOCALIZATION:
+            raise UnknownNameError(
+                f"Unknown metric {name!r}.{suggest(name, LOCALIZATION)} There are {', '.join(LOCALIZATION)}."
+            )
     paths, patients = [], []
-    rivals = Controls(dataset.num_classes, tuple(LOCALIZATION)) if controls and model.has_heatmap else None
+    rivals = Controls(dataset.num_classes, ("point_accuracy", *others)) if controls and model.has_heatmap else None
 
     def noted(batches: Iterable[Batch]) -> Iterator[Batch]:
         for batch in batches:

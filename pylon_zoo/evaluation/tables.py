@@ -76,8 +76,12 @@ def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def console_rows(evaluation: Evaluation) -> list[list[str]]:
-    """The rows as text, headings first; ends of intervals stand in brackets behind their value."""
-    shown = {key: name for key, name in columns(evaluation).items() if not key.endswith(ENDS)}
+    """The rows as text, headings first; ends of intervals stand in brackets behind their value.
+
+    Of the controls only point accuracy's are shown; the files have all.
+    """
+    hidden = {f"{name}_{control}" for control in evaluation.controls for name in evaluation.others}
+    shown = {key: name for key, name in columns(evaluation).items() if not key.endswith(ENDS) and key not in hidden}
     return [list(shown.values())] + [[_cell(row[key]) + _ends(row, key) for key in shown] for row in rows(evaluation)]
 
 

@@ -60,6 +60,19 @@ def test_quiet_prints_nothing_and_size_is_an_option(checkpoint, tmp_path, capsys
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["input_size"] == [32, 32]
 
 
+def test_other_metrics_are_run_where_they_are_named(checkpoint, tmp_path, capsys):
+    arguments = ["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--bootstrap", "0"]
+    assert main([*arguments, "--out", str(tmp_path / "one"), "--metrics", "energy, pointing_game"]) == 0
+    row = json.loads((tmp_path / "one" / "metrics.json").read_text())["macro"]
+    assert {"energy", "energy_oracle", "pointing_game", "point_accuracy"} <= set(row)
+    assert row["energy_oracle"] == 1
+    assert "energy" in capsys.readouterr().out
+    assert main([*arguments, "--out", str(tmp_path / "two")]) == 0
+    assert "energy" not in json.loads((tmp_path / "two" / "metrics.json").read_text())["macro"]
+    assert main([*arguments, "--out", str(tmp_path / "three"), "--metrics", "energie"]) == 2
+    assert "Did you mean 'energy'" in capsys.readouterr().err
+
+
 def test_a_method_is_evaluated(checkpoint, tmp_path):
     out = tmp_path / "out"
     arguments = ["--checkpoint", str(checkpoint), "--out", str(out), "--method", "hires_cam"]

@@ -55,6 +55,6 @@ def test_another_metric_is_a_line_in_the_table(cards, oracle, monkeypatch):
     from pylon_zoo.metrics import LOCALIZATION, PointAccuracy
 
     monkeypatch.setitem(LOCALIZATION, "again", PointAccuracy)
-    result = evaluate(oracle, cards())
+    result = evaluate(oracle, cards(), metrics=["again"])
     assert torch.equal(result.others["again"].per_class, result.point_accuracy.per_class)
     assert result.controls["oracle"]["again"].macro == 1.0
