@@ -49,9 +49,9 @@ class _Image(NamedTuple):
 class CocoDetection(RecordDataset):
     """Images with boxes in a COCO-style JSON file; what has a box is present, everything else is absent.
 
-    Classes are the file's categories in the order of their ids. An annotation with `iscrowd` makes its class present
-    and gives no box. Segmentations are not read. Images without annotations are kept. Nobody
-    knows the patients, so that each file is its own.
+    Classes are the file's categories in the order of their ids. An annotation with `iscrowd`, or whose box has no width
+    or no height, makes its class present and gives no box. Segmentations are not read. Images without annotations are
+    kept. Nobody knows the patients, so that each file is its own.
 
     Args:
         root: the folder that holds the files.
@@ -189,12 +189,13 @@ def _read_annotations(
                     raise DataError(f"{where} repeats the id {identity!r} of annotations[{ids[identity]}]: remove one.")
                 ids[identity] = number
             image = images[key]
-            if not entry.get("iscrowd"):
-                image.boxes.append((float(index_of[of]), *_corners(where, entry, image.size)))
+            if not entry.get("iscrowd") and (corners := _corners(where, entry, image.size)):
+                image.boxes.append((float(index_of[of]), *corners))
             image.labels.add(index_of[of])
 
 
 def _corners(where: str, entry: dict[str, Any], size: tuple[int, int]) -> list[float]:
+    """x0, y0, x1, y1, or nothing for a line or a point."""
     box = take(where, entry, "bbox", list)
     if len(box) != 4 or not all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in box):
         raise DataError(f"{where} has the bbox {box}: it must be four numbers, x, y, width, height. Correct it.")
@@ -202,4 +203,6 @@ def _corners(where: str, entry: dict[str, Any], size: tuple[int, int]) -> list[f
         x, y, width, height = map(float, box)
     except OverflowError:
         return check_corners(where, box)  # which says that it is none
+    if 0 in (width, height) and min(x, y, width, height) >= 0:
+        return []
     return check_corners(where, [x, y, x + width, y + height], size)

@@ -88,14 +88,15 @@ def read_boxes(
         Image → what is said of it.
 
     Raises:
-        DataError: a malformed row, a repeated one, one that another contradicts, or an image that `labels` lacks.
+        DataError: a malformed row, one that another contradicts, or an image that `labels` lacks. A row that is there
+            twice counts once.
     """
     rows = read_rows(path)
     header = next(rows)[1]
     columns = find_columns(path, header, ("image_id", "class_name", "rad_id", *CORNERS))
     id_column = header.index("class_id") if "class_id" in header else None
     readings: dict[str, Reading] = {} if labels is None else labels
-    seen: dict[tuple[object, ...], int] = {}
+    seen: set[tuple[object, ...]] = set()
     for line, cells in rows:
         with row_problems():
             image, name, radiologist, *corners = pick(path, line, cells, columns)
@@ -108,8 +109,8 @@ def read_boxes(
             box = _box(where, index, corners, sizes.get(image))
             key = (image, radiologist, name, *box)
             if key in seen:
-                raise DataError(f"{where} repeats row {seen[key]}: remove one of them.")
-            seen[key] = line
+                continue  # the same reader's same box says nothing new
+            seen.add(key)
             reading = readings.setdefault(image, Reading())
             _check_consistent(where, reading, radiologist, index, labels is not None)
             if labels is None:

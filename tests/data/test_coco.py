@@ -120,7 +120,8 @@ REMOVED = object()
         (("annotations", 1, "bbox"), REMOVED, r"annotations\[1\] has nothing as 'bbox'"),
         (("annotations", 1, "bbox"), [0, 0, 1], r"annotations\[1\] has the bbox \[0, 0, 1\]"),
         (("annotations", 1, "bbox"), [0, 0, 1, "4"], r"annotations\[1\] has the bbox"),
-        (("annotations", 1, "bbox"), [0, 0, 0, 4], r"annotations\[1\] has a box"),
+        (("annotations", 1, "bbox"), [0, 0, -1, 4], r"annotations\[1\] has a box"),
+        (("annotations", 1, "bbox"), [-3, 0, 0, 4], r"annotations\[1\] has a box"),
         (("annotations", 1, "bbox"), [0, 0, 42, 4], r"annotations\[1\] has a box .*40 wide and 20 high"),
         (("annotations", 1, "bbox"), [-3, 0, 9, 4], r"annotations\[1\] has a box"),
         (("annotations", 1, "bbox"), [0, 0, 10**400, 4], r"annotations\[1\] has a box"),
@@ -179,9 +180,19 @@ def test_other_mistakes(root, tmp_path):
         read_json(root / "no.json", dict)
 
 
+def test_a_line_sets_the_label_and_gives_no_box(root):
+    table = deepcopy(TABLE)
+    before = CocoDetection(root, "val")
+    table["annotations"][3]["bbox"] = [1, 2, 3, 0.0]
+    write(root / "annotations/instances_val2017.json", table, root / "val2017")
+    after = CocoDetection(root, "val")
+    assert after.targets().tolist() == before.targets().tolist() == [[0, 1, 1], [1, 0, 0], [0, 0, 0]]
+    assert ([len(sample.boxes) for sample in before], [len(sample.boxes) for sample in after]) == ([2, 1, 0], [2, 0, 0])
+
+
 def test_a_check_names_all(root):
     table = deepcopy(TABLE)
-    table["annotations"][0]["bbox"], table["annotations"][3]["category_id"] = [1, 1, 0, 0], 3
+    table["annotations"][0]["bbox"], table["annotations"][3]["category_id"] = [1, 1, -2, 4], 3
     write(root / "annotations/instances_val2017.json", table, root / "val2017")
     other = deepcopy(TABLE) | {"categories": TABLE["categories"][:2], "annotations": []}
     write(root / "annotations/instances_train2017.json", other, root / "train2017")
