@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     name, _ = parse_data_spec(args.data)
     size = args.size or (None if args.dicom == "paper" else DEFAULT_SIZE)
     options = PrepareOptions(name, size, args.bits, args.dicom)
-    done = prepare(args.data, args.out, options, workers=args.workers, progress=not args.quiet)
+    done = prepare(args.data, args.out, options, workers=args.workers, progress=not args.quiet and sys.stderr.isatty())
     for changed in done.changed:
         print(f"'{changed}' was not what had been written there; written again", file=sys.stderr)
     for reason in done.broken.values():
