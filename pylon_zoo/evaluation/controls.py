@@ -51,6 +51,7 @@ class Controls:
         metrics: names in `LOCALIZATION`.
 
     Example:
+        >>> import torch
         >>> controls = Controls(1)
         >>> controls.update([torch.tensor([[0.0, 0, 0, 15, 15]])], (64, 64), ["one.png"])
         >>> {name: results["point_accuracy"].macro for name, results in controls.compute().items() if name != "random"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
+from importlib import import_module
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ def test_a_line_does_not_run_into_the_next():
 @settings(max_examples=60, deadline=None)
 @given(case=masks, diagonal=st.booleans())
 def test_regions_agree_with_scikit_image_and_scipy(case, diagonal):
-    measure, ndimage = pytest.importorskip("skimage.measure"), pytest.importorskip("scipy.ndimage")
+    measure, ndimage = import_module("skimage.measure"), import_module("scipy.ndimage")
     mask = mask_of(case)
     ours = sorted(boxes_of_regions(mask, diagonal).tolist())
     found = measure.regionprops(measure.label(mask.numpy(), connectivity=1 + diagonal))
@@ -45,7 +46,7 @@ def test_regions_agree_with_scikit_image_and_scipy(case, diagonal):
 @settings(max_examples=60, deadline=None)
 @given(case=masks)
 def test_regions_and_holes_are_the_contours_of_opencv(case):
-    cv2 = pytest.importorskip("cv2")
+    cv2 = import_module("cv2")
     mask = mask_of(case)
     contours, _ = cv2.findContours(mask.numpy().astype("uint8") * 255, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
     theirs = sorted([x, y, x + w - 1, y + h - 1] for x, y, w, h in map(cv2.boundingRect, contours))

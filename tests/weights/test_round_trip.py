@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import torch
 from loopback_hub import LoopbackHub
 
@@ -24,7 +23,6 @@ ROOT = Path(pz.__file__).resolve().parents[1]
 
 def test_a_run_that_was_trained(tmp_path: Path, hub: LoopbackHub) -> None:
     """By the command line alone, with figures that were measured."""
-    pytest.importorskip("accelerate")
     run, figures = str(tmp_path / "run"), str(tmp_path / "figures")
     small = {"data.size": 64, "data.train.count": 8, "data.val.count": 16, "schedule.max_epochs": 1}
     small |= {"loop.batch_size": 4, "model.architecture": '"pylon_test_resnet"', "model.options": "{}"}
