@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional
 
+from pylon_zoo.metrics.components import find_runs
 from pylon_zoo.metrics.point import peak_indices
 
 
@@ -78,52 +79,11 @@ def find_boxes(values: np.ndarray, threshold: float) -> tuple[Box, ...]:
         >>> find_boxes(np.array([[0.9, 0.0, 0.0], [0.0, 0.0, 0.6]]), threshold=0.5)
         (Box(x0=0, y0=0, x1=0, y1=0), Box(x0=2, y0=1, x1=2, y1=1))
     """
-    rows, starts, stops = _runs(values >= threshold)
-    if not len(rows):
+    runs = find_runs(values >= threshold)
+    if not len(runs.lines):
         return ()
-    region = _join(rows, starts, stops, height=values.shape[0])
-    highest = np.array([values[y, a:b].max() for y, a, b in zip(rows, starts, stops, strict=True)])
-    count = region.max() + 1
-    x0, y0 = np.full((2, count), np.iinfo(np.int64).max)
-    x1, y1 = np.full((2, count), -1)
-    peak = np.full(count, -np.inf)
-    np.minimum.at(x0, region, starts)
-    np.minimum.at(y0, region, rows)
-    np.maximum.at(x1, region, stops - 1)
-    np.maximum.at(y1, region, rows)
-    np.maximum.at(peak, region, highest)
-    return tuple(Box(int(x0[i]), int(y0[i]), int(x1[i]), int(y1[i])) for i in np.argsort(-peak, kind="stable"))
-
-
-def _runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row, first column and column after the last of every horizontal run of True, in raster order."""
-    padded = np.pad(mask, ((0, 0), (1, 1)))
-    # Along a row the mask switches on, off, on, …: every other switch starts a run, the next one ends it.
-    rows, columns = np.divmod(np.flatnonzero(padded[:, 1:] ^ padded[:, :-1]), mask.shape[1] + 1)
-    return rows[::2], columns[::2], columns[1::2]
-
-
-def _join(rows: np.ndarray, starts: np.ndarray, stops: np.ndarray, height: int) -> np.ndarray:
-    """Region number of every run, regions numbered by their first run: union-find over runs that touch."""
-    parent = list(range(len(rows)))
-
-    def root(run: int) -> int:
-        while parent[run] != run:
-            parent[run] = parent[parent[run]]
-            run = parent[run]
-        return run
-
-    first = np.searchsorted(rows, np.arange(height + 1)).tolist()
-    starts, stops = starts.tolist(), stops.tolist()
-    for y in range(1, height):
-        above, here = first[y - 1], first[y]
-        while above < first[y] and here < first[y + 1]:
-            # Half-open runs [start, stop) touch, corners included, when neither ends before the other begins.
-            if starts[above] <= stops[here] and starts[here] <= stops[above]:
-                a, b = root(above), root(here)
-                parent[max(a, b)] = min(a, b)
-            if stops[above] <= stops[here]:
-                above += 1
-            else:
-                here += 1
-    return np.unique([root(run) for run in range(len(parent))], return_inverse=True)[1]
+    highest = [values[y, a : b + 1].max() for y, a, b in zip(runs.lines, runs.first, runs.last, strict=True)]
+    boxes = runs.boxes()
+    peak = np.full(len(boxes), -np.inf)
+    np.maximum.at(peak, runs.region, highest)
+    return tuple(Box(*boxes[index].tolist()) for index in np.argsort(-peak, kind="stable"))

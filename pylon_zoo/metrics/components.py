@@ -2,36 +2,54 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
 
 
-def boxes_of_regions(mask: Tensor, diagonal: bool = True) -> Tensor:
-    """The bounding box of each connected region.
+class Runs(NamedTuple):
+    """The horizontal runs of set pixels of a mask in raster order, and which region each belongs to.
 
-    Rows are cut into runs of set pixels; runs of neighbouring rows that touch are joined. One map at a time; the work
-    grows with the number of runs.
+    Attributes:
+        lines, first, last: (R,) int64 row, first and last column of each run.
+        region: (R,) int64, regions numbered by their first run.
+    """
+
+    lines: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+    region: np.ndarray
+
+    def boxes(self) -> np.ndarray:
+        """(number of regions, 4) int64 x0, y0, x1, y1 of the regions, first and last pixel."""
+        count = int(self.region.max(initial=-1)) + 1
+        boxes = np.empty((count, 4), dtype=np.int64)
+        boxes[:, :2], boxes[:, 2:] = np.iinfo(np.int64).max, -1
+        for column, (reduce, values) in enumerate(
+            ((np.minimum, self.first), (np.minimum, self.lines), (np.maximum, self.last), (np.maximum, self.lines))
+        ):
+            reduce.at(boxes[:, column], self.region, values)
+        return boxes
+
+
+def find_runs(mask: np.ndarray, diagonal: bool = True) -> Runs:
+    """Cut a mask into runs and join those of neighbouring rows that touch; the work grows with the number of runs.
 
     Args:
-        mask: (H, W) bool on the CPU.
+        mask: (H, W) bool.
         diagonal: whether pixels that share only a corner are connected (8-connected regions) or not (4-connected).
 
-    Returns:
-        (R, 4) int64 x0, y0, x1, y1, first and last pixel, in the order of the regions' first pixels.
-
     Example:
-        >>> boxes_of_regions(torch.tensor([[1, 0, 0, 1], [0, 1, 0, 1]], dtype=torch.bool))
-        tensor([[0, 0, 1, 1],
-                [3, 0, 3, 1]])
+        >>> find_runs(np.array([[True, False, True]])).region.tolist()
+        [0, 1]
     """
-    height, width = mask.shape
+    width = mask.shape[1]
     # One empty column on each side, so that no run crosses a line's end.
-    steps = np.diff(np.pad(mask.numpy().astype(np.int8), ((0, 0), (1, 1))), axis=1).ravel()
+    steps = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1).ravel()
     starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
     lines, first, last = starts // (width + 1), starts % (width + 1), ends % (width + 1) - 1
-    if not len(lines):
-        return torch.zeros(0, 4, dtype=torch.int64)
 
     # For each run, the runs of the line above: from the first that ends at or after `first - reach` to the last that
     # starts at or before `last + reach`. Runs are in the order of lines, then columns, so two searches give both.
@@ -50,15 +68,26 @@ def boxes_of_regions(mask: Tensor, diagonal: bool = True) -> Tensor:
         for above in range(low, high):
             one, other = root(run), root(above)
             parent[max(one, other)] = min(one, other)
-    region = np.unique([root(run) for run in range(len(lines))], return_inverse=True)[1]
+    roots = np.array([root(run) for run in range(len(lines))], dtype=np.int64)
+    return Runs(lines, first, last, np.unique(roots, return_inverse=True)[1])
 
-    boxes = np.empty((region.max() + 1, 4), dtype=np.int64)
-    boxes[:, :2], boxes[:, 2:] = max(height, width), -1
-    for column, (reduce, values) in enumerate(
-        ((np.minimum, first), (np.minimum, lines), (np.maximum, last), (np.maximum, lines))
-    ):
-        reduce.at(boxes[:, column], region, values)
-    return torch.from_numpy(boxes)
+
+def boxes_of_regions(mask: Tensor, diagonal: bool = True) -> Tensor:
+    """The bounding box of each connected region, one map at a time.
+
+    Args:
+        mask: (H, W) bool on the CPU.
+        diagonal: as for `find_runs`.
+
+    Returns:
+        (R, 4) int64 x0, y0, x1, y1, first and last pixel, in the order of the regions' first pixels.
+
+    Example:
+        >>> boxes_of_regions(torch.tensor([[1, 0, 0, 1], [0, 1, 0, 1]], dtype=torch.bool))
+        tensor([[0, 0, 1, 1],
+                [3, 0, 3, 1]])
+    """
+    return torch.from_numpy(find_runs(mask.numpy(), diagonal).boxes())
 
 
 def boxes_of_holes(mask: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Connected regions against scikit-image, SciPy and OpenCV where they are installed."""
+"""Connected regions against scikit-image, SciPy and OpenCV."""
 
 from __future__ import annotations
 
