@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pylon_zoo.data.registry import open_dataset
 from pylon_zoo.evaluation import evaluate
-from pylon_zoo.training.recipe import load_recipe
+from pylon_zoo.training.recipe_files import load_recipe
 from pylon_zoo.training.train import train
 from pylon_zoo.weights.checkpoint import load_checkpoint
 

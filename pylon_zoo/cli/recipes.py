@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what was asked for."""
-    from pylon_zoo.training.recipe import list_recipes, load_recipe
+    from pylon_zoo.training.recipe_files import list_recipes, load_recipe
 
     if args.action == "list":
         names = list_recipes()

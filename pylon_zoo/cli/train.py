@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train, a line per epoch; the run folder holds the rest."""
     from pylon_zoo.cli.arguments import resolve_device
-    from pylon_zoo.training.recipe import load_recipe
+    from pylon_zoo.training.recipe_files import load_recipe
     from pylon_zoo.training.train import train
 
     short = {"loop.batch_size": args.batch_size, "loop.seed": args.seed}

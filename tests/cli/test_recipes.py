@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pylon_zoo.cli.main import main
-from pylon_zoo.training.recipe import list_recipes, load_recipe
+from pylon_zoo.training.recipe_files import list_recipes, load_recipe
 
 
 def test_list_names_and_describes_every_recipe(capsys):

@@ -10,7 +10,7 @@ import pytest
 from pylon_zoo.cli.main import main
 from pylon_zoo.cli.train import epoch_line
 from pylon_zoo.training.loop import Epoch, Validation
-from pylon_zoo.training.recipe import load_recipe
+from pylon_zoo.training.recipe_files import load_recipe
 
 QUICK = """
 [model]

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.sample import Sample
-from pylon_zoo.training.recipe import Recipe, recipe_from_table
+from pylon_zoo.training.recipe import Recipe
+from pylon_zoo.training.recipe_files import recipe_from_table
 from pylon_zoo.training.sections import Origin
 
 SPOT = 12  # pixels

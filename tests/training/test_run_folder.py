@@ -11,7 +11,7 @@ import pytest
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.build import build_model
 from pylon_zoo.training.loop import Epoch, Validation
-from pylon_zoo.training.recipe import load_recipe
+from pylon_zoo.training.recipe_files import load_recipe
 from pylon_zoo.training.run_folder import COLUMNS, RunFolder
 from pylon_zoo.weights.checkpoint import load_checkpoint
 

@@ -9,7 +9,7 @@ import pytest
 import pylon_zoo.training.train as train_module
 from pylon_zoo.data.phantom import PhantomCxr
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError
-from pylon_zoo.training.recipe import load_recipe
+from pylon_zoo.training.recipe_files import load_recipe
 from pylon_zoo.training.train import model_for, set_transforms, train
 from pylon_zoo.weights.checkpoint import load_checkpoint
 

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pylon_zoo.errors import WeightsError
-from pylon_zoo.training.recipe import list_recipes
+from pylon_zoo.training.recipe_files import list_recipes
 from pylon_zoo.weights import manifest
 from pylon_zoo.weights.entry import CHECKS, Entry, parse_entry
 from pylon_zoo.weights.planned import planned_error

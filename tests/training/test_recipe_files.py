@@ -11,9 +11,8 @@ from pylon_zoo.data.augmentations import AUGMENTATIONS
 from pylon_zoo.data.registry import DATASETS
 from pylon_zoo.errors import ConfigError, UnknownNameError
 from pylon_zoo.models.build import method_options, split_name
-from pylon_zoo.training.recipe import (
-    OPTIMIZERS,
-    Recipe,
+from pylon_zoo.training.recipe import OPTIMIZERS, Recipe
+from pylon_zoo.training.recipe_files import (
     list_recipes,
     load_recipe,
     parse_override,
