@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from pylon_zoo.errors import ConfigError
 from pylon_zoo.training.schedule import SCHEDULES, Schedule
 from pylon_zoo.training.sections import Origin, build, dump, plain, setting
 
 PRECISIONS = ("no", "fp16", "bf16")
+PHASES = ("frozen", "trained")
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
 """Name in `[optimizer]` → class in `torch.optim`."""
 
@@ -106,12 +108,45 @@ class LoopSection:
 
 
 @dataclass(frozen=True)
+class PhasesSection:
+    """`[phases]`: the run as phases, each to the schedule's end, with a fresh optimizer and from the best before.
+
+    Args:
+        encoder: whether the encoder's parameters are `"frozen"` or `"trained"` in each phase; the paper's two-phase
+            fine-tuning is `["frozen", "trained"]`.
+        norm_stats: whether the running statistics of a frozen encoder's normalisations `"move"`, as in the paper, or
+            `"stay"`.
+    """
+
+    encoder: tuple[str, ...] = setting(("trained",), choices=PHASES)
+    norm_stats: str = setting("move", choices=("move", "stay"))
+
+
+@dataclass(frozen=True)
+class TransferSection:
+    """`[transfer]`: the trained checkpoint that the run starts from.
+
+    Args:
+        checkpoint: a run or checkpoint folder, usually given as `--set transfer.checkpoint=RUN`; empty for none.
+        head: `"new"`, or `"match_labels"`, which keeps the outputs of classes that both datasets name alike.
+        decoder: `"keep"` it, as the paper does, or start a `"new"` one.
+        required: the recipe makes no sense without a checkpoint.
+    """
+
+    checkpoint: str = setting("")
+    head: str = setting("new", choices=("new", "match_labels"))
+    decoder: str = setting("keep", choices=("keep", "new"))
+    required: bool = setting(False)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """One run, described.
 
     Args:
+        base: in a file, the recipe that it starts from (`recipe_files.read_table`); None once it has been read.
         description: one line for `recipes list`.
-        model, data, optimizer, schedule, loop: the sections.
+        model, data, optimizer, schedule, loop, phases, transfer: the sections.
         origin: where it was read from, for messages.
 
     Example:
@@ -119,12 +154,15 @@ class Recipe:
         (0.0001, 'plateau')
     """
 
+    base: str | None = setting(None)
     description: str = setting("")
     model: ModelSection = field(default_factory=ModelSection)
     data: DataSection = field(default_factory=DataSection)
     optimizer: OptimizerSection = field(default_factory=OptimizerSection)
     schedule: ScheduleSection = field(default_factory=ScheduleSection)
     loop: LoopSection = field(default_factory=LoopSection)
+    phases: PhasesSection = field(default_factory=PhasesSection)
+    transfer: TransferSection = field(default_factory=TransferSection)
     origin: Origin = field(default=Origin("recipe"), compare=False, repr=False, metadata={"internal": True})
 
     def make_schedule(self) -> Schedule:
@@ -134,6 +172,18 @@ class Recipe:
             UnknownNameError, ConfigError: `[schedule.options]` do not fit the schedule.
         """
         return build(SCHEDULES[self.schedule.name], self.schedule.options, self.origin, "schedule.options.")
+
+    def check_complete(self) -> None:
+        """Refuse to train a recipe that still lacks what only its user can give.
+
+        Raises:
+            ConfigError: it starts from a checkpoint, and none is named.
+        """
+        if self.transfer.required and not self.transfer.checkpoint:
+            raise ConfigError(
+                f"{self.origin.at('transfer.checkpoint')} is empty, but this recipe starts from a trained model: name "
+                "its run or checkpoint folder with --set transfer.checkpoint=RUN."
+            )
 
     def to_toml(self) -> str:
         """The recipe as a TOML file with every setting spelled out; reading it gives an equal recipe."""

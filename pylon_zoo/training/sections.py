@@ -10,7 +10,7 @@ import dataclasses
 import json
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -40,7 +40,7 @@ def setting(default: Any, *, choices: Sequence[str] = (), **bounds: float) -> An
     Args:
         default: its value when the file does not set it.
         choices: the only strings allowed, when given.
-        **bounds: `at_least`, `at_most`, `above`, `below`; for a list they hold for every element.
+        **bounds: `at_least`, `at_most`, `above`, `below`; in a list, for every element, as choices are.
     """
     return field(default=default, metadata={"choices": tuple(choices), "bounds": bounds})
 
@@ -72,8 +72,8 @@ def build(schema: type[T], table: Mapping[str, Any], origin: Origin, prefix: str
     """A table of settings as an instance of a dataclass.
 
     Args:
-        schema: a dataclass; fields may be bool, int, float, str, a table (`dict`), `tuple[float, ...]`, another
-            dataclass, or one of these `| None`.
+        schema: a dataclass; fields may be bool, int, float, str, a table (`dict`), `tuple[float, ...]` or
+            `tuple[str, ...]`, another dataclass, or one of these `| None`.
         table: the settings, as `tomllib` reads them.
         origin: where they are from.
         prefix: dotted key of `table` itself.
@@ -96,15 +96,27 @@ def build(schema: type[T], table: Mapping[str, Any], origin: Origin, prefix: str
         pylon_zoo.errors.UnknownNameError: a.toml: sed is not a setting. Did you mean 'seed'?
     """
     known = {one.name: one for one in _settings(schema)}
+    check_keys(table, known, origin, prefix)
     hints = get_type_hints(schema)
-    values = {}
-    for key, value in table.items():
-        dotted = f"{prefix}{key}"
+    return schema(
+        **{
+            key: _value(hints[key], value, known[key].metadata, origin, f"{prefix}{key}")
+            for key, value in table.items()
+        }
+    )
+
+
+def check_keys(table: Iterable[str], known: Iterable[str], origin: Origin, prefix: str = "") -> None:
+    """Refuse keys that are not among the known ones.
+
+    Raises:
+        UnknownNameError: names the key as in `build`, and the nearest.
+    """
+    known = list(known)
+    for key in table:
         if key not in known:
             near = suggest(key, known) or f" The settings here are {', '.join(known) or 'none'}."
-            raise UnknownNameError(f"{origin.at(dotted)} is not a setting.{near}")
-        values[key] = _value(hints[key], value, known[key].metadata, origin, dotted)
-    return schema(**values)
+            raise UnknownNameError(f"{origin.at(f'{prefix}{key}')} is not a setting.{near}")
 
 
 def dump(table: Mapping[str, Any]) -> str:
@@ -152,7 +164,8 @@ def _value(kind: Any, value: Any, metadata: Mapping[str, Any], origin: Origin, d
         return build(kind, value, origin, f"{dotted}.")  # type: ignore[arg-type]
     if get_origin(kind) is tuple:
         if not isinstance(value, list | tuple) or not value:
-            raise ConfigError(f"{origin.at(dotted)} must be a list of at least one number; it is {value!r}.")
+            one = KINDS[get_args(kind)[0]][0].removeprefix("a ")
+            raise ConfigError(f"{origin.at(dotted)} must be a list of at least one {one}; it is {value!r}.")
         return tuple(_value(get_args(kind)[0], one, metadata, origin, dotted) for one in value)
     kind = get_origin(kind) or kind
     _check_kind(kind, value, origin, dotted)
