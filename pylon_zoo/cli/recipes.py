@@ -1,14 +1,22 @@
-"""`pylon-zoo recipes list` and `pylon-zoo recipes show NAME`."""
+"""`pylon-zoo recipes list [PATTERN]` and `pylon-zoo recipes show NAME`."""
 
 from __future__ import annotations
 
 import argparse
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from pylon_zoo.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from pylon_zoo.training.recipe import Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    actions.add_parser("list", help="names and descriptions of the recipes that ship")
+    listing = actions.add_parser("list", help="names and descriptions of the recipes that ship")
+    listing.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="shell wildcards, quoted: 'nih_*'")
     show = actions.add_parser("show", help="a recipe with every setting spelled out")
     show.add_argument("name", metavar="NAME", help="a name of `pylon-zoo recipes list`, or a .toml file")
     show.add_argument(
@@ -20,11 +28,24 @@ def run(args: argparse.Namespace) -> int:
     """Print what was asked for."""
     from pylon_zoo.training.recipe_files import list_recipes, load_recipe
 
-    if args.action == "list":
-        names = list_recipes()
-        width = max(map(len, names), default=0)
-        for name in names:
-            print(f"{name:<{width}}  {load_recipe(name).description}")
-    else:
+    if args.action == "show":
         print(load_recipe(args.name, args.settings).to_toml(), end="")
+        return 0
+    names = list_recipes(args.pattern)
+    if not names:
+        raise UnknownNameError(f"No recipe matches {args.pattern!r}. Put * where anything may stand, as in '*pylon*'.")
+    print("\n\n".join(listing({name: load_recipe(name) for name in names})))
     return 0
+
+
+def listing(recipes: dict[str, Recipe]) -> list[str]:
+    """Recipes in groups of one dataset and image size, each a heading and a line for every recipe."""
+    width = max(map(len, recipes))
+
+    def heading(name: str) -> tuple[str, int]:
+        return recipes[name].data.name, recipes[name].data.size
+
+    return [
+        "\n".join([f"{data}, {size} px", *(f"  {name:<{width}}  {recipes[name].description}" for name in group)])
+        for (data, size), group in groupby(sorted(recipes, key=heading), key=heading)
+    ]

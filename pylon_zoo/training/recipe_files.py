@@ -6,6 +6,7 @@ A recipe may start from another (`base`), and the command line changes one; both
 
 from __future__ import annotations
 
+import fnmatch
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -182,9 +183,14 @@ def parse_override(text: str) -> tuple[str, Any]:
         ) from None
 
 
-def list_recipes() -> list[str]:
-    """Names of the recipes that ship with the package, sorted."""
-    return sorted(path.stem for path in RECIPE_FOLDER.glob("*.toml"))
+def list_recipes(pattern: str = "*") -> list[str]:
+    """Names of the recipes that ship with the package, sorted.
+
+    Args:
+        pattern: shell wildcard; dashes for underscores allowed.
+    """
+    names = sorted(path.stem for path in RECIPE_FOLDER.glob("*.toml"))
+    return fnmatch.filter(names, pattern.replace("-", "_"))
 
 
 def recipe_path(name_or_path: str | Path) -> Path:

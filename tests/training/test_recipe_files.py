@@ -111,8 +111,17 @@ def test_malformed_overrides_are_refused(text):
         ("schedule.name=platau", ConfigError, r"Did you mean 'plateau'"),
         ("schedule.options.factor=1.0", ConfigError, r"--set schedule\.options\.factor = 1\.0 .* below 1"),
         ("schedule.options.facto=0.5", UnknownNameError, r"Did you mean 'factor'"),
-        ("schedule.name=cosine", UnknownNameError, r"256\.toml: schedule\.options\.factor is not a setting"),
-        ("loop.batch_size.x=1", ConfigError, r"--set loop\.batch_size\.x: 'batch_size' is a value"),
+        ("schedule.options.warmup=0.1", UnknownNameError, r"--set schedule\.options\.warmup is not a setting"),
+        ("loop.batch_size.x=1", ConfigError, r"--set loop\.batch_size\.x must be a whole number"),
+        ("model=1", ConfigError, r"--set model must be a table"),
+        ("model.architecture=pilon_resnet50", UnknownNameError, r"--set model\.architecture: .*Did you mean 'pylon_"),
+        ("model.architecture=1", ConfigError, r"--set model\.architecture must be a string"),
+        ("model.options.atention=false", UnknownNameError, r"--set model\.options\.atention .*'attention'"),
+        ("data.options.val_fractoin=0.1", UnknownNameError, r"--set data\.options\.val_fractoin .*'val_fraction'"),
+        ("phases.encoder=[]", ConfigError, r"--set phases\.encoder must be a list of at least one string"),
+        ('phases.encoder=["frozn"]', ConfigError, r"--set phases\.encoder = 'frozn' .*Did you mean 'frozen'"),
+        ("transfer.head=match", ConfigError, r"--set transfer\.head = 'match' .* 'match_labels'"),
+        ("base=phantom_pylon", ConfigError, r"--set base is not possible here"),
         ("origin=1", UnknownNameError, "origin is not a setting"),
     ],
 )
@@ -148,10 +157,12 @@ def test_recipes_are_found_by_name_or_path(tmp_path):
 
 def test_another_dataset_leaves_the_first_ones_options_behind():
     recipe = load_recipe("phantom_cxr_pylon")
-    moved = load_recipe("phantom_cxr_pylon", ["data.mean=[0.4]", "data.train.count=3"], data="nih-cxr14:/data")
+    settings = ["data.mean=[0.4]", "data.train.val_fraction=0.2"]
+    moved = load_recipe("phantom_cxr_pylon", settings, data="nih-cxr14:/data")
     assert moved.data.name == "nih-cxr14:/data"
-    assert (moved.data.options, moved.data.train, moved.data.val) == ({}, {"count": 3}, {})
+    assert (moved.data.options, moved.data.train, moved.data.val) == ({}, {"val_fraction": 0.2}, {})
     assert (moved.data.mean, moved.data.std) == ((0.4,), None)
+    assert load_recipe("phantom_cxr_pylon", ["data.name=nih-cxr14:/data", *settings]) == moved
     assert (moved.data.size, moved.data.augmentation) == (recipe.data.size, recipe.data.augmentation)
     assert load_recipe("phantom_cxr_pylon", data="phantom-cxr").data.options == recipe.data.options
     assert load_recipe(PAPER, data="nih-cxr14:/data").data.mean == load_recipe(PAPER).data.mean

@@ -40,9 +40,13 @@ def test_a_run_from_recipe_to_checkpoint(tmp_path, make_recipe):
     ("sections", "error", "message"),
     [
         ({"model": {"architecture": "pylon_resnet5O"}}, UnknownNameError, r"quick\.toml: model: .*resnet50"),
-        ({"model": {"options": {"atention": False}}}, UnknownNameError, r"quick\.toml: model: .*'attention'"),
+        (
+            {"model": {"options": {"atention": False}}},
+            UnknownNameError,
+            r"quick\.toml: model\.options\.atention .*'attention'",
+        ),
         ({"data": {"augmentation": "flop"}}, UnknownNameError, r"quick\.toml: data\.augmentation: .*'flip'"),
-        ({"data": {"options": {"cuont": 1}}}, ConfigError, r"'count'"),
+        ({"data": {"options": {"cuont": 1}}}, UnknownNameError, r"'count'"),
         ({"data": {"name": "phantm"}}, UnknownNameError, r"'phantom'"),
         ({"data": {"name": "nih-cxr14:/nowhere", "options": {}}}, DataError, r"/nowhere"),
         ({"data": {"mean": [0.1, 0.2]}}, ConfigError, r"quick\.toml: data\.mean has 2 values.*1 channel"),
