@@ -25,6 +25,7 @@ FLOORS = (
     ("factory", "timm_plugin", "preprocessing"),
     ("training", "explanation", "deployment"),
     ("evaluation",),
+    ("experiments",),
     ("cli",),
     ("__init__", "__main__"),
 )

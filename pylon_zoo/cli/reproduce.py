@@ -1,0 +1,87 @@
+"""`pylon-zoo reproduce TABLE --data NAME[:DIR] --seeds 5`: fill a table of the paper, or one of ours."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pylon_zoo.cli.arguments import add_device, add_quiet, add_workers, non_negative_int, positive_int
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    parser.add_argument("table", metavar="TABLE", nargs="?", help="its name; without one the tables are listed")
+    parser.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="NAME[:DIR]",
+        help="where a dataset is, such as nih-cxr14:DIR; repeat it for a table that takes several",
+    )
+    parser.add_argument("--seeds", type=positive_int, default=5, metavar="N", help="runs a row (default: %(default)s)")
+    parser.add_argument(
+        "--first-seed", type=non_negative_int, default=0, metavar="N", help="the first of them (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rows",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="only rows whose name or recipe matches, such as 'PYLON*'; may be repeated",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs"), metavar="DIR", help="runs go to DIR/<recipe>/seed-<n>"
+    )
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="the figures, a line per row and seed (default: OUT/<table>.csv)"
+    )
+    parser.add_argument(
+        "--start",
+        action="append",
+        default=[],
+        metavar="RECIPE=CHECKPOINT",
+        help="weights that rows start from, in place of a run of RECIPE",
+    )
+    add_device(parser)
+    add_workers(parser)
+    add_quiet(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fill what is missing, then write and print the table."""
+    from pylon_zoo.cli.arguments import resolve_device
+    from pylon_zoo.errors import ConfigError
+    from pylon_zoo.experiments.grid import list_grids, load_grid
+
+    if args.table is None:
+        names = list_grids()
+        width = max(map(len, names))
+        for name in names:
+            print(f"{name:<{width}}  {load_grid(name).title}")
+        return 0
+    from pylon_zoo.experiments.reproduce import Laboratory
+    from pylon_zoo.experiments.results import read_rows
+    from pylon_zoo.experiments.summary import markdown, summarize, write_summary
+
+    grid = load_grid(args.table)
+    for given in args.start:
+        if "=" not in given:
+            raise ConfigError(f"--start {given!r} is not of the form RECIPE=CHECKPOINT.")
+    results = args.csv or args.out / f"{grid.name}.csv"
+    laboratory = Laboratory(
+        grid,
+        args.out,
+        results,
+        data=args.data,
+        starts=dict(given.split("=", 1) for given in args.start),
+        device=str(resolve_device(args.device)) if args.device else None,
+        workers=args.workers,
+        say=(lambda text: None) if args.quiet else lambda text: print(text, flush=True),
+    )
+    failures = laboratory.fill(grid.select(args.rows), range(args.first_seed, args.first_seed + args.seeds))
+    table = summarize(grid, read_rows(results))
+    written = write_summary(table, results)
+    if not args.quiet:
+        print(markdown(table))
+        print(f"Written: {results}, {', '.join(map(str, written))}")
+    return 1 if failures else 0

@@ -1,0 +1,178 @@
+"""Runs what a grid lacks: trains, evaluates, appends; what is there is not run again."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pylon_zoo._version import __version__
+from pylon_zoo.attribution import AttributedClassifier
+from pylon_zoo.data.dataset import LabelledDataset
+from pylon_zoo.data.registry import DATASETS, drawing_options, open_dataset
+from pylon_zoo.errors import PylonZooError
+from pylon_zoo.evaluation import evaluate
+from pylon_zoo.experiments.grid import Grid, Row
+from pylon_zoo.experiments.results import append_row, figures, read_rows
+from pylon_zoo.training.recipe import Recipe
+from pylon_zoo.training.recipe_files import load_recipe
+from pylon_zoo.training.train import open_split, train
+from pylon_zoo.weights.checkpoint import load_checkpoint
+
+KEPT_OPEN = 3
+"""Datasets kept open between rows; drawn phantoms stay in memory with them."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row and seed that could not be filled, and why."""
+
+    row: str
+    seed: int
+    error: PylonZooError
+
+
+@dataclass
+class Laboratory:
+    """Where runs live, and the data they take.
+
+    Args:
+        grid: what is filled.
+        folder: of the runs, `FOLDER/<recipe and settings>/seed-<n>`.
+        results: the CSV file.
+        data: `NAME[:DIR]`, for every dataset that a recipe names; the recipes' own without.
+        starts: recipe → checkpoint in place of the run that a row would start from.
+        device, workers: for training and evaluation.
+        say: called with every step.
+    """
+
+    grid: Grid
+    folder: Path
+    results: Path
+    data: Sequence[str] = ()
+    starts: dict[str, str] = field(default_factory=dict)
+    device: str | None = None
+    workers: int = 0
+    say: Callable[[str], None] = print
+    _opened: OrderedDict[str, Any] = field(default_factory=OrderedDict, repr=False)
+
+    def fill(self, rows: Sequence[Row], seeds: Sequence[int]) -> list[Failure]:
+        """Fill every row for every seed, all rows of a seed first.
+
+        Returns:
+            What failed; the rest was done nevertheless.
+        """
+        failures = []
+        for row, seed in self.missing(rows, seeds):
+            try:
+                self.measure(row, seed)
+            except PylonZooError as error:
+                failures.append(Failure(row.name, seed, error))
+                self.say(f"{row.name}, seed {seed}: {error}")
+        return failures
+
+    def missing(self, rows: Sequence[Row], seeds: Sequence[int]) -> Iterator[tuple[Row, int]]:
+        """What the results do not hold yet, looked up as it is asked for: another process may be filling it."""
+        for seed in seeds:
+            for row in rows:
+                done = {(line["row"], line["seed"]) for line in read_rows(self.results)}
+                if (row.name, str(seed)) not in done:
+                    yield row, seed
+
+    def measure(self, row: Row, seed: int) -> None:
+        """Train a row's run if need be, evaluate it, append its line."""
+        recipe, run = self.trained(row.recipe, row.settings, seed, row.start)
+        summary = json.loads((run / "log" / "summary.json").read_text(encoding="utf-8"))
+        model = load_checkpoint(run)
+        dataset = self.test_set(recipe)
+        judged = AttributedClassifier(model, row.method) if row.method else model
+        evaluation = evaluate(judged.eval(), dataset, device=self.device, workers=self.workers, controls=False)
+        append_row(
+            self.results,
+            {
+                "row": row.name,
+                "recipe": row.recipe,
+                "settings": " ".join(row.settings),
+                "method": row.method,
+                "seed": seed,
+                **figures(evaluation),
+                "parameters": summary["parameters"],
+                "epochs": summary["epochs"],
+                "train_seconds": summary["seconds"],
+                "images_per_second": summary["images_per_second"],
+                "dataset": evaluation.dataset,
+                "split": evaluation.split,
+                "images": evaluation.images,
+                "device": summary["device"],
+                "version": __version__,
+                "command": self.command(row, seed),
+            },
+        )
+        point = evaluation.point_accuracy
+        self.say(
+            f"{row.name}, seed {seed}: AUROC {evaluation.auroc.macro:.3f}"
+            + (f", point accuracy {point.macro:.3f}" if point else "")
+        )
+
+    def trained(self, name: str, settings: Sequence[str], seed: int, start: str = "") -> tuple[Recipe, Path]:
+        """A recipe's run of a seed, trained now if it is not there, and so is the run that it starts from."""
+        changes = [*settings, f"loop.seed={seed}"]
+        if start:
+            source = self.starts.get(start) or str(self.trained(start, (), 0)[1])
+            changes.append(f"transfer.checkpoint={json.dumps(source)}")
+        recipe = load_recipe(name, changes, self.data_for(load_recipe(name).data.name))
+        run = self.folder / run_name(name, settings) / f"seed-{seed}"
+        if not (run / "log" / "summary.json").is_file():
+            self.say(f"training {run}")
+            train(recipe, run, device=self.device, workers=self.workers, overwrite=True, datasets=self.splits(recipe))
+        return recipe, run
+
+    def data_for(self, wanted: str) -> str | None:
+        """The `--data` that is the dataset a recipe names; None leaves the recipe's own."""
+        return next((given for given in self.data if _reader(given) is _reader(wanted)), None)
+
+    def splits(self, recipe: Recipe) -> tuple[LabelledDataset, LabelledDataset]:
+        """A recipe's training and validation images."""
+        return self._open(f"train {recipe.data}", lambda: (open_split(recipe, "train"), open_split(recipe, "val")))
+
+    def test_set(self, recipe: Recipe) -> LabelledDataset:
+        """What a recipe's runs are evaluated on: the grid's split of the grid's data, at the recipe's size."""
+        name = self.data_for(self.grid.data) or self.grid.data
+        options = {**drawing_options(name, recipe.data.size)}
+        if "cache" in recipe.data.options:
+            options["cache"] = recipe.data.options["cache"]
+        return self._open(f"test {name} {options}", lambda: open_dataset(name, self.grid.split, **options))
+
+    def command(self, row: Row, seed: int) -> str:
+        """What makes this line alone."""
+        return shlex.join(
+            ["pylon-zoo", "reproduce", self.grid.name, "--rows", row.name, "--first-seed", str(seed), "--seeds", "1"]
+        )
+
+    def _open(self, key: str, opener: Callable[[], Any]) -> Any:
+        if key not in self._opened:
+            self._opened[key] = opener()
+        self._opened.move_to_end(key)
+        while len(self._opened) > KEPT_OPEN:
+            self._opened.popitem(last=False)
+        return self._opened[key]
+
+
+def run_name(recipe: str, settings: Sequence[str]) -> str:
+    """A folder name for a recipe with settings.
+
+    Example:
+        >>> run_name("phantom_pylon", ["data.size=192", 'model.options.pooling="lse"'])
+        'phantom_pylon,data.size=192,model.options.pooling=lse'
+    """
+    return ",".join([recipe, *(re.sub(r"[^\w.=-]+", "_", text.replace('"', "")).strip("_") for text in settings)])
+
+
+def _reader(spec: str) -> Any:
+    """The dataset that `NAME[:DIR]` names."""
+    return DATASETS.get(spec.partition(":")[0].replace("-", "_"))

@@ -1,0 +1,111 @@
+"""From runs to a table: mean over seeds with its interval, beside the paper's figure."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pylon_zoo.experiments.grid import Grid
+from pylon_zoo.files import write_text
+from pylon_zoo.metrics.doubt import student_t_interval
+
+POINT, AUROC = "point_accuracy", "auroc"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A figure over n runs: mean, the two ends of its 95 % interval (NaN for one run), and the paper's (NaN without)."""
+
+    mean: float
+    low: float
+    high: float
+    runs: int
+    paper: float = math.nan
+
+    @property
+    def half(self) -> float:
+        """Half the width of the interval."""
+        return (self.high - self.low) / 2
+
+    def text(self) -> str:
+        """`0.61 ± 0.02 (paper 0.60)`, as far as there is."""
+        if math.isnan(self.mean):
+            return "–"
+        spread = "" if math.isnan(self.half) else f" ± {self.half:.2f}"
+        return f"{self.mean:.2f}{spread}" + ("" if math.isnan(self.paper) else f" (paper {self.paper:.2f})")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A filled table.
+
+    Args:
+        grid: what it is a table of.
+        classes: those with boxes, in the dataset's order.
+        cells: row → `"macro"`, `"weighted"`, `"auroc"` and the classes → figure; rows without runs are left out.
+    """
+
+    grid: Grid
+    classes: tuple[str, ...]
+    cells: Mapping[str, Mapping[str, Cell]]
+
+
+def summarize(grid: Grid, rows: Sequence[Mapping[str, str]]) -> Summary:
+    """The table that a grid's rows make.
+
+    Args:
+        grid: names and order of the rows, and the paper's columns.
+        rows: as `read_rows` gives them.
+    """
+    classes = tuple(name.partition(":")[2] for name in (rows[0] if rows else {}) if name.startswith(f"{POINT}:"))
+    boxed = tuple(name for name in classes if any(row[f"{POINT}:{name}"] for row in rows))
+    columns = {"macro": POINT, "weighted": f"{POINT}_weighted", AUROC: AUROC}
+    columns.update({name: f"{POINT}:{name}" for name in boxed})
+    published = grid.published()
+    cells = {}
+    for row in grid.rows:
+        mine = [line for line in rows if line["row"] == row.name]
+        if mine:
+            paper = published.get(row.column, {})
+            cells[row.name] = {
+                name: _cell([line[column] for line in mine], paper.get(name, math.nan))
+                for name, column in columns.items()
+            }
+    return Summary(grid, boxed, cells)
+
+
+def markdown(summary: Summary) -> str:
+    """The table in Markdown: a line per row, macro and weighted point accuracy, AUROC, then the classes' point accuracy."""
+    heads = ["", "point accuracy, macro", "weighted", "macro AUROC", *summary.classes, "runs"]
+    lines = [heads, ["---"] * len(heads)]
+    for name, cells in summary.cells.items():
+        figures = [cells[key].text() for key in ("macro", "weighted", AUROC, *summary.classes)]
+        lines.append([name, *figures, str(cells["macro"].runs)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def write_summary(summary: Summary, results: Path) -> list[Path]:
+    """Write the table beside the runs' CSV, as `<name>-table.csv` and `<name>-table.md`; gives the two paths."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("row", "figure", "mean", "low", "high", "runs", "paper"))
+    for name, cells in summary.cells.items():
+        for figure, cell in cells.items():
+            values = (cell.mean, cell.low, cell.high)
+            ends = ["" if math.isnan(value) else f"{value:.4f}" for value in values]
+            writer.writerow((name, figure, *ends, cell.runs, "" if math.isnan(cell.paper) else cell.paper))
+    paths = [results.with_name(f"{results.stem}-table{suffix}") for suffix in (".csv", ".md")]
+    for path, content in zip(paths, (text.getvalue(), f"{summary.grid.title}\n\n{markdown(summary)}\n"), strict=True):
+        write_text(path, content)
+    return paths
+
+
+def _cell(values: Sequence[str], paper: float) -> Cell:
+    """The figure of several runs; runs where it is undefined do not count."""
+    known = [float(value) for value in values if value]
+    mean = sum(known) / len(known) if known else math.nan
+    return Cell(mean, *student_t_interval(known), len(known), paper)

@@ -1,0 +1,134 @@
+"""A grid is filled: what is missing is trained once, what is there is left alone, what fails does not stop the rest."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+import pylon_zoo.experiments.reproduce as reproduce
+from pylon_zoo.data.phantom import dataset as phantoms
+from pylon_zoo.errors import DataError
+from pylon_zoo.experiments.grid import grid_from_table
+from pylon_zoo.experiments.reproduce import Laboratory
+from pylon_zoo.experiments.results import read_rows
+
+TINY = [
+    "data.size=32",
+    "data.train.count=16",
+    "data.val.count=8",
+    "schedule.max_epochs=1",
+    "loop.precision=no",
+    "model.options.encoder_kwargs.channels=[4, 4, 8, 8]",
+]
+
+
+@pytest.fixture(autouse=True)
+def few_images(monkeypatch):
+    monkeypatch.setitem(phantoms.COUNTS, "test", 24)
+
+
+@pytest.fixture
+def grid():
+    rows = [
+        {"name": "CAM", "recipe": "phantom_encoder", "settings": TINY},
+        {"name": "CAM, Grad-CAM", "recipe": "phantom_encoder", "settings": TINY, "method": "grad_cam"},
+        {"name": "PYLON", "recipe": "phantom_pylon", "settings": TINY, "start": "phantom_encoder"},
+    ]
+    return grid_from_table("tiny", {"title": "Tiny", "data": "phantom", "rows": rows})
+
+
+@pytest.fixture
+def laboratory(grid, tmp_path):
+    def make(**options):
+        said = []
+        made = Laboratory(grid, tmp_path / "runs", tmp_path / "tiny.csv", device="cpu", say=said.append, **options)
+        made.said = said
+        return made
+
+    return make
+
+
+@pytest.fixture
+def start(laboratory, grid):
+    """A run to start from, with the same narrow encoder."""
+    return str(laboratory().trained("phantom_encoder", TINY, 0)[1])
+
+
+def test_a_grid_is_filled_and_filled_once(laboratory, grid, start, monkeypatch):
+    trained = []
+    real = reproduce.train
+    monkeypatch.setattr(
+        reproduce, "train", lambda recipe, out, **options: trained.append(out) or real(recipe, out, **options)
+    )
+    first = laboratory(starts={"phantom_encoder": start})
+    assert first.fill(grid.rows, [0, 1]) == []
+    rows = read_rows(first.results)
+    assert [(row["row"], row["seed"]) for row in rows] == [(r.name, str(s)) for s in (0, 1) for r in grid.rows]
+    assert len(trained) == 3, "seed 0 of the CAM was there, and Grad-CAM shares its runs"
+    assert rows[0]["auroc"] == rows[1]["auroc"], "an attribution method changes heatmaps, not logits"
+    assert rows[0]["auroc"] != rows[3]["auroc"], "seeds differ"
+    assert rows[2]["images"] == "24"
+    assert rows[2]["command"] == "pylon-zoo reproduce tiny --rows PYLON --first-seed 0 --seeds 1"
+
+    again = laboratory(starts={"phantom_encoder": start})
+    again.fill(grid.rows, [0, 1])
+    assert (len(trained), again.said, len(read_rows(first.results))) == (3, [], 6)
+
+
+def test_a_run_that_was_trained_but_not_judged_is_only_judged(laboratory, grid, start, monkeypatch):
+    monkeypatch.setattr(reproduce, "train", pytest.fail)
+    laboratory().fill(grid.rows[:1], [0])
+    assert len(read_rows(laboratory().results)) == 1
+
+
+def test_what_fails_is_named_and_the_rest_is_done(laboratory, grid, monkeypatch):
+    def broken(recipe, out, **options):
+        raise DataError("the disk is on fire")
+
+    monkeypatch.setattr(reproduce, "train", broken)
+    tried = laboratory()
+    failures = tried.fill(grid.rows, [3])
+    assert [(failure.row, failure.seed) for failure in failures] == [(row.name, 3) for row in grid.rows]
+    assert "PYLON, seed 3: the disk is on fire" in tried.said
+    assert read_rows(tried.results) == []
+
+
+def test_a_start_is_the_other_recipes_first_run(laboratory, grid, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        reproduce, "train", lambda recipe, out, **options: seen.append((recipe.transfer.checkpoint, out))
+    )
+    monkeypatch.setattr(Laboratory, "splits", lambda self, recipe: None)
+    made = laboratory()
+    made.trained("phantom_pylon", TINY, 4, "phantom_encoder")
+    encoder = made.folder / "phantom_encoder" / "seed-0"
+    assert [(checkpoint, out.parent.parent) for checkpoint, out in seen] == [
+        ("", made.folder),
+        (str(encoder), made.folder),
+    ]
+    assert seen[0][1] == encoder
+    assert seen[1][1].name == "seed-4"
+
+
+def test_data_is_given_by_its_name_in_any_spelling(laboratory):
+    made = laboratory(data=("nih-cxr14:/x", "phantom"))
+    assert made.data_for("nih_cxr14") == "nih-cxr14:/x"
+    assert made.data_for("phantom_cxr") == "phantom"
+    assert made.data_for("vindr_cxr") is None
+
+
+def test_the_figures_are_the_evaluations(laboratory, grid, start):
+    from pylon_zoo.data.registry import open_dataset
+    from pylon_zoo.evaluation import evaluate
+    from pylon_zoo.weights.checkpoint import load_checkpoint
+
+    made = laboratory()
+    made.fill(grid.rows[:1], [0])
+    expected = evaluate(load_checkpoint(start), open_dataset("phantom", "test", size=32))
+    with made.results.open(newline="") as file:
+        row = next(csv.DictReader(file))
+    assert float(row["auroc"]) == pytest.approx(expected.auroc.macro, abs=1e-4)
+    assert float(row["point_accuracy"]) == pytest.approx(expected.point_accuracy.macro, abs=1e-4)
+    for name, value in zip(expected.classes, expected.auroc.per_class.tolist(), strict=True):
+        assert row[f"auroc:{name}"] == ("" if value != value else f"{value:.4f}")
