@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -169,6 +170,8 @@ def _value(kind: Any, value: Any, metadata: Mapping[str, Any], origin: Origin, d
         return tuple(_value(get_args(kind)[0], one, metadata, origin, dotted) for one in value)
     kind = get_origin(kind) or kind
     _check_kind(kind, value, origin, dotted)
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{origin.at(dotted)} = {value!r} is not possible: it must be finite.")
     choices = metadata.get("choices", ())
     if choices and value not in choices:
         near = suggest(value, choices) or f" It can be {', '.join(map(repr, choices))}."
