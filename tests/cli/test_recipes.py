@@ -37,6 +37,11 @@ def test_show_prints_a_recipe_that_reads_back(capsys, tmp_path):
     assert load_recipe(path) == load_recipe("phantom_cxr_cam", ["loop.seed=9"])
 
 
+def test_settings_prints_the_table(capsys):
+    assert main(["recipes", "settings"]) == 0
+    assert "| `optimizer.lr` | `0.0001` | a number, above 0 |" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
