@@ -1,4 +1,4 @@
-"""`pylon-zoo recipes list [PATTERN]` and `pylon-zoo recipes show NAME`."""
+"""`pylon-zoo recipes list [PATTERN]`, `pylon-zoo recipes show NAME` and `pylon-zoo recipes settings`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show.add_argument(
         "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="with a setting changed"
     )
+    actions.add_parser("settings", help="every setting a recipe may have, as a table in Markdown")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what was asked for."""
     from pylon_zoo.training.recipe_files import list_recipes, load_recipe
+    from pylon_zoo.training.settings import settings_table
 
     if args.action == "show":
         print(load_recipe(args.name, args.settings).to_toml(), end="")
+        return 0
+    if args.action == "settings":
+        print(settings_table())
         return 0
     names = list_recipes(args.pattern)
     if not names:

@@ -90,9 +90,11 @@ class Backbone(nn.Module):
     def _checked_build(self, name: str, in_chans: int, pretrained: bool, options: Mapping[str, Any]) -> nn.Module:
         try:
             return self._build(name, in_chans, pretrained, options)
-        except TypeError as error:
+        # Beside the TypeError of an unknown keyword, what timm's constructors make of values that cannot be.
+        except (TypeError, AssertionError, IndexError, RuntimeError) as error:
             raise ConfigError(
-                f"The timm architecture {name!r} refused encoder_kwargs {dict(options)}: {error}."
+                f"The timm architecture {name!r} refused encoder_kwargs {dict(options)}: "
+                f"{str(error).rstrip('.') or type(error).__name__}."
             ) from error
         except OSError as error:
             raise WeightsError(

@@ -144,7 +144,7 @@ class Recipe:
     """One run, described.
 
     Args:
-        base: in a file, the recipe that it starts from (`recipe_files.read_table`); None once it has been read.
+        base: the recipe that a file starts from: a name of `recipes list`, or a path from the file; None once read.
         description: one line for `recipes list`.
         model, data, optimizer, schedule, loop, phases, transfer: the sections.
         origin: where it was read from, for messages.

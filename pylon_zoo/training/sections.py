@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -95,7 +96,7 @@ def build(schema: type[T], table: Mapping[str, Any], origin: Origin, prefix: str
         Traceback (most recent call last):
         pylon_zoo.errors.UnknownNameError: a.toml: sed is not a setting. Did you mean 'seed'?
     """
-    known = {one.name: one for one in _settings(schema)}
+    known = {one.name: one for one in settings_of(schema)}
     check_keys(table, known, origin, prefix)
     hints = get_type_hints(schema)
     return schema(
@@ -139,12 +140,12 @@ def plain(instance: Any) -> dict[str, Any]:
     """A dataclass instance as a table of what `dump` writes; tuples become lists, None is left out."""
     return {
         one.name: _plain_value(getattr(instance, one.name))
-        for one in _settings(instance)
+        for one in settings_of(instance)
         if getattr(instance, one.name) is not None
     }
 
 
-def _settings(schema: Any) -> list[Field[Any]]:
+def settings_of(schema: Any) -> list[Field[Any]]:
     """The fields of a dataclass that a file may set: constructor arguments, less those marked as internal."""
     return [one for one in fields(schema) if one.init and not one.metadata.get("internal")]
 
@@ -169,6 +170,8 @@ def _value(kind: Any, value: Any, metadata: Mapping[str, Any], origin: Origin, d
         return tuple(_value(get_args(kind)[0], one, metadata, origin, dotted) for one in value)
     kind = get_origin(kind) or kind
     _check_kind(kind, value, origin, dotted)
+    if kind is float and not math.isfinite(value):
+        raise ConfigError(f"{origin.at(dotted)} = {value!r} is not possible: it must be finite.")
     choices = metadata.get("choices", ())
     if choices and value not in choices:
         near = suggest(value, choices) or f" It can be {', '.join(map(repr, choices))}."

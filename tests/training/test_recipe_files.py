@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-import tomllib
+from dataclasses import replace
 
 import pytest
-import torch
 
-from pylon_zoo.data.augmentations import AUGMENTATIONS
-from pylon_zoo.data.registry import DATASETS
 from pylon_zoo.errors import ConfigError, UnknownNameError
-from pylon_zoo.models.build import method_options, split_name
-from pylon_zoo.training.recipe import OPTIMIZERS, Recipe
+from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.recipe_files import (
     list_recipes,
     load_recipe,
     parse_override,
-    recipe_from_table,
     recipe_path,
 )
-from pylon_zoo.training.schedule import Plateau
-from pylon_zoo.training.sections import Origin
 
 PAPER = "nih_cxr14_pylon_resnet50_256"
-
-
-def test_the_defaults_are_the_papers():
-    recipe = Recipe()
-    assert (recipe.optimizer.name, recipe.optimizer.lr, recipe.optimizer.weight_decay) == ("adam", 1e-4, 0.0)
-    assert (recipe.loop.batch_size, recipe.data.size, recipe.schedule.max_epochs) == (64, 256, 40)
-    assert recipe.make_schedule() == Plateau(factor=0.2, patience=2, max_cuts=3)
-
-
-def test_the_papers_row_says_what_the_paper_says():
-    recipe = load_recipe(PAPER)
-    assert recipe.model.options["encoder_pretrained"] == "tv_in1k"
-    assert (recipe.data.size, recipe.data.augmentation) == (256, "xray")
-    assert (recipe.data.mean, recipe.data.std) == ((0.4984,), (0.2483,))
-    assert (recipe.loop.batch_size, recipe.loop.precision) == (64, "fp16")
-    assert (recipe.optimizer, recipe.make_schedule()) == (Recipe().optimizer, Plateau())
-
-
-@pytest.mark.parametrize("name", list_recipes())
-def test_every_shipped_recipe_is_sound(name):
-    recipe = load_recipe(name)
-    assert recipe.description
-    method, _ = split_name(recipe.model.architecture)
-    assert set(recipe.model.options) <= set(method_options(method))
-    assert recipe.data.name in DATASETS
-    assert recipe.data.augmentation in AUGMENTATIONS
-    assert {*recipe.data.options, *recipe.data.train, *recipe.data.val} <= set(DATASETS[recipe.data.name].options)
-
-
-@pytest.mark.parametrize("name", list_recipes())
-def test_the_resolved_recipe_reads_back_equal(name):
-    recipe = load_recipe(name, ["loop.seed=7"])
-    assert recipe_from_table(tomllib.loads(recipe.to_toml()), Origin("again")) == recipe
 
 
 @pytest.mark.parametrize(
@@ -168,5 +128,111 @@ def test_another_dataset_leaves_the_first_ones_options_behind():
     assert load_recipe(PAPER, data="nih-cxr14:/data").data.mean == load_recipe(PAPER).data.mean
 
 
-def test_every_optimizer_exists():
-    assert all(hasattr(torch.optim, name) for name in OPTIMIZERS.values())
+def write(folder, **files: str):
+    """Recipe files by name; `base` is often the only thing in them."""
+    for name, text in files.items():
+        (folder / f"{name}.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_recipe_starts_from_its_base_and_wins(tmp_path):
+    write(
+        tmp_path,
+        ground='description = "ground"\n[optimizer]\nlr = 0.5\n[model.options.encoder_kwargs]\na = 1\nb = 2',
+        middle='base = "ground.toml"\n[loop]\nseed = 3\n[model.options.encoder_kwargs]\nb = 3',
+        top='base = "./middle.toml"\n[loop]\nseed = 4',
+    )
+    recipe = load_recipe(tmp_path / "top.toml", ["loop.batch_size=2"])
+    assert (recipe.optimizer.lr, recipe.loop.seed, recipe.loop.batch_size) == (0.5, 4, 2)
+    assert recipe.model.options == {"encoder_kwargs": {"a": 1, "b": 3}}
+    assert recipe.description == ""  # it describes another recipe
+    assert recipe.base is None
+
+
+def test_a_base_is_a_shipped_name_or_a_path_from_the_file(tmp_path, monkeypatch):
+    (tmp_path / "inner").mkdir()
+    write(tmp_path, ground="[loop]\nseed = 9")
+    write(tmp_path / "inner", near='base = "../ground.toml"', shipped=f'base = "{PAPER.replace("_", "-")}"')
+    monkeypatch.chdir(tmp_path / "inner")
+    assert load_recipe("near.toml").loop.seed == 9
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe("inner/near.toml").loop.seed == 9
+    shipped = load_recipe("inner/shipped.toml")
+    assert shipped == replace(load_recipe(PAPER), description="")
+
+
+@pytest.mark.parametrize(
+    ("files", "error", "message"),
+    [
+        ({"top": "base = 3"}, ConfigError, r"top\.toml: base must be a string; it is 3"),
+        ({"top": 'base = "phantom_pilon"'}, UnknownNameError, r"top\.toml: base: .*Did you mean 'phantom_pylon'"),
+        ({"top": 'base = "absent.toml"'}, UnknownNameError, r"top\.toml: base: There is no recipe file .*absent\.toml"),
+        ({"top": 'base = "top.toml"'}, ConfigError, r"top\.toml: base goes .* top\.toml → top\.toml"),
+        (
+            {"top": 'base = "b.toml"', "b": 'base = "c.toml"', "c": 'base = "b.toml"'},
+            ConfigError,
+            r"c\.toml: base goes round in a circle, top\.toml → b\.toml → c\.toml → b\.toml: remove",
+        ),
+        ({"top": 'base = "b.toml"', "b": "[loop]\nsede = 1"}, UnknownNameError, r"/b\.toml: loop\.sede .*'seed'"),
+        ({"top": 'base = "b.toml"', "b": "[loop"}, ConfigError, r"b\.toml is not a TOML file"),
+        ({"top": 'base = "b.toml"\nloop = 1', "b": ""}, ConfigError, r"top\.toml: loop must be a table"),
+        ({"top": 'base = "b.toml"\nmodel = 1', "b": ""}, ConfigError, r"top\.toml: model must be a table"),
+        ({"top": 'base = "b.toml"\n[data]\nname = 1', "b": ""}, ConfigError, r"top\.toml: data\.name must be a str"),
+    ],
+)
+def test_what_is_wrong_with_a_base_is_said_of_the_right_file(tmp_path, files, error, message):
+    write(tmp_path, **files)
+    with pytest.raises(error, match=message):
+        load_recipe(tmp_path / "top.toml")
+
+
+ABLATION = """
+[model]
+head_bias = -1.0
+[model.options]
+up_layers = 1
+pooling = "lse"
+encoder_pretrained = "tv_in1k"
+encoder_kwargs = {drop_path_rate = 0.1}
+[schedule.options]
+factor = 0.5
+"""
+
+
+@pytest.mark.parametrize("layer", ["file", "--set"])
+def test_another_method_inherits_the_encoders_options_only(tmp_path, layer):
+    write(
+        tmp_path,
+        ground=ABLATION,
+        other='base = "ground.toml"\n[model]\narchitecture = "fpn_resnet18"\n[model.options]\nnorm = "group"',
+        same='base = "ground.toml"\n[model]\narchitecture = "pylon_resnet18"',
+    )
+    if layer == "file":
+        other, same = (load_recipe(tmp_path / f"{name}.toml").model for name in ("other", "same"))
+    else:
+        ground, settings = tmp_path / "ground.toml", ["model.options.norm=group"]
+        other = load_recipe(ground, ["model.architecture=fpn_resnet18", *settings]).model
+        same = load_recipe(ground, ["model.architecture=pylon_resnet18"]).model
+    encoder = {"encoder_pretrained": "tv_in1k", "encoder_kwargs": {"drop_path_rate": 0.1}}
+    assert other.options == {**encoder, "norm": "group"}
+    assert same.options == {**encoder, "up_layers": 1, "pooling": "lse"}
+    assert other.head_bias == same.head_bias == -1.0
+
+
+@pytest.mark.parametrize("layer", ["file", "--set"])
+def test_another_schedule_leaves_the_first_ones_options_behind(tmp_path, layer):
+    write(
+        tmp_path,
+        ground=ABLATION,
+        other='base = "ground.toml"\n[schedule]\nname = "cosine"\nmax_epochs = 3',
+        same='base = "ground.toml"\n[schedule]\nname = "plateau"',
+    )
+    settings = ["schedule.name=cosine", "schedule.max_epochs=3"]
+    other = load_recipe(tmp_path / ("other.toml" if layer == "file" else "ground.toml"), settings * (layer == "--set"))
+    assert (other.schedule.name, other.schedule.max_epochs, other.schedule.options) == ("cosine", 3, {})
+    assert load_recipe(tmp_path / "same.toml").schedule.options == {"factor": 0.5}
+
+
+def test_patterns_select_recipes():
+    assert list_recipes("phantom-cxr-*") == ["phantom_cxr_cam", "phantom_cxr_pylon"]
+    assert list_recipes("nothing*") == []

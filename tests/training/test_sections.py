@@ -31,14 +31,15 @@ class Outer:
     count: int = setting(1, at_least=1)
     on: bool = setting(False)
     values: tuple[float, ...] | None = setting(None, at_least=0)
+    kinds: tuple[str, ...] = setting(("red",), choices=("red", "green"))
     free: dict[str, Any] = field(default_factory=dict)
     inner: Inner = field(default_factory=Inner)
 
 
 def test_what_is_not_set_has_its_default():
     assert build(Outer, {}, ORIGIN) == Outer()
-    built = build(Outer, {"count": 2, "values": [1, 0.5], "inner": {"rate": 1}}, ORIGIN)
-    assert built == Outer(count=2, values=(1.0, 0.5), inner=Inner(rate=1.0))
+    built = build(Outer, {"count": 2, "values": [1, 0.5], "kinds": ["green", "red"], "inner": {"rate": 1}}, ORIGIN)
+    assert built == Outer(count=2, values=(1.0, 0.5), kinds=("green", "red"), inner=Inner(rate=1.0))
     assert isinstance(built.inner.rate, float)
 
 
@@ -54,6 +55,11 @@ def test_what_is_not_set_has_its_default():
         ({"values": []}, r"my\.toml: values must be a list of at least one number"),
         ({"values": [1, "a"]}, r"my\.toml: values must be a number; it is 'a'"),
         ({"values": [1, -1]}, r"my\.toml: values = -1 is not possible: it must be at least 0"),
+        ({"values": [1, float("inf")]}, r"my\.toml: values = inf is not possible: it must be finite"),
+        ({"kinds": []}, r"my\.toml: kinds must be a list of at least one string; it is \[\]"),
+        ({"kinds": "red"}, r"my\.toml: kinds must be a list of at least one string; it is 'red'"),
+        ({"kinds": ["red", 1]}, r"my\.toml: kinds must be a string; it is 1"),
+        ({"kinds": ["red", "gren"]}, r"my\.toml: kinds = 'gren' is not possible\. Did you mean 'green'\?"),
         ({"free": 1}, r"my\.toml: free must be a table"),
         ({"inner": 1}, r"--set inner\.rate must be a table"),
         ({"inner": {"rate": 0}}, r"--set inner\.rate = 0 is not possible: it must be above 0"),
@@ -82,7 +88,12 @@ def test_unknown_keys_are_refused_by_name(table, message):
 
 def test_round_trip_of_a_dataclass():
     original = Outer(
-        count=7, on=True, values=(0.25, 3.0), free={"a b": {"c": ["x", "y"]}, "d": {}}, inner=Inner(kind="green")
+        count=7,
+        on=True,
+        values=(0.25, 3.0),
+        kinds=("green", "red"),
+        free={"a b": {"c": ["x", "y"]}, "d": {}},
+        inner=Inner(kind="green"),
     )
     assert build(Outer, tomllib.loads(dump(plain(original))), Origin("x")) == original
 
