@@ -18,7 +18,14 @@ POINT, AUROC = "point_accuracy", "auroc"
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure over n runs: mean, the two ends of its 95 % interval (NaN for one run), and the paper's (NaN without)."""
+    """A figure over runs.
+
+    Args:
+        mean: over the runs; NaN for none.
+        low, high: ends of the 95 % interval of the mean, after Student; NaN for a single run.
+        runs: how many.
+        paper: the paper's figure; NaN when it has none.
+    """
 
     mean: float
     low: float
@@ -79,7 +86,7 @@ def summarize(grid: Grid, rows: Sequence[Mapping[str, str]]) -> Summary:
 
 
 def markdown(summary: Summary) -> str:
-    """The table in Markdown: a line per row, macro and weighted point accuracy, AUROC, then the classes' point accuracy."""
+    """The table in Markdown: macro and weighted point accuracy, AUROC, the classes' point accuracy, a line per row."""
     heads = ["", "point accuracy, macro", "weighted", "macro AUROC", *summary.classes, "runs"]
     lines = [heads, ["---"] * len(heads)]
     for name, cells in summary.cells.items():

@@ -1,0 +1,74 @@
+"""`pylon-zoo reproduce`: the list, the table, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from pylon_zoo.cli.main import main
+from pylon_zoo.data.phantom import dataset as phantoms
+from pylon_zoo.experiments import grid as grids
+
+TINY = """
+title = "Two rows"
+data = "phantom"
+
+[[rows]]
+name = "CAM"
+recipe = "phantom_encoder"
+settings = [SETTINGS]
+
+[[rows]]
+name = "CAM, Grad-CAM"
+recipe = "phantom_encoder"
+settings = [SETTINGS]
+method = "grad_cam"
+""".replace(
+    "SETTINGS",
+    '"data.size=32", "data.train.count=16", "data.val.count=8", "schedule.max_epochs=1", "loop.precision=no"',
+)
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """A table named `tiny`, and an output folder."""
+    folder = tmp_path / "grids"
+    folder.mkdir()
+    (folder / "tiny.toml").write_text(TINY)
+    monkeypatch.setattr(grids, "GRID_FOLDER", folder)
+    monkeypatch.setitem(phantoms.COUNTS, "test", 16)
+    return tmp_path / "out"
+
+
+def test_without_a_table_they_are_listed(capsys):
+    assert main(["reproduce"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == grids.list_grids()
+    assert any("NIH ChestX-ray14, 512 px" in line for line in lines)
+
+
+def test_a_table_is_filled_and_printed(tiny, capsys):
+    command = ["reproduce", "tiny", "--seeds", "2", "--out", str(tiny), "--device", "cpu"]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "| CAM, Grad-CAM |" in said
+    assert said.count("training ") == 2, "two seeds, and both rows share their runs"
+    assert {path.name for path in tiny.iterdir()} >= {"tiny.csv", "tiny-table.csv", "tiny-table.md"}
+    assert main(command) == 0
+    assert "training" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tinny"], "Did you mean 'tiny'"),
+        (["tiny", "--rows", "PYLON"], "No row of tiny matches 'PYLON'"),
+        (["tiny", "--start", "run"], "--start 'run' is not of the form RECIPE=CHECKPOINT"),
+        (["tiny", "--data", "nih:"], "nih"),
+        (["tiny", "--data", "nih-cxr14"], "needs its folder"),
+        (["tiny", "--data", "cluttered:/x"], "Unknown dataset"),
+    ],
+)
+def test_what_means_nothing_is_refused(tiny, capsys, arguments, message):
+    assert main(["reproduce", *arguments, "--out", str(tiny)]) == 2
+    assert message in capsys.readouterr().err
+    assert not tiny.exists()
