@@ -13,6 +13,7 @@ import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
@@ -98,7 +99,7 @@ def build(schema: type[T], table: Mapping[str, Any], origin: Origin, prefix: str
     """
     known = {one.name: one for one in settings_of(schema)}
     check_keys(table, known, origin, prefix)
-    hints = get_type_hints(schema)
+    hints = _hints(schema)
     return schema(
         **{
             key: _value(hints[key], value, known[key].metadata, origin, f"{prefix}{key}")
@@ -148,6 +149,12 @@ def plain(instance: Any) -> dict[str, Any]:
 def settings_of(schema: Any) -> list[Field[Any]]:
     """The fields of a dataclass that a file may set: constructor arguments, less those marked as internal."""
     return [one for one in fields(schema) if one.init and not one.metadata.get("internal")]
+
+
+@cache
+def _hints(schema: type) -> dict[str, Any]:
+    """The types of a dataclass's fields, which Python evaluates anew at every question."""
+    return get_type_hints(schema)
 
 
 def _plain_value(value: Any) -> Any:

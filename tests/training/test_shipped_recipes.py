@@ -69,6 +69,7 @@ IMPOSSIBLE = {
     "model.head_bias": ["nan", "-inf"],
     "model.options.decoder_channels": ["0", "-1", "1.5", "[64]"],
     "model.options.encoder_kwargs.channels": ["[8, 8]", "[-1, 8, 8, 8]"],
+    "model.options.encoder_kwargs.stem_width": ["-8"],
     "model.options.head_kernel": ["0", "2", "5"],
     "model.options.head_mlp_layers": ["-1", "4"],
     "model.options.norm_groups": ["0", "7"],
