@@ -260,8 +260,7 @@ def score(
     Raises:
         DataError: there is no image, or a heatmap that has a box is not finite.
     """
-    judged = model.activation if model.heatmap_unit == "logit" else None
-    keeper = ScoreKeeper(model.num_classes, model.activation, class_map, judged, others)
+    keeper = ScoreKeeper(model.num_classes, model.activation, class_map, model.heatmap_unit, others)
     for batch in batches:
         images = batch.images.to(device, non_blocking=True)
         logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)
