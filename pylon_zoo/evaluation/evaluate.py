@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from pylon_zoo.data.dataset import LabelledDataset
+from pylon_zoo.data.label_names import match_labels
 from pylon_zoo.data.sample import Batch, collate
 from pylon_zoo.errors import UnknownNameError, suggest
 from pylon_zoo.evaluation.controls import Controls
-from pylon_zoo.evaluation.labels import match_labels
 from pylon_zoo.metrics import (
     LOCALIZATION,
     Bootstrap,
