@@ -66,7 +66,8 @@ def test_heatmaps_that_are_no_logits_are_judged_as_they_are():
         assert keeper.compute().points.hits.tolist() == [hits]
 
 
-OTHERS = [name for name in LOCALIZATION if name != "point_accuracy"]
+# max_box counts whole numbers as overlap_50 does, and takes a hundred times as long.
+OTHERS = [name for name in LOCALIZATION if name not in ("point_accuracy", "max_box")]
 
 
 def shard(heatmaps, boxes, indices, batch):
@@ -91,12 +92,12 @@ def everything(scores):
 
 @pytest.mark.parametrize("with_heatmaps", [True, False], ids=["heatmaps", "logits"])
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_shards_in_any_order_give_the_whole_bit_for_bit(count, seed, with_heatmaps):
-    heatmaps, boxes = random_case(seed, images=23)
+    heatmaps, boxes = random_case(seed, images=11)
     heatmaps = heatmaps if with_heatmaps else None
-    whole = shard(heatmaps, boxes, list(range(23)), batch=23).compute()
-    order, rng = list(range(23)), random.Random(seed)
+    whole = shard(heatmaps, boxes, list(range(11)), batch=11).compute()
+    order, rng = list(range(11)), random.Random(seed)
     rng.shuffle(order)
     states = [shard(heatmaps, boxes, order[part::count], batch=4).state() for part in range(count)]
     states.insert(rng.randrange(count + 1), ScoreKeeper(CLASSES, others=OTHERS).state())  # a process without images
