@@ -66,7 +66,7 @@ def test_heatmaps_that_are_no_logits_are_judged_as_they_are():
         assert keeper.compute().points.hits.tolist() == [hits]
 
 
-# max_box counts whole numbers as overlap_50 does, and takes a hundred times as long.
+# max_box counts whole numbers, as overlap_50 does, and is by far the slowest.
 OTHERS = [name for name in LOCALIZATION if name not in ("point_accuracy", "max_box")]
 
 
