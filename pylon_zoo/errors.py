@@ -40,6 +40,10 @@ class WeightsError(PylonZooError, OSError):
     """Weights that cannot be had, or are not the bytes that were published."""
 
 
+class DiskFullError(PylonZooError, OSError):
+    """A disk, a quota or a file's largest size is reached: names the folder."""
+
+
 class MissingDependencyError(PylonZooError, ImportError):
     """An optional package is needed: names the package and the extra that installs it."""
 

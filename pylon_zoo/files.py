@@ -2,31 +2,88 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pylon_zoo.errors import ConfigError
+from pylon_zoo.errors import ConfigError, DiskFullError
+
+FULL = {errno.ENOSPC: "no space is left", errno.EDQUOT: "the quota is used up", errno.EFBIG: "a file may not be larger"}
+"""The system's codes for a file that cannot grow, in words."""
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically: beside it first, then moved into place.
+    """Write a UTF-8 text file atomically, see `write_together`.
 
     Args:
         path: in a folder that exists.
         text: its whole content.
+
+    Raises:
+        DiskFullError: it does not fit; the old file is still there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    write_together(path.parent, {path.name: text.encode("utf-8")})
+
+
+def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files into a folder: all beside their places first, then all moved, so that none is ever half written.
+
+    Whatever goes wrong before the first is moved leaves all old files as they were, and nothing beside them.
+
+    Args:
+        folder: one that exists.
+        contents: file name → content; moved into place in this order.
+
+    Raises:
+        DiskFullError: they do not fit; the old files are still there.
+        OSError: the folder cannot be written to.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> write_together(folder, {"a.txt": b"first", "b.txt": b"second"})
+        >>> sorted(path.name for path in folder.iterdir())
+        ['a.txt', 'b.txt']
+    """
+    parts = {name: folder / f".{name}.{os.getpid()}.tmp" for name in contents}
     try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with disk_full_named(folder):
+            for name, content in contents.items():
+                with parts[name].open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            for name, part in parts.items():
+                part.replace(folder / name)
     finally:
-        temporary.unlink(missing_ok=True)
+        for part in parts.values():
+            if part.parent.is_dir():
+                part.unlink(missing_ok=True)
+
+
+@contextmanager
+def disk_full_named(folder: Path) -> Iterator[None]:
+    """Turn a system error about a full disk into one sentence.
+
+    Args:
+        folder: where something is written.
+
+    Raises:
+        DiskFullError: instead of that system error; others pass.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise DiskFullError(
+            f"{folder} cannot take more: {FULL[error.errno]}. What was there before is intact; free some space, or "
+            "give another folder, and run it again."
+        ) from error
 
 
 def check_folder(path: str | Path, option: str = "--out") -> None:

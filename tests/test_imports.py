@@ -45,8 +45,10 @@ LAZY = {
     "scipy",
     "segmentation_models_pytorch",
     "sklearn",
+    "tensorboard",
     "torchcam",
     "torchmetrics",
+    "wandb",
 }
 # This room is imported itself when one of its models is asked for, and alone knows smp.
 SEGMENTATION = ROOT / "models" / "segmentation"

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from pylon_zoo.data.dataset import LabelledDataset
+from pylon_zoo.data.label_names import match_labels
 from pylon_zoo.data.sample import Batch, collate
 from pylon_zoo.errors import UnknownNameError, suggest
 from pylon_zoo.evaluation.controls import Controls
-from pylon_zoo.evaluation.labels import match_labels
 from pylon_zoo.metrics import (
     LOCALIZATION,
     Bootstrap,
@@ -260,8 +260,7 @@ def score(
     Raises:
         DataError: there is no image, or a heatmap that has a box is not finite.
     """
-    judged = model.activation if model.heatmap_unit == "logit" else None
-    keeper = ScoreKeeper(model.num_classes, model.activation, class_map, judged, others)
+    keeper = ScoreKeeper(model.num_classes, model.activation, class_map, model.heatmap_unit, others)
     for batch in batches:
         images = batch.images.to(device, non_blocking=True)
         logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)

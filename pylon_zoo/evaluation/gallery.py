@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from pylon_zoo.data.dataset import LabelledDataset
+from pylon_zoo.data.label_names import match_labels
 from pylon_zoo.evaluation.evaluate import Evaluation
-from pylon_zoo.evaluation.labels import match_labels
 from pylon_zoo.explanation.colors import blend, lookup_table
 from pylon_zoo.explanation.marks import draw_crosshair
 from pylon_zoo.explanation.overlay import COLORMAP, to_picture

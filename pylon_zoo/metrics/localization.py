@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -18,6 +18,12 @@ from pylon_zoo.metrics.result import MetricResult
 
 class Localizer(Protocol):
     """Heatmaps and boxes in, batch by batch; a value per class out. `PointAccuracy` is the example to copy."""
+
+    sums: dict[str, Tensor]
+    """All it has counted: tensors that add up over parts of a dataset, exactly."""
+
+    def add_sums(self, sums: Mapping[str, Tensor]) -> None:
+        """Add the sums of another part."""
 
     def update(self, heatmaps: Tensor, boxes: Sequence[Tensor]) -> None:
         """Count one batch: heatmaps (N, K, h, w), N tensors (M, 5) of class, x0, y0, x1, y1."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,13 +54,15 @@ class Scores:
 class ScoreKeeper:
     """Collects `Scores` batch by batch; its memory grows by the logits and targets only.
 
+    Several processes may each take a shard of a dataset: the `state()` of every keeper, in any order, given to
+    `load_states` of one of them, is what a single pass over the same outputs would have left, bit for bit.
+
     Args:
         num_classes: K of the model.
         activation: of the model, `"sigmoid"` or `"softmax"`.
         class_map: for each of the dataset's classes the model's, None where it has none; by default they are the same.
+        heatmap_unit: of the model; `"logit"` heatmaps go through the activation before they are judged, others do not.
         others: names in `LOCALIZATION` of metrics to run besides point accuracy.
-        heatmap_activation: what to do to heatmaps before they are judged; by default the model's activation, None for
-            heatmaps that are no logits.
 
     Example:
         >>> keeper = ScoreKeeper(num_classes=1)
@@ -73,21 +76,28 @@ class ScoreKeeper:
         num_classes: int,
         activation: str = "sigmoid",
         class_map: Sequence[int | None] | None = None,
-        heatmap_activation: str | None = "activation",
+        heatmap_unit: str = "logit",
         others: Sequence[str] = (),
     ) -> None:
         self.num_classes, self.activation, self.class_map = num_classes, activation, class_map
-        self.heatmap_activation = activation if heatmap_activation == "activation" else heatmap_activation
-        self._logits: list[Tensor] = []
-        self._targets: list[Tensor] = []
+        self.heatmap_unit, self._names = heatmap_unit, tuple(others)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._kept: dict[str, list[Tensor]] = {"positions": [], "logits": [], "targets": []}
+        self._outcomes: list[Outcomes] = []
         self._points: PointAccuracy | None = None
         self._others: dict[str, Localizer] = {}
-        self._names = others
-        self._outcomes: list[Outcomes] = []
         self._size = (0, 0)
 
     def update(
-        self, logits: Tensor, heatmap: Tensor | None, targets: Tensor, boxes: Sequence[Tensor], size: tuple[int, int]
+        self,
+        logits: Tensor,
+        heatmap: Tensor | None,
+        targets: Tensor,
+        boxes: Sequence[Tensor],
+        size: tuple[int, int],
+        indices: Sequence[int] | Tensor | None = None,
     ) -> None:
         """Take one batch.
 
@@ -97,37 +107,90 @@ class ScoreKeeper:
             targets: (N, L), NaN unknown.
             boxes: N tensors (M, 5), class indices the dataset's, in pixels of `size`.
             size: (H, W) of the images, the same for every batch.
+            indices: N positions in the dataset, each of them once in a pass; None counts on from the images so far.
 
         Raises:
             DataError: a heatmap that has a box is not finite, or shapes do not fit.
         """
-        before = sum(map(len, self._logits))
-        self._logits.append(logits.detach().float().cpu())
-        self._targets.append(targets.float().cpu())
+        before = sum(map(len, self._kept["positions"]))
+        positions = torch.as_tensor(range(before, before + len(logits)) if indices is None else indices).long().cpu()
+        if len(positions) != len(logits):
+            raise DataError(f"{len(positions)} positions were given for {len(logits)} images; give one for each.")
         self._size = size
         if heatmap is not None:
-            if self._points is None:
-                judges = (self.num_classes, size, self.heatmap_activation)
-                self._points = PointAccuracy(*judges)
-                self._others = {name: LOCALIZATION[name](*judges) for name in self._names}
+            self._start_judges()
             boxes = [relabel(image_boxes, self.class_map) for image_boxes in boxes]
             outcomes = self._points.judge(heatmap, boxes)
             self._points.count(outcomes.labels, outcomes.values)
-            self._outcomes.append(replace(outcomes, images=outcomes.images + before))
+            self._outcomes.append(replace(outcomes, images=positions[outcomes.images]))
             for judge in self._others.values():
                 judge.update(heatmap, boxes)
+        batch = {"positions": positions, "logits": logits.detach().float().cpu(), "targets": targets.float().cpu()}
+        for name, tensor in batch.items():
+            self._kept[name].append(tensor)
 
-    def compute(self) -> Scores:
-        """Everything so far, images in the order they came.
+    def state(self) -> dict[str, Any]:
+        """Everything so far as tensors on the CPU in nested tables, to be sent to another process."""
+        outcomes = Outcomes.join(self._outcomes)
+        kept = {name: torch.cat(parts) if parts else torch.zeros(0) for name, parts in self._kept.items()}
+        judges = {} if self._points is None else {"point_accuracy": self._points, **self._others}
+        return {
+            "size": torch.tensor(self._size),
+            **kept,
+            "outcomes": {one.name: getattr(outcomes, one.name) for one in fields(outcomes)},
+            "sums": {name: dict(judge.sums) for name, judge in judges.items()},
+        }
+
+    def load_states(self, states: Sequence[Mapping[str, Any]]) -> None:
+        """Hold what several keepers with this one's settings held, instead of what it holds.
+
+        Args:
+            states: their `state()`, in any order; those of keepers without images are welcome.
 
         Raises:
-            DataError: there was no image.
+            DataError: images of different sizes, or some with heatmaps and some without.
         """
-        if not self._logits:
+        states = [state for state in states if len(state["positions"])]
+        if len({(*state["size"].tolist(), bool(state["sums"])) for state in states}) > 1:
+            raise DataError("Scores of different image sizes, or with and without heatmaps, cannot be joined.")
+        self._clear()
+        for state in states:
+            self._size = tuple(state["size"].tolist())
+            for name, parts in self._kept.items():
+                parts.append(state[name])
+            self._outcomes.append(Outcomes(**state["outcomes"]))
+            if state["sums"]:
+                self._start_judges()
+                for name, judge in {"point_accuracy": self._points, **self._others}.items():
+                    judge.add_sums(state["sums"][name])
+
+    def _start_judges(self) -> None:
+        """The localization metrics, once the size of the images is known."""
+        if self._points is None:
+            judges = (self.num_classes, self._size, self.activation if self.heatmap_unit == "logit" else None)
+            self._points = PointAccuracy(*judges)
+            self._others = {name: LOCALIZATION[name](*judges) for name in self._names}
+
+    def compute(self) -> Scores:
+        """Everything so far, images in the dataset's order.
+
+        Raises:
+            DataError: there was no image, or one came twice.
+        """
+        if not self._kept["positions"]:
             raise DataError("There are no images to evaluate. Check the dataset's split and its folder.")
+        positions, order = torch.cat(self._kept["positions"]).sort()
+        if len(twice := positions[1:][positions[1:] == positions[:-1]]):
+            raise DataError(
+                f"{len(twice)} images were scored twice, the first at position {int(twice[0])} of the dataset. Give "
+                "every process other images."
+            )
+        logits, targets = (torch.cat(self._kept[name])[order] for name in ("logits", "targets"))
         outcomes = Outcomes.join(self._outcomes)
-        kept = (torch.cat(self._logits), torch.cat(self._targets))
-        return Scores(*kept, self._size, self._points, self.activation, outcomes, self._others)
+        places = torch.searchsorted(positions, outcomes.images)
+        rank = (places * self.num_classes + outcomes.labels).argsort()
+        outcomes = Outcomes(places[rank], *(one[rank] for one in (outcomes.labels, outcomes.values, outcomes.areas)))
+        return Scores(logits, targets, self._size, self._points, self.activation, outcomes, self._others)
 
 
 def relabel(boxes: Tensor, class_map: Sequence[int | None] | None) -> Tensor:

@@ -27,7 +27,7 @@ from pylon_zoo.weights.checkpoint import (
 )
 from pylon_zoo.weights.entry import GOLDEN_FILE, Entry, parse_entry
 from pylon_zoo.weights.golden import golden_bytes
-from pylon_zoo.weights.integrity import read_bytes, record_of, write_together
+from pylon_zoo.weights.integrity import read_bytes, record_of, write_files
 from pylon_zoo.weights.measured import metrics_of
 
 MOST_BYTES = 6_000_000  # of a bundled checkpoint: every installation carries it
@@ -95,7 +95,7 @@ def bundle_checkpoint(
     manifest.read_manifest(path)
     content = json.loads(read_bytes(path))
     content["weights"][name] = values
-    write_together(manifest.ROOM / folder, files)
+    write_files(manifest.ROOM / folder, files)
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
     manifest.read_once.cache_clear()
     return entry

@@ -19,7 +19,7 @@ from torch import Tensor
 from pylon_zoo.errors import ConfigError, PylonZooError, WeightsError
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.contract import HeatmapClassifier
-from pylon_zoo.weights.integrity import read_bytes, write_together
+from pylon_zoo.weights.integrity import read_bytes, write_files
 from pylon_zoo.weights.stem import adapt_input, adapt_stem
 from pylon_zoo.weights.storage import stored_tensors
 
@@ -47,6 +47,7 @@ def save_checkpoint(
     Raises:
         ConfigError: the model cannot be described in JSON, or not built again from a description.
         WeightsError: the folder cannot be written to, or a weight is not finite or too large for `dtype`.
+        DiskFullError: it does not fit; the checkpoint that was there is intact.
 
     Example:
         >>> import tempfile
@@ -54,7 +55,7 @@ def save_checkpoint(
         True
     """
     directory = Path(directory)
-    write_together(directory, checkpoint_files(model, dtype=dtype, **metadata))
+    write_files(directory, checkpoint_files(model, dtype=dtype, **metadata))
     return directory
 
 

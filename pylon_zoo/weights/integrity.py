@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pylon_zoo.errors import WeightsError
+from pylon_zoo.errors import DiskFullError, WeightsError
+from pylon_zoo.files import disk_full_named, write_together
 
 
 @dataclass(frozen=True)
@@ -66,32 +66,20 @@ def read_bytes(path: Path) -> bytes:
         raise WeightsError(f"{path} cannot be read: {error.strerror or error}. Check the path.") from error
 
 
-def write_together(directory: Path, contents: Mapping[str, bytes]) -> None:
-    """Write files into a folder: all beside their places first, then all moved, so that none is ever half written.
-
-    Args:
-        directory: made if it is not there.
-        contents: file name → content; moved into place in this order.
+def write_files(directory: Path, contents: Mapping[str, bytes]) -> None:
+    """Write files into a folder, made if it is not there, all or none; see `pylon_zoo.files.write_together`.
 
     Raises:
         WeightsError: the folder cannot be written to.
+        DiskFullError: the files do not fit; the old ones are still there.
     """
-    parts = {name: directory / f".{name}.{os.getpid()}.part" for name in contents}
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        for name, content in contents.items():
-            parts[name].write_bytes(content)
-        for name, part in parts.items():
-            part.replace(directory / name)
+        with disk_full_named(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+        write_together(directory, contents)
+    except DiskFullError:
+        raise
     except OSError as error:
         raise WeightsError(
             f"{directory} cannot be written to: {error.strerror or error}. Give another folder."
         ) from error
-    finally:
-        for part in parts.values():
-            _remove(part)
-
-
-def _remove(part: Path) -> None:
-    if part.parent.is_dir():
-        part.unlink(missing_ok=True)

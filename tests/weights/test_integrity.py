@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
 from pylon_zoo.errors import WeightsError
-from pylon_zoo.weights.integrity import FileRecord, read_bytes, read_verified, record_of, write_together
+from pylon_zoo.weights.integrity import FileRecord, read_bytes, read_verified, record_of, write_files
 
 
 def test_the_record_is_the_size_and_the_sha256() -> None:
@@ -35,26 +36,26 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_files_are_written_into_a_new_folder_and_nothing_else(tmp_path: Path) -> None:
-    write_together(tmp_path / "a" / "b", {"one": b"1", "two": b"2"})
+    write_files(tmp_path / "a" / "b", {"one": b"1", "two": b"2"})
     assert {path.name: path.read_bytes() for path in (tmp_path / "a" / "b").iterdir()} == {"one": b"1", "two": b"2"}
 
 
 def test_a_failure_keeps_the_old_files_and_leaves_no_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_together(tmp_path, {"one": b"old", "two": b"old"})
-    write = Path.write_bytes
+    write_files(tmp_path, {"one": b"old", "two": b"old"})
+    opened = Path.open
 
-    def fail_on_the_second(path: Path, content: bytes) -> int:
+    def fail_on_the_second(path: Path, *mode: str, **options: Any) -> IO[Any]:
         if ".two." in path.name:
-            raise OSError(28, "No space left on device")
-        return write(path, content)
+            raise OSError(5, "Input/output error")
+        return opened(path, *mode, **options)
 
-    monkeypatch.setattr(Path, "write_bytes", fail_on_the_second)
-    with pytest.raises(WeightsError, match="No space left"):
-        write_together(tmp_path, {"one": b"new", "two": b"new"})
+    monkeypatch.setattr(Path, "open", fail_on_the_second)
+    with pytest.raises(WeightsError, match="Input/output error"):
+        write_files(tmp_path, {"one": b"new", "two": b"new"})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"one": b"old", "two": b"old"}
 
 
 def test_a_file_in_the_folders_place_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(WeightsError, match="cannot be written to"):
-        write_together(tmp_path / "file", {"one": b"1"})
+        write_files(tmp_path / "file", {"one": b"1"})

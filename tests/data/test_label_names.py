@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pylon_zoo.data.label_names import match_labels
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.evaluation.labels import match_labels
 
 
 def test_order_does_not_matter_and_absent_classes_are_none():

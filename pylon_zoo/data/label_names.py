@@ -1,4 +1,4 @@
-"""Which of a model's classes is which of a dataset's: by name, never by position."""
+"""Which class of one list is which of another, a model's and a dataset's say: by name, never by position."""
 
 from __future__ import annotations
 
@@ -27,14 +27,23 @@ def match_labels(model_labels: Sequence[str], dataset_classes: Sequence[str]) ->
         >>> match_labels(["mass", "pleural thickening"], ["Pleural_Thickening", "Hernia", "Mass"])
         [1, None, 0]
     """
-    models, datasets = (_by_key(names) for names in (model_labels, dataset_classes))
-    matches = [models.get(key) for key in datasets]
+    matches = same_names(model_labels, dataset_classes)
     if not any(match is not None for match in matches):
         raise ConfigError(
             f"The model's classes ({_shorten(model_labels)}) and the dataset's ({_shorten(dataset_classes)}) have no "
             "name in common. Give the checkpoint the dataset's label names, or evaluate on data it was trained for."
         )
     return matches
+
+
+def same_names(names: Sequence[str], wanted: Sequence[str]) -> list[int | None]:
+    """For every wanted name its index in `names`, None where it is not there; names compare as in `match_labels`.
+
+    Raises:
+        ConfigError: two names of one side become the same.
+    """
+    known, keys = (_by_key(side) for side in (names, wanted))
+    return [known.get(key) for key in keys]
 
 
 def _by_key(names: Sequence[str]) -> dict[str, int]:
