@@ -83,7 +83,7 @@ class ScheduleSection:
 
     Args:
         name: a key of `SCHEDULES`.
-        max_epochs: the run ends there at the latest.
+        max_epochs: a phase, of which most runs have one, ends there at the latest.
         evaluate_every: epochs between evaluations on the validation split; the last epoch is always evaluated.
         options: the schedule's own settings.
     """
@@ -99,16 +99,44 @@ class LoopSection:
     """`[loop]`: the engine.
 
     Args:
-        batch_size: images per optimizer step.
+        batch_size: images per optimizer step, over all processes and the parts they accumulate.
+        accumulate: parts that a process's images of a step are trained in, one after the other, to need less memory.
         precision: autocast in `"fp16"` or `"bf16"`, or `"no"`; heatmaps, pooling and loss are float32 in any case.
         channels_last: keep feature maps channels-last in memory, which most devices convolve faster.
+        checkpointing: compute the encoder's activations again for the gradient instead of keeping them.
+        compile: compile the training forward pass (`torch.compile`).
+        clip_grad_norm: the largest norm of all gradients together; None leaves them.
+        ema: decay per step of a running average of the weights, which is then validated and kept; 0 is none.
+        sync_batchnorm: batch normalisation over the images of all processes; on GPUs.
+        save_every: optimizer steps between saves of the run's state within an epoch; 0 saves after epochs only.
         seed: of initial weights, shuffling and augmentation.
     """
 
     batch_size: int = setting(64, at_least=1)
+    accumulate: int = setting(1, at_least=1)
     precision: str = setting("no", choices=PRECISIONS)
     channels_last: bool = setting(False)
+    checkpointing: bool = setting(False)
+    compile: bool = setting(False)
+    clip_grad_norm: float | None = setting(None, above=0)
+    ema: float = setting(0.0, at_least=0, below=1)
+    sync_batchnorm: bool = setting(False)
+    save_every: int = setting(0, at_least=0)
     seed: int = setting(0, at_least=0)
+
+
+@dataclass(frozen=True)
+class PhasesSection:
+    """`[phases]`: one training after the other; each but the first starts from the weights of the one before it that
+    validated best, with a fresh optimizer and schedule. `["frozen", "trained"]` is the paper's two-phase fine-tuning.
+
+    Args:
+        encoder: for each phase, whether the encoder's parameters are `"trained"` or `"frozen"`.
+        norm_stats: of a frozen encoder's batch normalisation: `"move"` with the data, as in the paper, or `"stay"`.
+    """
+
+    encoder: tuple[str, ...] = setting(("trained",), choices=("frozen", "trained"))
+    norm_stats: str = setting("move", choices=("move", "stay"))
 
 
 @dataclass(frozen=True)
@@ -117,7 +145,7 @@ class Recipe:
 
     Args:
         description: one line for `recipes list`.
-        model, data, optimizer, schedule, loop: the sections.
+        model, data, optimizer, schedule, phases, loop: the sections.
         origin: where it was read from, for messages.
 
     Example:
@@ -130,6 +158,7 @@ class Recipe:
     data: DataSection = field(default_factory=DataSection)
     optimizer: OptimizerSection = field(default_factory=OptimizerSection)
     schedule: ScheduleSection = field(default_factory=ScheduleSection)
+    phases: PhasesSection = field(default_factory=PhasesSection)
     loop: LoopSection = field(default_factory=LoopSection)
     origin: Origin = field(default=Origin("recipe"), compare=False, repr=False, metadata={"internal": True})
 
