@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def make_accelerator(device: str | None, precision: str) -> Accelerator:
-    """The engine of a run.
+    """The engine of a run, in each of the processes that `accelerate launch` or `torchrun` started.
 
     Args:
-        device: `"cpu"`, `"cuda"`, `"cuda:1"`, …; None takes the best there is, or what `accelerate launch` says.
+        device: `"cpu"`, `"cuda"`, `"cuda:1"`, …; None takes the best there is. Several processes take a GPU each.
         precision: `"no"`, `"fp16"` or `"bf16"`. `"fp16"` becomes `"no"` on a CPU, which cannot train in it.
 
     Raises:
         MissingDependencyError: Accelerate is not installed.
-        ConfigError: the device does not exist here, or there are several processes.
+        ConfigError: the device does not exist here, or is one GPU for several processes.
     """
     accelerate = require("accelerate", extra="train")
     state = require("accelerate.state", extra="train")
@@ -31,16 +31,13 @@ def make_accelerator(device: str | None, precision: str) -> Accelerator:
         torch.cuda.set_device(wanted)
     on_cpu = device == "cpu" or not torch.accelerator.is_available()
     # Accelerate keeps its settings for the life of the process; a second run in it may want others.
-    if state.PartialState(cpu=on_cpu).num_processes == 1:
-        state.AcceleratorState._reset_state(reset_partial_state=True)
+    alone = state.PartialState(cpu=on_cpu).num_processes == 1
+    state.AcceleratorState._reset_state(reset_partial_state=alone)
     usable = "no" if on_cpu and precision == "fp16" else precision
     accelerator = accelerate.Accelerator(cpu=on_cpu, mixed_precision=usable)
-    if accelerator.num_processes > 1:
-        raise ConfigError(
-            f"A run is one process so far, but {accelerator.num_processes} were launched. Start it without "
-            "`accelerate launch`, or with --num_processes 1."
-        )
     there = accelerator.device.type
     if wanted is not None and wanted.type != there:
         raise ConfigError(f"--device {device} is not available here. Choose --device {there}.")
+    if not alone and wanted is not None and wanted.index is not None:
+        raise ConfigError(f"--device {device} is one device for {accelerator.num_processes} processes; leave it out.")
     return accelerator

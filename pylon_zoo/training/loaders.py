@@ -1,68 +1,95 @@
-"""Batches for the loop: shuffled and reproducible for training, in order for validation."""
+"""Batches for the loop: shuffled and reproducible for training, in order for validation; each process its share."""
 
 from __future__ import annotations
 
-import random
+import signal
+from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.sample import Batch, collate
+from pylon_zoo.training.order import EpochOrder, EpochPlan, SeededSamples
 
 
 def training_loader(
-    dataset: LabelledDataset, batch_size: int, generator: torch.Generator, workers: int = 0, pin_memory: bool = False
+    dataset: LabelledDataset,
+    plan: EpochPlan,
+    seed: int,
+    *,
+    process: int = 0,
+    workers: int = 0,
+    pin_memory: bool = False,
 ) -> DataLoader[Batch]:
-    """Shuffled batches.
+    """Shuffled batches; `loader.batch_sampler.begin(epoch)` before each epoch says which.
 
     Args:
         dataset: with its training transform.
-        batch_size: images per batch. The last batch of an epoch is smaller, and left out if it would hold one image,
-            because batch normalisation cannot train on one value.
-        generator: orders the images and seeds the workers; seed it before each epoch (`seed_epoch`).
-        workers: loading processes.
+        plan: how the images are shared out.
+        seed: orders the images and seeds their augmentation.
+        process: whose share.
+        workers: loading processes; they stay from epoch to epoch.
         pin_memory: page-locked batches, for a GPU.
     """
-    lone = len(dataset) > batch_size > 1 and len(dataset) % batch_size == 1
-    return DataLoader(
-        dataset,
-        batch_size,
-        shuffle=True,
-        drop_last=lone,
-        generator=generator,
-        num_workers=workers,
-        collate_fn=collate,
-        worker_init_fn=seed_worker,
-        pin_memory=pin_memory,
-    )
+    return _loader(SeededSamples(dataset, seed), EpochOrder(plan, seed, process), workers, pin_memory)
 
 
 def validation_loader(
-    dataset: LabelledDataset, batch_size: int, workers: int = 0, pin_memory: bool = False
+    dataset: LabelledDataset,
+    batch_size: int,
+    *,
+    process: int = 0,
+    processes: int = 1,
+    workers: int = 0,
+    pin_memory: bool = False,
 ) -> DataLoader[Batch]:
-    """Batches in the dataset's order, every image once."""
-    return DataLoader(dataset, batch_size, num_workers=workers, collate_fn=collate, pin_memory=pin_memory)
+    """Batches in the dataset's order, every image once; with several processes each takes every so-manieth batch.
 
-
-def seed_epoch(generator: torch.Generator, seed: int, epoch: int) -> None:
-    """Make an epoch's shuffling and augmentation depend on seed and epoch only, not on what ran before.
-
-    Args:
-        generator: the training loader's.
-        seed: of the run.
-        epoch: counted from 0.
+    Whole batches are shared out, so that what is computed for an image does not depend on the number of processes.
     """
-    mixed = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
-    generator.manual_seed(mixed)
-    random.seed(mixed)
-    np.random.seed(mixed)
-    torch.manual_seed(mixed)
+    return _loader(dataset, InOrder(len(dataset), batch_size, process, processes), workers, pin_memory)
 
 
-def seed_worker(worker: int) -> None:
-    """Seed NumPy and Python in a loading process as PyTorch has seeded itself there: from the loader's generator."""
-    seed = torch.initial_seed() % 2**32
-    random.seed(seed)
-    np.random.seed(seed)
+class InOrder(Sampler[list[int]]):
+    """Batches of indices in order, of which process p of P takes those numbered p, p + P, …
+
+    Example:
+        >>> list(InOrder(5, 2, process=1, processes=2)), list(InOrder(5, 2))
+        ([[2, 3]], [[0, 1], [2, 3], [4]])
+    """
+
+    def __init__(self, images: int, batch_size: int, process: int = 0, processes: int = 1) -> None:
+        batches = [list(range(start, min(start + batch_size, images))) for start in range(0, images, batch_size)]
+        self.batches = batches[process::processes]
+
+    @property
+    def indices(self) -> list[int]:
+        """Every index, in the order they come."""
+        return [index for batch in self.batches for index in batch]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+
+def _loader(dataset: Any, batches: Sampler[Any], workers: int, pin_memory: bool) -> DataLoader[Batch]:
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        worker_init_fn=end_quietly,
+        # Its own, so that asking for an epoch draws nothing from the generator that dropout uses.
+        generator=torch.Generator(),
+    )
+
+
+def end_quietly(worker: int) -> None:
+    """Let a loading process end on SIGTERM as processes do, rather than as the run that it was forked from would."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,41 +1,32 @@
-"""The paper's training loop: image-level labels, pooled heatmaps, best epoch by validation loss."""
+"""The paper's training loop: image-level labels, pooled heatmaps, best epoch by validation loss; phase by phase."""
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.sample import Batch
-from pylon_zoo.errors import DataError, PylonZooError
-from pylon_zoo.metrics import ScoreKeeper, auroc
+from pylon_zoo.errors import DataError
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.progress import bar
-from pylon_zoo.training.loaders import seed_epoch, training_loader, validation_loader
-from pylon_zoo.training.loss import masked_bce
-from pylon_zoo.training.recipe import OPTIMIZERS, Recipe
+from pylon_zoo.training.loaders import training_loader, validation_loader
+from pylon_zoo.training.order import EpochPlan
+from pylon_zoo.training.phase import Phase, set_up
+from pylon_zoo.training.processes import from_all, share_buffers
+from pylon_zoo.training.recipe import Recipe
+from pylon_zoo.training.state import Best, TrainingState, snapshot
+from pylon_zoo.training.step import steps, train_step
+from pylon_zoo.training.validation import VALIDATION_BATCH, Validation, judge, scored
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-
-class DivergedError(PylonZooError, ArithmeticError):
-    """The loss became NaN or infinite."""
-
-
-@dataclass(frozen=True)
-class Validation:
-    """The validation split after an epoch: mean loss, macro AUROC and macro point accuracy (NaN where undefined)."""
-
-    loss: float
-    auroc: float
-    point_accuracy: float
+Save = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -43,13 +34,14 @@ class Epoch:
     """One epoch of a run.
 
     Args:
-        epoch: counted from 1.
+        epoch: counted from 1, through all phases.
         lr: learning rate of its last step.
         loss: mean training loss.
         images_per_second: of training, without validation.
         seconds: of training and validation.
         validation: None where the epoch was not evaluated.
-        best: no earlier epoch had a lower validation loss.
+        best: no earlier epoch of the run, whatever its phase, had a lower validation loss.
+        phase: counted from 1.
     """
 
     epoch: int
@@ -59,6 +51,7 @@ class Epoch:
     seconds: float
     validation: Validation | None
     best: bool
+    phase: int = 1
 
 
 def fit(
@@ -70,154 +63,147 @@ def fit(
     *,
     workers: int = 0,
     progress: bool = False,
+    state: TrainingState | None = None,
+    save: Save | None = None,
 ) -> Iterator[Epoch]:
-    """Train a model, one epoch per step of the iterator; between steps the model is there to be saved.
+    """Train a model, one epoch per step of the iterator.
 
     Args:
         model: trained in place.
         train_set, val_set: with transforms that give normalised images of one size.
-        recipe: optimizer, schedule and loop; `model` and `data` have been dealt with.
+        recipe: optimizer, schedule, phases and loop; `model` and `data` have been dealt with.
         accelerator: from `make_accelerator`.
         workers: loading processes.
         progress: progress bars on stderr.
+        state: where to begin, by default at the beginning; kept up to date, and holds the best weights.
+        save: called with all that is needed to go on, after every epoch (once the caller has asked for the next) and
+            every `save_every` steps; on every process.
 
     Yields:
-        Every epoch, until the schedule has finished or `max_epochs` are done.
+        Every epoch, until in each phase the schedule has finished or `max_epochs` are done.
 
     Raises:
-        DivergedError: the loss is not finite; names epoch, step and image.
-        DataError: a split without images.
+        DivergedError: the loss is not finite; names epoch, step and images.
+        ConfigError: `batch_size` cannot be shared out, or an option does not work on this device.
+        DataError: a split without images, or with too few.
     """
     for dataset in (train_set, val_set):
         if not len(dataset):
             raise DataError(f"The {dataset.split} split of {dataset.name} has no images; training needs some.")
-    loop, planned = recipe.loop, recipe.schedule.max_epochs
-    model.to(accelerator.device)
-    if loop.channels_last:
-        model.to(memory_format=torch.channels_last)
-    optimizer = make_optimizer(model, recipe)
-    schedule = recipe.make_schedule()
-    generator = torch.Generator()
-    pin = accelerator.device.type == "cuda"
-    loader = training_loader(train_set, loop.batch_size, generator, workers, pin)
-    val_loader = validation_loader(val_set, loop.batch_size, workers, pin)
-    network, optimizer, loader = accelerator.prepare(model, optimizer, loader)
+    plan = EpochPlan(len(train_set), recipe.loop.batch_size, accelerator.num_processes, recipe.loop.accumulate)
+    set_up(model, recipe, accelerator)
+    rank = accelerator.process_index
+    loading = {"process": rank, "workers": workers, "pin_memory": accelerator.device.type == "cuda"}
+    run = _Run(
+        recipe=recipe,
+        accelerator=accelerator,
+        state=TrainingState() if state is None else state,
+        plan=plan,
+        loader=training_loader(train_set, plan, recipe.loop.seed, **loading),
+        val_loader=validation_loader(
+            val_set, min(recipe.loop.batch_size, VALIDATION_BATCH), processes=accelerator.num_processes, **loading
+        ),
+        progress=progress and accelerator.is_main_process,
+        save=save or (lambda parts: None),
+    )
+    state, phases = run.state, recipe.phases.encoder
+    while state.phase < len(phases):
+        phase = Phase(model, recipe, accelerator, phases[state.phase])
+        if state.parts is not None:
+            phase.load_state_dict(state.parts)
+            state.parts = None
+        while state.phase_epochs < recipe.schedule.max_epochs and not phase.schedule.finished:
+            yield run.epoch(phase)
+            run.save(state.to_dict(phase.state_dict()))
+        state.phase += 1
+        if state.phase < len(phases):
+            model.load_state_dict(state.phase_best.weights)
+            state.phase_epochs, state.phase_best = 0, None
 
-    best = math.inf
-    for epoch in range(planned):
+
+@dataclass
+class _Run:
+    """What stays the same from phase to phase."""
+
+    recipe: Recipe
+    accelerator: Accelerator
+    state: TrainingState
+    plan: EpochPlan
+    loader: DataLoader[Batch]
+    val_loader: DataLoader[Batch]
+    progress: bool
+    save: Save
+
+    def epoch(self, phase: Phase) -> Epoch:
+        """Train what is left of an epoch, evaluate, and remember the best weights."""
+        state, schedule = self.state, self.recipe.schedule
+        self.train(phase)
+        loss, images, trained = state.loss / state.images, state.images, state.seconds
         started = time.perf_counter()
-        seed_epoch(generator, loop.seed, epoch)
-        network.train()
-        loss, images = train_epoch(
-            network,
-            bar(loader, f"epoch {epoch + 1}/{planned}", len(train_set), progress),
-            optimizer,
-            accelerator,
-            rate=lambda step, epoch=epoch: recipe.optimizer.lr * schedule.scale((epoch + step / len(loader)) / planned),
-            channels_last=loop.channels_last,
-            where=f"epoch {epoch + 1}",
-        )
-        trained = time.perf_counter() - started
-
-        validation = None
-        if (epoch + 1) % recipe.schedule.evaluate_every == 0 or epoch + 1 == planned:
-            with accelerator.autocast():
-                batches = bar(val_loader, "validation", len(val_set), progress)
-                validation = validate(model.eval(), batches, accelerator.device, loop.channels_last)
-            schedule.observe(validation.loss)
-        improved = validation is not None and validation.loss < best
-        best = validation.loss if improved else best
-        yield Epoch(
-            epoch=epoch + 1,
-            lr=optimizer.param_groups[0]["lr"],
+        state.epochs, state.phase_epochs = state.epochs + 1, state.phase_epochs + 1
+        validation, best = None, False
+        if state.phase_epochs % schedule.evaluate_every == 0 or state.phase_epochs == schedule.max_epochs:
+            validation = self.validate(phase)
+            phase.schedule.observe(validation.loss)
+            best = self.remember(phase, validation)
+        state.begin_epoch()
+        return Epoch(
+            epoch=state.epochs,
+            lr=phase.optimizer.param_groups[0]["lr"],
             loss=loss,
             images_per_second=images / trained,
-            seconds=time.perf_counter() - started,
+            seconds=trained + time.perf_counter() - started,
             validation=validation,
-            best=improved,
+            best=best,
+            phase=state.phase + 1,
         )
-        if schedule.finished:
-            return
 
-
-def train_epoch(
-    network: torch.nn.Module,
-    batches: Iterable[Batch],
-    optimizer: Optimizer,
-    accelerator: Accelerator,
-    *,
-    rate: Callable[[int], float],
-    channels_last: bool = False,
-    where: str = "training",
-) -> tuple[float, int]:
-    """One optimizer step per batch.
-
-    Args:
-        network: in training mode.
-        batches: on the accelerator's device.
-        optimizer, accelerator: prepared for each other.
-        rate: step within the epoch, from 0, to learning rate.
-        channels_last: hand images to the network channels-last in memory.
-        where: names the epoch in messages.
-
-    Returns:
-        The mean loss per image and the number of images.
-
-    Raises:
-        DivergedError: a loss is not finite; the weights are then those before it.
-    """
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    total, images = 0.0, 0
-    for step, batch in enumerate(batches):
-        for group in optimizer.param_groups:
-            group["lr"] = rate(step)
-        loss = masked_bce(network(batch.images.contiguous(memory_format=layout)), batch.targets)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise DivergedError(
-                f"The loss became {value} in {where}, step {step + 1}, whose first image is {batch.paths[0]!r}. "
-                "Lower optimizer.lr, or set loop.precision to 'no'."
+    def train(self, phase: Phase) -> None:
+        """The steps of an epoch from `state.step` on."""
+        state, loop, planned = self.state, self.recipe.loop, self.recipe.schedule.max_epochs
+        self.loader.batch_sampler.begin(state.epochs, state.step)
+        phase.network.train()
+        left = bar(
+            steps(self.loader, self.plan, state.step),
+            f"epoch {state.epochs + 1}/{planned * len(self.recipe.phases.encoder)}",
+            sum(self.plan.size(step) for step in range(state.step, self.plan.steps)),
+            self.progress,
+        )
+        begun = time.perf_counter() - state.seconds
+        for step in left:
+            done = (state.phase_epochs + step.number / self.plan.steps) / planned
+            for group in phase.optimizer.param_groups:
+                group["lr"] = self.recipe.optimizer.lr * phase.schedule.scale(done)
+            loss = train_step(
+                phase.network,
+                step,
+                phase.optimizer,
+                self.accelerator,
+                seeds=(loop.seed, state.epochs),
+                channels_last=loop.channels_last,
+                clip_grad_norm=loop.clip_grad_norm,
             )
-        optimizer.zero_grad(set_to_none=True)
-        accelerator.backward(loss)
-        optimizer.step()
-        total, images = total + value * len(batch), images + len(batch)
-    return total / images, images
+            state.loss, state.images = state.loss + loss * len(step), state.images + len(step)
+            state.step, state.seconds = step.number + 1, time.perf_counter() - begun
+            if loop.save_every and state.step % loop.save_every == 0 and state.step < self.plan.steps:
+                self.save(state.to_dict(phase.state_dict()))
 
+    def validate(self, phase: Phase) -> Validation:
+        """The split on the weights as they are, shared out over the processes."""
+        share_buffers(self.accelerator, phase.model)
+        mine = self.val_loader.batch_sampler.indices
+        batches = bar(self.val_loader, "validation", len(mine), self.progress)
+        with self.accelerator.autocast():
+            scores = scored(phase.model.eval(), batches, self.accelerator.device, self.recipe.loop.channels_last)
+        return judge(from_all(self.accelerator, (scores, mine)))
 
-@torch.no_grad()
-def validate(
-    model: HeatmapClassifier, batches: Iterable[Batch], device: torch.device, channels_last: bool = False
-) -> Validation:
-    """How a model does on batches labelled with its own classes.
-
-    Args:
-        model: in evaluation mode, on `device`.
-        batches: of normalised images of one size.
-        device: where the model is.
-        channels_last: hand images to the model channels-last in memory.
-
-    Raises:
-        DivergedError: the loss is not finite.
-    """
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    keeper = ScoreKeeper(model.num_classes, model.activation)
-    for batch in batches:
-        images = batch.images.to(device, non_blocking=True, memory_format=layout)
-        logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)
-        keeper.update(logits, heatmap, batch.targets, batch.boxes, tuple(images.shape[-2:]))
-    scores = keeper.compute()
-    loss = float(masked_bce(scores.logits, scores.targets))
-    if not math.isfinite(loss):
-        raise DivergedError(f"The validation loss is {loss}. Lower optimizer.lr, or set loop.precision to 'no'.")
-    points = scores.points.compute().macro if scores.points else math.nan
-    return Validation(loss, auroc(scores.ranks, scores.targets).macro, points)
-
-
-def make_optimizer(model: HeatmapClassifier, recipe: Recipe) -> Optimizer:
-    """The recipe's optimizer over the parameters that are to be trained."""
-    settings = recipe.optimizer
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return getattr(torch.optim, OPTIMIZERS[settings.name])(
-        parameters, lr=settings.lr, weight_decay=settings.weight_decay
-    )
+    def remember(self, phase: Phase, validation: Validation) -> bool:
+        """Keep the weights if they are the phase's best; whether they are the run's."""
+        state = self.state
+        if state.phase_best is not None and validation.loss >= state.phase_best.loss:
+            return False
+        state.phase_best = Best(state.epochs, validation.loss, snapshot(phase.model))
+        if state.best is not None and validation.loss >= state.best.loss:
+            return False
+        state.best = state.phase_best
+        return True

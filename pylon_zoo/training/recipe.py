@@ -79,7 +79,7 @@ class ScheduleSection:
 
     Args:
         name: a key of `SCHEDULES`.
-        max_epochs: the run ends there at the latest.
+        max_epochs: a phase, of which most runs have one, ends there at the latest.
         evaluate_every: epochs between evaluations on the validation split; the last epoch is always evaluated.
         options: the schedule's own settings.
     """
@@ -95,27 +95,40 @@ class LoopSection:
     """`[loop]`: the engine.
 
     Args:
-        batch_size: images per optimizer step.
+        batch_size: images per optimizer step, over all processes and the parts they accumulate.
+        accumulate: parts that a process's images of a step are trained in, one after the other, to need less memory.
         precision: autocast in `"fp16"` or `"bf16"`, or `"no"`; heatmaps, pooling and loss are float32 in any case.
         channels_last: keep feature maps channels-last in memory, which most devices convolve faster.
+        checkpointing: compute the encoder's activations again for the gradient instead of keeping them.
+        compile: compile the training forward pass (`torch.compile`).
+        clip_grad_norm: the largest norm of all gradients together; None leaves them.
+        ema: decay per step of a running average of the weights, which is then validated and kept; 0 is none.
+        sync_batchnorm: batch normalisation over the images of all processes; on GPUs.
+        save_every: optimizer steps between saves of the run's state within an epoch; 0 saves after epochs only.
         seed: of initial weights, shuffling and augmentation.
     """
 
     batch_size: int = setting(64, at_least=1)
+    accumulate: int = setting(1, at_least=1)
     precision: str = setting("no", choices=PRECISIONS)
     channels_last: bool = setting(False)
+    checkpointing: bool = setting(False)
+    compile: bool = setting(False)
+    clip_grad_norm: float | None = setting(None, above=0)
+    ema: float = setting(0.0, at_least=0, below=1)
+    sync_batchnorm: bool = setting(False)
+    save_every: int = setting(0, at_least=0)
     seed: int = setting(0, at_least=0)
 
 
 @dataclass(frozen=True)
 class PhasesSection:
-    """`[phases]`: the run as phases, each to the schedule's end, with a fresh optimizer and from the best before.
+    """`[phases]`: one training after the other; each but the first starts from the weights of the one before it that
+    validated best, with a fresh optimizer and schedule. `["frozen", "trained"]` is the paper's two-phase fine-tuning.
 
     Args:
-        encoder: whether the encoder's parameters are `"frozen"` or `"trained"` in each phase; the paper's two-phase
-            fine-tuning is `["frozen", "trained"]`.
-        norm_stats: whether the running statistics of a frozen encoder's normalisations `"move"`, as in the paper, or
-            `"stay"`.
+        encoder: for each phase, whether the encoder's parameters are `"trained"` or `"frozen"`.
+        norm_stats: of a frozen encoder's batch normalisation: `"move"` with the data, as in the paper, or `"stay"`.
     """
 
     encoder: tuple[str, ...] = setting(("trained",), choices=PHASES)
@@ -127,9 +140,12 @@ class TransferSection:
     """`[transfer]`: the trained checkpoint that the run starts from.
 
     Args:
-        checkpoint: a run or checkpoint folder, usually given as `--set transfer.checkpoint=RUN`; empty for none.
-        head: `"new"`, or `"match_labels"`, which keeps the outputs of classes that both datasets name alike.
-        decoder: `"keep"` it, as the paper does, or start a `"new"` one.
+        checkpoint: a checkpoint or run folder, `local-dir:PATH`, `hf-hub:org/name[@revision]`, or a name of
+            `list_pretrained`; empty starts from fresh weights.
+        head: `"new"`: freshly initialised, as in the paper; `"match_labels"`: classes whose names are the checkpoint's
+            too, up to case, blanks, dashes and underscores, keep their rows, and the others are fresh.
+        decoder: `"keep"` the checkpoint's, as in the paper, or a `"new"` one on its encoder, which may then be another
+            method's.
         required: the recipe makes no sense without a checkpoint.
     """
 
@@ -146,7 +162,7 @@ class Recipe:
     Args:
         base: the recipe that a file starts from: a name of `recipes list`, or a path from the file; None once read.
         description: one line for `recipes list`.
-        model, data, optimizer, schedule, loop, phases, transfer: the sections.
+        model, transfer, data, optimizer, schedule, phases, loop: the sections.
         origin: where it was read from, for messages.
 
     Example:
@@ -157,12 +173,12 @@ class Recipe:
     base: str | None = setting(None)
     description: str = setting("")
     model: ModelSection = field(default_factory=ModelSection)
+    transfer: TransferSection = field(default_factory=TransferSection)
     data: DataSection = field(default_factory=DataSection)
     optimizer: OptimizerSection = field(default_factory=OptimizerSection)
     schedule: ScheduleSection = field(default_factory=ScheduleSection)
-    loop: LoopSection = field(default_factory=LoopSection)
     phases: PhasesSection = field(default_factory=PhasesSection)
-    transfer: TransferSection = field(default_factory=TransferSection)
+    loop: LoopSection = field(default_factory=LoopSection)
     origin: Origin = field(default=Origin("recipe"), compare=False, repr=False, metadata={"internal": True})
 
     def make_schedule(self) -> Schedule:

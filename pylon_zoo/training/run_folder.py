@@ -3,7 +3,10 @@
 RUN/recipe.toml       every setting, as resolved
 RUN/metrics.csv       one row per epoch, appended as they finish
 RUN/checkpoint/       the best epoch: config.json + model.safetensors
+RUN/state.pt          while it runs: all that is needed to go on from the last save
 RUN/log/summary.json  the end of it: metrics, speed, versions, seed
+
+The state is what counts: `metrics.csv` and the checkpoint are written again from it when a run goes on.
 """
 
 from __future__ import annotations
@@ -12,23 +15,32 @@ import csv
 import io
 import json
 import math
-import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pylon_zoo.errors import ConfigError
-from pylon_zoo.files import check_folder, finite, make_folder, write_text
+from pylon_zoo.errors import ConfigError, DataError, DiskFullError
+from pylon_zoo.files import check_folder, finite, make_folder, write_text, write_together
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.training.lock import locked
 from pylon_zoo.training.loop import Epoch
+from pylon_zoo.training.processes import on_main
 from pylon_zoo.training.recipe import Recipe
+from pylon_zoo.training.recipe_files import load_recipe
+from pylon_zoo.training.state import from_bytes, to_bytes
 from pylon_zoo.weights.checkpoint import RUN_CHECKPOINT, save_checkpoint
 
-RECIPE, METRICS, LOG = "recipe.toml", "metrics.csv", "log"
-CONTENTS = (RECIPE, METRICS, RUN_CHECKPOINT, LOG)
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+RECIPE, METRICS, STATE, LOG, SUMMARY = "recipe.toml", "metrics.csv", "state.pt", "log", "summary.json"
+# In the order they are removed, should that be cut short: without `log` it is not done, without the state at its start.
+CONTENTS = (LOG, STATE, METRICS, RUN_CHECKPOINT, RECIPE)
 COLUMNS = (
     "epoch",
+    "phase",
     "lr",
     "train_loss",
     "val_loss",
@@ -71,9 +83,11 @@ class RunFolder:
                 shutil.rmtree(old)
             else:
                 old.unlink(missing_ok=True)
-        (run.path / LOG).mkdir()
-        write_text(run.path / RECIPE, recipe.to_toml())
-        write_text(run.path / METRICS, ",".join(COLUMNS) + "\n")
+        run.sweep()
+        with run.writing():
+            write_text(run.path / RECIPE, recipe.to_toml())
+            (run.path / LOG).mkdir()
+            write_text(run.path / METRICS, table(()))
         return run
 
     def check_free(self, *, overwrite: bool = False) -> None:
@@ -95,24 +109,74 @@ class RunFolder:
         """The best epoch's checkpoint folder."""
         return self.path / RUN_CHECKPOINT
 
-    def append(self, epoch: Epoch) -> None:
-        """Add an epoch's row to `metrics.csv`; what was not measured or is undefined stays empty."""
-        seen = epoch.validation
-        values = (
-            epoch.epoch,
-            f"{epoch.lr:.6g}",
-            f"{epoch.loss:.6f}",
-            *(_number(getattr(seen, name)) if seen else "" for name in ("loss", "auroc", "point_accuracy")),
-            int(epoch.best),
-            f"{epoch.images_per_second:.2f}",
-            f"{epoch.seconds:.2f}",
-        )
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(values)
-        with (self.path / METRICS).open("a", encoding="utf-8", newline="") as file:
-            file.write(line.getvalue())
-            file.flush()
-            os.fsync(file.fileno())
+    @property
+    def started(self) -> bool:
+        """There is a run to go on with, be it from its beginning."""
+        return (self.path / RECIPE).is_file()
+
+    def recipe(self) -> Recipe:
+        """The recipe that the run was started with."""
+        return load_recipe(self.path / RECIPE)
+
+    @contextmanager
+    def locked(self, accelerator: Accelerator) -> Iterator[None]:
+        """Keep other runs out of the folder, which is made if it is not there.
+
+        Args:
+            accelerator: of the run; its main process holds the lock.
+
+        Raises:
+            ConfigError: another process holds it, or it cannot be a folder.
+        """
+        with ExitStack() as stack:
+            on_main(accelerator, lambda: stack.enter_context(locked(make_folder(self.path))))
+            yield
+
+    def summary(self) -> dict[str, Any] | None:
+        """`log/summary.json`, which a run has once it is done; None before."""
+        path = self.path / LOG / SUMMARY
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def sweep(self) -> None:
+        """Remove what a killed process had begun to write beside the files of the run."""
+        for pattern in (*(f".{name}.*.tmp" for name in CONTENTS), f"{RUN_CHECKPOINT}/.*.part", f"{LOG}/.*.tmp"):
+            for leftover in self.path.glob(pattern):
+                leftover.unlink()
+
+    def write_metrics(self, epochs: Iterable[Epoch]) -> None:
+        """Write `metrics.csv`, a row per epoch; what was not measured or is undefined stays empty."""
+        with self.writing():
+            write_text(self.path / METRICS, table(epochs))
+
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """Replace what the run goes on from."""
+        with self.writing():
+            write_together(self.path, {STATE: to_bytes(state)})
+
+    def load_state(self) -> dict[str, Any] | None:
+        """What was saved last; None before anything was.
+
+        Raises:
+            DataError: it is damaged.
+        """
+        path = self.path / STATE
+        return from_bytes(path.read_bytes(), path) if path.is_file() else None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Say of a file that cannot be written, as on a full disk, that what was there before it is whole.
+
+        Raises:
+            DataError: instead of any OSError inside.
+        """
+        try:
+            yield
+        except OSError as error:
+            reason = error.__cause__ if isinstance(error, DiskFullError) else error
+            raise DataError(
+                f"{self.path} cannot be written to: {reason.strerror or reason}. Nothing saved before is lost: make "
+                "room, then go on with --resume."
+            ) from error
 
     def save_best(self, model: HeatmapClassifier, **metadata: Any) -> None:
         """Replace the checkpoint.
@@ -121,11 +185,36 @@ class RunFolder:
             model: what to save.
             **metadata: kept in its `config.json`.
         """
-        save_checkpoint(model, self.checkpoint, **finite(metadata))
+        with self.writing():
+            save_checkpoint(model, self.checkpoint, **finite(metadata))
 
-    def write_summary(self, summary: Mapping[str, Any]) -> None:
-        """Write `log/summary.json`; NaN becomes null."""
-        write_text(self.path / LOG / "summary.json", json.dumps(finite(summary), indent=2, ensure_ascii=False) + "\n")
+    def finish(self, summary: Mapping[str, Any]) -> None:
+        """Write `log/summary.json`, NaN as null; the state, a few times the size of the model, is needed no more."""
+        with self.writing():
+            write_text(self.path / LOG / SUMMARY, json.dumps(finite(summary), indent=2, ensure_ascii=False) + "\n")
+            (self.path / STATE).unlink(missing_ok=True)
+
+
+def table(epochs: Iterable[Epoch]) -> str:
+    """The content of `metrics.csv`."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for epoch in epochs:
+        seen = epoch.validation
+        writer.writerow(
+            (
+                epoch.epoch,
+                epoch.phase,
+                f"{epoch.lr:.6g}",
+                f"{epoch.loss:.6f}",
+                *(_number(getattr(seen, name)) if seen else "" for name in ("loss", "auroc", "point_accuracy")),
+                int(epoch.best),
+                f"{epoch.images_per_second:.2f}",
+                f"{epoch.seconds:.2f}",
+            )
+        )
+    return lines.getvalue()
 
 
 def _number(value: float) -> str:

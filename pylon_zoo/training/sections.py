@@ -41,8 +41,8 @@ def setting(default: Any, *, choices: Sequence[str] = (), **bounds: float) -> An
 
     Args:
         default: its value when the file does not set it.
-        choices: the only strings allowed, when given.
-        **bounds: `at_least`, `at_most`, `above`, `below`; in a list, for every element, as choices are.
+        choices: the only strings allowed, when given; they and bounds hold for every element of a list.
+        **bounds: `at_least`, `at_most`, `above`, `below`.
     """
     return field(default=default, metadata={"choices": tuple(choices), "bounds": bounds})
 
@@ -74,7 +74,7 @@ def build(schema: type[T], table: Mapping[str, Any], origin: Origin, prefix: str
     """A table of settings as an instance of a dataclass.
 
     Args:
-        schema: a dataclass; fields may be bool, int, float, str, a table (`dict`), `tuple[float, ...]` or
+        schema: a dataclass; fields may be bool, int, float, str, a table (`dict`), `tuple[float, ...]`,
             `tuple[str, ...]`, another dataclass, or one of these `| None`.
         table: the settings, as `tomllib` reads them.
         origin: where they are from.
@@ -172,8 +172,8 @@ def _value(kind: Any, value: Any, metadata: Mapping[str, Any], origin: Origin, d
         return build(kind, value, origin, f"{dotted}.")  # type: ignore[arg-type]
     if get_origin(kind) is tuple:
         if not isinstance(value, list | tuple) or not value:
-            one = KINDS[get_args(kind)[0]][0].removeprefix("a ")
-            raise ConfigError(f"{origin.at(dotted)} must be a list of at least one {one}; it is {value!r}.")
+            element = KINDS[get_args(kind)[0]][0].removeprefix("a ")
+            raise ConfigError(f"{origin.at(dotted)} must be a list of at least one {element}; it is {value!r}.")
         return tuple(_value(get_args(kind)[0], one, metadata, origin, dotted) for one in value)
     kind = get_origin(kind) or kind
     _check_kind(kind, value, origin, dotted)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -24,10 +23,15 @@ from pylon_zoo.models.build import build_model
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.optional import require
 from pylon_zoo.preprocessing import eval_transform
+from pylon_zoo.training.diary import Diary
 from pylon_zoo.training.engine import make_accelerator
+from pylon_zoo.training.interrupts import terminating
 from pylon_zoo.training.loop import Epoch, fit
+from pylon_zoo.training.processes import on_main
 from pylon_zoo.training.recipe import Recipe
+from pylon_zoo.training.resuming import check_same
 from pylon_zoo.training.run_folder import RunFolder
+from pylon_zoo.training.transfer import transfer_into
 
 
 def train(
@@ -37,12 +41,16 @@ def train(
     device: str | None = None,
     workers: int = 0,
     overwrite: bool = False,
+    resume: bool = False,
     progress: bool = False,
     report: Callable[[Epoch], None] | None = None,
+    datasets: tuple[LabelledDataset, LabelledDataset] | None = None,
 ) -> dict[str, Any]:
     """Train by a recipe and leave a run folder.
 
-    Nothing is written before the data, the model and the device have been found to work.
+    Nothing is written before the data, the model and the device have been found to work. A run that is killed goes on
+    with `resume`, on a CPU to the same weights bit for bit. Under `accelerate launch` or `torchrun` every process calls
+    this with the same arguments, and the main one writes.
 
     Args:
         recipe: from `load_recipe`.
@@ -50,53 +58,65 @@ def train(
         device: `"cpu"`, `"cuda"`, …; None takes the best there is.
         workers: loading processes.
         overwrite: replace a run that is already in `out`.
+        resume: go on with the run in `out`; where there is none yet, begin it; one that is done is left as it is.
         progress: progress bars on stderr.
-        report: called with every epoch.
+        report: called with every epoch, on the main process.
+        datasets: training and validation split, already open, in place of the recipe's; they are given transforms.
 
     Returns:
         The summary, as in `log/summary.json`.
 
     Raises:
-        PylonZooError: settings, data or device do not work, or the loss diverged; says what and where.
+        PylonZooError: settings, data or device do not work, the folder is in use or full, or the loss diverged; says
+            what and where.
+        Terminated: SIGTERM came, and as with KeyboardInterrupt what was saved last is whole.
     """
     require("sklearn.metrics", extra="train")  # now rather than after the first epoch
-    RunFolder(out).check_free(overwrite=overwrite)
+    recipe.check_complete()
+    run = RunFolder(out)
+    if resume and overwrite:
+        raise ConfigError("A run is either gone on with or replaced: give --resume or --overwrite, not both.")
+    if resume and run.started:
+        check_same(recipe, run.recipe(), run.path)
+        if (summary := run.summary()) is not None:
+            return summary
+    else:
+        run.check_free(overwrite=overwrite)
     accelerator = make_accelerator(device, recipe.loop.precision)
-    train_set, val_set = (open_split(recipe, split) for split in ("train", "val"))
+    train_set, val_set = datasets or (open_split(recipe, "train"), open_split(recipe, "val"))
     check_patient_leak(train=train_set.patients, val=val_set.patients)
     torch.manual_seed(recipe.loop.seed)
     model = model_for(recipe, train_set)
     set_transforms(recipe, model, train_set, val_set)
-
-    run = RunFolder.create(out, recipe, overwrite=overwrite)
-    started, epochs = time.perf_counter(), []
     learnt_from = {"dataset": train_set.name, "split_hash": split_hash(train_set.patients, train_set.targets())}
-    for epoch in fit(model, train_set, val_set, recipe, accelerator, workers=workers, progress=progress):
-        epochs.append(epoch)
-        if epoch.best:
-            run.save_best(model, training={**learnt_from, "epoch": epoch.epoch, **asdict(epoch.validation)})
-        run.append(epoch)
-        if report is not None:
-            report(epoch)
-    summary = {
-        "architecture": model.architecture,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        **learnt_from,
-        "train_images": len(train_set),
-        "val_images": len(val_set),
-        **outcome(epochs),
-        "seconds": round(time.perf_counter() - started, 2),
-        "seed": recipe.loop.seed,
-        "device": str(accelerator.device),
-        "precision": accelerator.mixed_precision,
-        "versions": {
-            "pylon_zoo": __version__,
-            "torch": torch.__version__,
-            "timm": timm.__version__,
-            "python": platform.python_version(),
-        },
-    }
-    run.write_summary(summary)
+
+    with terminating(), run.locked(accelerator):
+        diary = Diary(run, recipe, model, accelerator, learnt_from, resume=resume, overwrite=overwrite)
+        options = {"workers": workers, "progress": progress, "state": diary.state, "save": diary.save}
+        for epoch in fit(model, train_set, val_set, recipe, accelerator, **options):
+            diary.note(epoch)
+            if report is not None and accelerator.is_main_process:
+                report(epoch)
+        summary = {
+            "architecture": model.architecture,
+            "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            **learnt_from,
+            "train_images": len(train_set),
+            "val_images": len(val_set),
+            **outcome(diary.epochs),
+            "seconds": round(diary.seconds, 2),
+            "seed": recipe.loop.seed,
+            "device": str(accelerator.device),
+            "processes": accelerator.num_processes,
+            "precision": accelerator.mixed_precision,
+            "versions": {
+                "pylon_zoo": __version__,
+                "torch": torch.__version__,
+                "timm": timm.__version__,
+                "python": platform.python_version(),
+            },
+        }
+        on_main(accelerator, lambda: run.finish(summary))
     return summary
 
 
@@ -140,6 +160,8 @@ def model_for(recipe: Recipe, dataset: LabelledDataset) -> HeatmapClassifier:
     if recipe.model.head_bias is not None:
         *_, last = model.head.modules()  # of an MLP head, its output layer
         torch.nn.init.constant_(last.bias, recipe.model.head_bias)
+    with blaming(recipe.origin.at("transfer")):
+        transfer_into(model, recipe.transfer)
     model.pretrained_cfg["input_size"] = (dataset.channels, recipe.data.size, recipe.data.size)
     for name in ("mean", "std"):
         given = getattr(recipe.data, name)

@@ -12,31 +12,11 @@ from torch import Tensor
 from pylon_zoo.data.label_names import same_names
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import HeatmapClassifier
-from pylon_zoo.training.sections import setting
+from pylon_zoo.training.recipe import TransferSection
 from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, parse_config, parse_weights, tuples
 from pylon_zoo.weights.hub import HUB
 from pylon_zoo.weights.loading import LOCAL, Source, address_source, find_source, folder_source
 from pylon_zoo.weights.stem import adapt_input, adapt_stem
-
-HEADS = ("new", "match_labels")
-DECODERS = ("keep", "new")
-
-
-@dataclass(frozen=True)
-class TransferSection:
-    """`[transfer]`: a checkpoint to start from.
-
-    Args:
-        checkpoint: a checkpoint or run folder, `local-dir:PATH`, `hf-hub:org/name[@revision]`, or a name of
-            `list_pretrained`; empty starts from fresh weights.
-        head: `"new"`: freshly initialised, as in the paper; `"match_labels"`: classes whose names are the checkpoint's
-            too, up to case, blanks, dashes and underscores, keep their rows, and the others are fresh.
-        decoder: `"keep"` the checkpoint's, or a `"new"` one on its encoder, which may then be another method's.
-    """
-
-    checkpoint: str = setting("")
-    head: str = setting("new", choices=HEADS)
-    decoder: str = setting("keep", choices=DECODERS)
 
 
 @dataclass(frozen=True)

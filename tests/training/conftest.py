@@ -70,6 +70,7 @@ def make_recipe():
             "data": {"name": "phantom", "size": 32, "augmentation": "none", "options": {"size": 32, "count": 16}},
             "optimizer": {"lr": 3e-3},
             "schedule": {"name": "cosine", "max_epochs": 2},
+            "phases": {},
             "loop": {"batch_size": 8},
         }
         for section, changes in sections.items():

@@ -1,30 +1,12 @@
-"""Order, seeds and last batches."""
+"""Batches that do not depend on who loads them."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from pylon_zoo.training.loaders import seed_epoch, training_loader, validation_loader
-
-
-def order(dataset, seed: int, epoch: int, workers: int = 0) -> list[str]:
-    """The paths in the order of an epoch."""
-    generator = torch.Generator()
-    loader = training_loader(dataset, 4, generator, workers)
-    seed_epoch(generator, seed, epoch)
-    return [path for batch in loader for path in batch.paths]
-
-
-def test_an_epochs_order_depends_on_seed_and_epoch_only(spots):
-    data = spots(count=12)
-    first = order(data, 0, 0)
-    torch.rand(5)
-    assert order(data, 0, 0) == first
-    assert order(data, 0, 1) != first
-    assert order(data, 1, 0) != first
-    assert order(data, 0, 0, workers=2) == first
-    assert sorted(first) == sorted(data[index].path for index in range(12))
+from pylon_zoo.training.loaders import training_loader, validation_loader
+from pylon_zoo.training.order import EpochPlan
 
 
 class Noise:
@@ -34,31 +16,43 @@ class Noise:
         return type(sample)(sample.image + torch.rand(()), sample.target, sample.boxes, sample.patient, sample.path)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_augmentation_is_reproducible_and_differs_between_epochs(spots, workers):
-    data = spots(count=8)
+@pytest.fixture
+def noisy(spots):
+    data = spots(count=10)
     data.transform = Noise()
-
-    def images(epoch: int) -> torch.Tensor:
-        generator = torch.Generator()
-        loader = training_loader(data, 4, generator, workers)
-        seed_epoch(generator, 3, epoch)
-        return torch.cat([batch.images for batch in loader])
-
-    assert torch.equal(images(0), images(0))
-    assert images(0).sum() != images(1).sum()
+    return data
 
 
-@pytest.mark.parametrize(
-    ("count", "batch_size", "sizes"),
-    [(9, 4, [4, 4]), (10, 4, [4, 4, 2]), (1, 4, [1]), (3, 1, [1, 1, 1]), (8, 4, [4, 4])],
-)
-def test_only_a_lone_last_image_is_left_out(spots, count, batch_size, sizes):
-    loader = training_loader(spots(count=count), batch_size, torch.Generator())
-    assert [len(batch) for batch in loader] == sizes
+def test_images_and_augmentation_do_not_depend_on_the_workers_nor_on_what_was_loaded_before(noisy):
+    def epochs(numbers: list[int], workers: int) -> list[tuple[list[str], torch.Tensor]]:
+        loader = training_loader(noisy, EpochPlan(10, 4), seed=0, workers=workers)
+        seen = []
+        for number in numbers:
+            loader.batch_sampler.begin(number)
+            batches = list(loader)
+            seen.append(([path for batch in batches for path in batch.paths], torch.cat([b.images for b in batches])))
+        return seen
+
+    first, second = epochs([0, 1], workers=0)
+    assert first[0] != second[0]
+    assert sorted(first[0]) == sorted(second[0]) == sorted(noisy[index].path for index in range(10))
+    for again in (epochs([0, 1], workers=2)[1], epochs([1], workers=0)[0]):
+        assert again[0] == second[0]
+        assert torch.equal(again[1], second[1])
 
 
-def test_validation_sees_every_image_in_order(spots):
+def test_asking_for_batches_draws_nothing(noisy):
+    torch.manual_seed(0)
+    expected = torch.rand(())
+    torch.manual_seed(0)
+    list(training_loader(noisy, EpochPlan(10, 4), seed=0))
+    assert torch.rand(()) == expected
+
+
+def test_validation_sees_every_image_once(spots):
     data = spots("val", count=9)
     paths = [path for batch in validation_loader(data, 4) for path in batch.paths]
     assert paths == [f"val/{index}.png" for index in range(9)]
+    shares = [validation_loader(data, 4, process=process, processes=2) for process in range(2)]
+    assert [len(batch) for share in shares for batch in share] == [4, 1, 4], "whole batches, as with one process"
+    assert [share.batch_sampler.indices for share in shares] == [[0, 1, 2, 3, 8], [4, 5, 6, 7]]

@@ -11,7 +11,9 @@ import pylon_zoo.training.loop as loop
 from pylon_zoo.errors import DataError, PylonZooError
 from pylon_zoo.models.build import build_model
 from pylon_zoo.training.engine import make_accelerator
-from pylon_zoo.training.loop import DivergedError, Validation, fit
+from pylon_zoo.training.loop import fit
+from pylon_zoo.training.loss import DivergedError
+from pylon_zoo.training.validation import Validation
 
 
 def run(recipe, train_set, val_set, precision="no", **options):
@@ -27,7 +29,7 @@ def fake_validation(monkeypatch):
 
     def fake(losses):
         left = iter(losses)
-        monkeypatch.setattr(loop, "validate", lambda *args, **options: Validation(next(left), 0.5, math.nan))
+        monkeypatch.setattr(loop, "judge", lambda shares: Validation(next(left), 0.5, math.nan))
 
     return fake
 
@@ -83,7 +85,9 @@ def test_the_cosine_ends_near_zero(spots, make_recipe):
 
 
 def test_a_broken_pixel_stops_the_run_and_names_its_place(spots, make_recipe):
-    with pytest.raises(DivergedError, match=r"nan in epoch 1, step 1, whose first image is 'train/[01]\.png'"):
+    with pytest.raises(
+        DivergedError, match=r"nan in epoch 1, step 1, whose images are 'train/[01]\.png', 'train/[01]\.png'"
+    ):
         run(make_recipe(), spots(count=2, broken=0), spots("val"))
 
 
@@ -108,10 +112,10 @@ def test_an_empty_split_is_refused(spots, make_recipe):
 
 def test_a_frozen_encoder_is_not_trained(spots, make_recipe):
     model = build_model("pylon_test_resnet", 2, 1)
-    model.freeze_encoder()
     encoder = [parameter.clone() for parameter in model.encoder.parameters()]
     head = model.head.weight.clone()
-    list(fit(model, spots(), spots("val"), make_recipe(), make_accelerator("cpu", "no")))
+    recipe = make_recipe(phases={"encoder": ["frozen"]})
+    list(fit(model, spots(), spots("val"), recipe, make_accelerator("cpu", "no")))
     assert all(torch.equal(one, two) for one, two in zip(encoder, model.encoder.parameters(), strict=True))
     assert not torch.equal(head, model.head.weight)
 

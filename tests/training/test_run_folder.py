@@ -35,15 +35,22 @@ def test_a_new_run_holds_its_recipe_and_an_empty_table(tmp_path, make_recipe):
     assert sorted(path.name for path in run.path.iterdir()) == ["log", "metrics.csv", "recipe.toml"]
 
 
-def test_epochs_are_appended_as_they_finish(tmp_path, make_recipe):
+def test_epochs_are_written_as_they_finish(tmp_path, make_recipe):
     run = RunFolder.create(tmp_path, make_recipe())
-    run.append(epoch(1, Validation(0.3, 0.75, math.nan), best=True))
+    epochs = [epoch(1, Validation(0.3, 0.75, math.nan), best=True), epoch(2, None)]
+    run.write_metrics(epochs[:1])
     assert len(table(run)) == 1
-    run.append(epoch(2, None))
+    run.write_metrics(epochs)
     first, second = table(run)
     assert tuple(first) == COLUMNS
     assert (float(first["val_loss"]), float(first["val_auroc"]), first["val_point_accuracy"]) == (0.3, 0.75, "")
-    assert (first["best"], second["best"], second["val_loss"], second["epoch"]) == ("1", "0", "", "2")
+    assert (first["best"], second["best"], second["val_loss"], second["epoch"], second["phase"]) == (
+        "1",
+        "0",
+        "",
+        "2",
+        "1",
+    )
 
 
 def test_the_checkpoint_is_replaced_and_loads_by_the_runs_own_folder(tmp_path, make_recipe):
@@ -58,16 +65,19 @@ def test_the_checkpoint_is_replaced_and_loads_by_the_runs_own_folder(tmp_path, m
 
 def test_the_summary_is_strict_json(tmp_path, make_recipe):
     run = RunFolder.create(tmp_path, make_recipe())
-    run.write_summary({"auroc": math.nan, "seed": 3, "versions": {"torch": "2"}})
+    run.save_state({"step": 3})
+    assert run.summary() is None
+    run.finish({"auroc": math.nan, "seed": 3, "versions": {"torch": "2"}})
     summary = json.loads((tmp_path / "log" / "summary.json").read_text(), parse_constant=pytest.fail)
-    assert summary == {"auroc": None, "seed": 3, "versions": {"torch": "2"}}
+    assert run.summary() == summary == {"auroc": None, "seed": 3, "versions": {"torch": "2"}}
+    assert run.load_state() is None, "a run that is done needs none"
 
 
 def test_another_run_is_not_overwritten_unless_asked(tmp_path, make_recipe):
     run = RunFolder.create(tmp_path, make_recipe())
-    run.append(epoch(1, None))
+    run.write_metrics([epoch(1, None)])
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"already holds a run \(recipe\.toml, metrics\.csv, log\).*--overwrite"):
+    with pytest.raises(ConfigError, match=r"already holds a run \(log, metrics\.csv, recipe\.toml\).*--overwrite"):
         RunFolder.create(tmp_path, make_recipe())
     assert len(table(run)) == 1
     RunFolder.create(tmp_path, make_recipe(loop={"seed": 5}), overwrite=True)

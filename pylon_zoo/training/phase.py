@@ -1,0 +1,102 @@
+"""One phase of a run: which parameters are trained, with an optimizer and a schedule of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from timm.layers import convert_sync_batchnorm
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from pylon_zoo.errors import ConfigError
+from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.training.recipe import OPTIMIZERS, Recipe
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+
+class Network(nn.Module):
+    """What Accelerate may wrap and change, so that the model itself stays as it is.
+
+    Args:
+        model: its forward pass, compiled or not.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The model's logits."""
+        return self.model(images)
+
+
+class Phase:
+    """Everything that is fresh in a phase.
+
+    Args:
+        model: on the accelerator's device.
+        recipe: of the run.
+        accelerator: of the run.
+        encoder: `"trained"` or `"frozen"`.
+    """
+
+    def __init__(self, model: HeatmapClassifier, recipe: Recipe, accelerator: Accelerator, encoder: str) -> None:
+        if encoder == "frozen":
+            model.freeze_encoder(norm_stats=recipe.phases.norm_stats)
+        else:
+            model.unfreeze_encoder()
+        self.model, self.accelerator = model, accelerator
+        self.schedule = recipe.make_schedule()
+        accelerator.free_memory()  # of the phase before
+        network = Network(torch.compile(model) if recipe.loop.compile else model)
+        self.network, self.optimizer = accelerator.prepare(network, make_optimizer(model, recipe))
+
+    def state_dict(self) -> dict[str, Any]:
+        """What must be kept to go on later, the model's weights among it."""
+        scaler = self.accelerator.scaler
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": scaler.state_dict() if scaler is not None else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict()`."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        if self.accelerator.scaler is not None and state["scaler"]:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+
+
+def set_up(model: HeatmapClassifier, recipe: Recipe, accelerator: Accelerator) -> None:
+    """What holds for all phases: device, memory layout, checkpointing, synchronised batch normalisation.
+
+    Raises:
+        ConfigError: `sync_batchnorm` for several processes without GPUs.
+    """
+    loop = recipe.loop
+    if loop.sync_batchnorm and accelerator.num_processes > 1:
+        if accelerator.device.type != "cuda":
+            raise ConfigError(
+                f"{recipe.origin.at('loop.sync_batchnorm')} needs a GPU for each process; this run is on "
+                f"{accelerator.device.type}. Set it to false, or train in one process."
+            )
+        convert_sync_batchnorm(model)
+    model.to(accelerator.device)
+    if loop.channels_last:
+        model.to(memory_format=torch.channels_last)
+    model.set_grad_checkpointing(loop.checkpointing)
+
+
+def make_optimizer(model: HeatmapClassifier, recipe: Recipe) -> Optimizer:
+    """The recipe's optimizer over the parameters that are to be trained."""
+    settings = recipe.optimizer
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return getattr(torch.optim, OPTIMIZERS[settings.name])(
+        parameters, lr=settings.lr, weight_decay=settings.weight_decay
+    )

@@ -1,0 +1,52 @@
+"""Several processes do what one does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import free_port, start, twenty_steps
+
+from pylon_zoo.models.build import build_model
+from pylon_zoo.training.loaders import validation_loader
+from pylon_zoo.training.validation import judge, scored
+
+
+def trained(folder: Path, processes: int, **loop: Any) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
+    """Epochs and final weights of a run in so many processes."""
+    result, port = folder / f"{processes}-{len(list(folder.iterdir()))}.json", free_port()
+    running = [start(twenty_steps, rank, processes, port, str(result), loop) for rank in range(processes)]
+    for process in running:
+        process.join(timeout=240)
+    logs = "".join(path.read_text() for path in folder.glob(f"{result.name}.*.log"))
+    assert [process.exitcode for process in running] == [0] * processes, logs
+    content = json.loads(result.read_text())
+    return content["epochs"], content["weights"]
+
+
+def test_two_processes_and_accumulated_parts_learn_what_one_batch_does(tmp_path):
+    """In float64, without batch normalisation and augmentation, with unknown labels and a smaller last step."""
+    one, weights = trained(tmp_path, 1)
+    for processes, loop in ((2, {}), (2, {"accumulate": 2}), (1, {"accumulate": 2})):
+        other, others = trained(tmp_path, processes, **loop)
+        for ours, theirs in zip(one, other, strict=True):
+            assert theirs["loss"] == pytest.approx(ours["loss"], abs=1e-6)
+            assert theirs["validation"]["loss"] == pytest.approx(ours["validation"]["loss"], abs=1e-6)
+            for metric in ("auroc", "point_accuracy"):
+                assert theirs["validation"][metric] == ours["validation"][metric]
+        for name, values in weights.items():
+            assert others[name] == pytest.approx(values, abs=1e-5), name
+    assert one[-1]["loss"] < one[0]["loss"]
+
+
+@pytest.mark.parametrize("processes", [2, 3, 5])
+def test_figures_do_not_depend_on_how_the_split_was_shared_out(spots, processes):
+    data, model = spots("val", count=14), build_model("pylon_test_resnet", 2, 1).eval()
+
+    def figures(count: int):
+        loaders = [validation_loader(data, 4, process=process, processes=count) for process in range(count)]
+        return judge([(scored(model, loader, "cpu"), loader.batch_sampler.indices) for loader in loaders])
+
+    assert figures(processes) == figures(1)
