@@ -71,7 +71,7 @@ def test_the_second_phase_begins_at_the_first_ones_best_weights_with_nothing_els
     assert [epoch.best for epoch in epochs] == [True, True, False, False, False, True], "of the run, not of a phase"
 
 
-@pytest.mark.parametrize("settings", [{}, {"accumulate": 2}])
+@pytest.mark.parametrize("settings", [{"ema": 0.9}, {"accumulate": 2}])
 def test_from_any_save_of_any_phase_it_goes_on_to_the_same_weights(spots, make_recipe, settings):
     recipe = make_recipe(
         phases={"encoder": BOTH}, schedule={"name": "plateau"}, loop={"save_every": 1, "batch_size": 4, **settings}
