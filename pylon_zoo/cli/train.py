@@ -43,6 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     again.add_argument("--resume", action="store_true", help="go on with the run in RUN; begin it if there is none")
     parser.add_argument("--batch-size", type=positive_int, metavar="N", help="short for --set loop.batch_size=N")
     parser.add_argument("--seed", type=non_negative_int, metavar="N", help="short for --set loop.seed=N")
+    parser.add_argument(
+        "--tracker",
+        dest="trackers",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="send each epoch's figures to tensorboard or wandb as well; may be repeated",
+    )
     add_device(parser)
     add_workers(parser)
     add_quiet(parser)
@@ -69,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
             workers=args.workers,
             overwrite=args.overwrite,
             resume=args.resume,
+            trackers=args.trackers,
             progress=not args.quiet and sys.stderr.isatty(),
             report=None if args.quiet else lambda epoch: print(epoch_line(epoch, planned), flush=True),
         )

@@ -143,9 +143,10 @@ class _Run:
         state.epochs, state.phase_epochs = state.epochs + 1, state.phase_epochs + 1
         validation, best = None, False
         if state.phase_epochs % schedule.evaluate_every == 0 or state.phase_epochs == schedule.max_epochs:
-            validation = self.validate(phase)
+            with phase.judged():
+                validation = self.validate(phase)
+                best = self.remember(phase, validation)
             phase.schedule.observe(validation.loss)
-            best = self.remember(phase, validation)
         state.begin_epoch()
         return Epoch(
             epoch=state.epochs,
@@ -183,6 +184,7 @@ class _Run:
                 channels_last=loop.channels_last,
                 clip_grad_norm=loop.clip_grad_norm,
             )
+            phase.stepped()
             state.loss, state.images = state.loss + loss * len(step), state.images + len(step)
             state.step, state.seconds = step.number + 1, time.perf_counter() - begun
             if loop.save_every and state.step % loop.save_every == 0 and state.step < self.plan.steps:

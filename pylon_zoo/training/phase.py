@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +12,7 @@ from torch.optim import Optimizer
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.training.ema import WeightAverage
 from pylon_zoo.training.recipe import OPTIMIZERS, Recipe
 
 if TYPE_CHECKING:
@@ -50,9 +52,19 @@ class Phase:
             model.unfreeze_encoder()
         self.model, self.accelerator = model, accelerator
         self.schedule = recipe.make_schedule()
+        self.average = WeightAverage(model, recipe.loop.ema) if recipe.loop.ema else None
         accelerator.free_memory()  # of the phase before
         network = Network(torch.compile(model) if recipe.loop.compile else model)
         self.network, self.optimizer = accelerator.prepare(network, make_optimizer(model, recipe))
+
+    def stepped(self) -> None:
+        """Take the weights after an optimizer step into their average."""
+        if self.average is not None:
+            self.average.update(self.model)
+
+    def judged(self) -> AbstractContextManager[None]:
+        """The weights that are validated and kept in the model's place: their average, where there is one."""
+        return nullcontext() if self.average is None else self.average.applied(self.model)
 
     def state_dict(self) -> dict[str, Any]:
         """What must be kept to go on later, the model's weights among it."""
@@ -62,6 +74,7 @@ class Phase:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": scaler.state_dict() if scaler is not None else None,
+            "average": self.average.state_dict() if self.average is not None else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -69,6 +82,8 @@ class Phase:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         if self.accelerator.scaler is not None and state["scaler"]:
             self.accelerator.scaler.load_state_dict(state["scaler"])
 

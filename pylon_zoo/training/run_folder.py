@@ -139,7 +139,11 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Remove what a killed process had begun to write beside the files of the run."""
-        for pattern in (*(f".{name}.*.tmp" for name in CONTENTS), f"{RUN_CHECKPOINT}/.*.part", f"{LOG}/.*.tmp"):
+        for pattern in (
+            *(f".{name}.*.tmp" for name in CONTENTS),
+            f"{RUN_CHECKPOINT}/.*.part",
+            f"{LOG}/.{SUMMARY}.*.tmp",
+        ):
             for leftover in self.path.glob(pattern):
                 leftover.unlink()
 

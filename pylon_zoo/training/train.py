@@ -30,7 +30,8 @@ from pylon_zoo.training.loop import Epoch, fit
 from pylon_zoo.training.processes import on_main
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.resuming import check_same
-from pylon_zoo.training.run_folder import RunFolder
+from pylon_zoo.training.run_folder import LOG, RunFolder
+from pylon_zoo.training.trackers import scalars
 from pylon_zoo.training.transfer import transfer_into
 
 
@@ -45,6 +46,7 @@ def train(
     progress: bool = False,
     report: Callable[[Epoch], None] | None = None,
     datasets: tuple[LabelledDataset, LabelledDataset] | None = None,
+    trackers: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train by a recipe and leave a run folder.
 
@@ -62,6 +64,7 @@ def train(
         progress: progress bars on stderr.
         report: called with every epoch, on the main process.
         datasets: training and validation split, already open, in place of the recipe's; they are given transforms.
+        trackers: `"tensorboard"`, `"wandb"`: the epochs' figures go there as well, TensorBoard's files into `out/log`.
 
     Returns:
         The summary, as in `log/summary.json`.
@@ -82,7 +85,7 @@ def train(
             return summary
     else:
         run.check_free(overwrite=overwrite)
-    accelerator = make_accelerator(device, recipe.loop.precision)
+    accelerator = make_accelerator(device, recipe.loop.precision, trackers, run.path / LOG)
     train_set, val_set = datasets or (open_split(recipe, "train"), open_split(recipe, "val"))
     check_patient_leak(train=train_set.patients, val=val_set.patients)
     torch.manual_seed(recipe.loop.seed)
@@ -92,9 +95,11 @@ def train(
 
     with terminating(), run.locked(accelerator):
         diary = Diary(run, recipe, model, accelerator, learnt_from, resume=resume, overwrite=overwrite)
+        accelerator.init_trackers(run.path.name or "run")
         options = {"workers": workers, "progress": progress, "state": diary.state, "save": diary.save}
         for epoch in fit(model, train_set, val_set, recipe, accelerator, **options):
             diary.note(epoch)
+            accelerator.log(scalars(epoch), step=epoch.epoch)
             if report is not None and accelerator.is_main_process:
                 report(epoch)
         summary = {
@@ -117,6 +122,8 @@ def train(
             },
         }
         on_main(accelerator, lambda: run.finish(summary))
+        for tracker in accelerator.trackers:
+            tracker.finish()
     return summary
 
 

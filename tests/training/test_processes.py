@@ -19,7 +19,7 @@ def trained(folder: Path, processes: int, **loop: Any) -> tuple[list[dict[str, A
     result, port = folder / f"{processes}-{len(list(folder.iterdir()))}.json", free_port()
     running = [start(twenty_steps, rank, processes, port, str(result), loop) for rank in range(processes)]
     for process in running:
-        process.join(timeout=240)
+        process.join(timeout=600)
     logs = "".join(path.read_text() for path in folder.glob(f"{result.name}.*.log"))
     assert [process.exitcode for process in running] == [0] * processes, logs
     content = json.loads(result.read_text())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
 import pylon_zoo.training.train as train_module
+from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.phantom import PhantomCxr
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError
 from pylon_zoo.training.recipe_files import load_recipe
-from pylon_zoo.training.train import model_for, set_transforms, train
+from pylon_zoo.training.train import model_for, open_split, set_transforms, train
 from pylon_zoo.weights.checkpoint import load_checkpoint
 
 
@@ -90,3 +92,46 @@ def test_transforms_make_what_the_model_says_it_takes(make_recipe, spots):
     assert seen.image.shape == train_set[0].image.shape == (1, 64, 64)
     assert seen.image.mean().item() == pytest.approx((raw.image.mean().item() - 0.5) / 0.25, abs=0.05)
     assert (train_set.transform.augmentation, train_set.transform.mean) == ("xray", (0.5,))
+
+
+def test_both_phases_on_real_radiographs(tmp_path):
+    if "PYLON_ZOO_NIH_DIR" not in os.environ:
+        pytest.skip("set PYLON_ZOO_NIH_DIR to a folder with the NIH ChestX-ray14 release, or a sample in its layout")
+    settings = [
+        "data.size=64",
+        "data.augmentation=flip",
+        "model.architecture=pylon_test_resnet",
+        "model.options={}",
+        "phases.encoder=['frozen', 'trained']",
+        "schedule.max_epochs=1",
+    ]
+    recipe = load_recipe("phantom_cxr_pylon", settings, f"nih-cxr14:{os.environ['PYLON_ZOO_NIH_DIR']}")
+    train_set, val_set = (open_split(recipe, split) for split in ("train", "val"))
+    few = (First(train_set, 48), First(val_set, 24))
+    seen = []
+    summary = train(recipe, tmp_path, device="cpu", datasets=few, report=seen.append)
+    assert [epoch.phase for epoch in seen] == [1, 2]
+    assert (summary["dataset"], summary["epochs"]) == ("nih_cxr14", 2)
+    assert load_checkpoint(tmp_path).label_names == train_set.classes
+
+
+class First(LabelledDataset):
+    """The first images of a dataset."""
+
+    def __init__(self, whole, count):
+        super().__init__(whole.split)
+        self.whole, self.count = whole, min(count, len(whole))
+        self.name, self.classes, self.channels = whole.name, whole.classes, whole.channels
+
+    def __len__(self):
+        return self.count
+
+    def load(self, index):
+        return self.whole.load(index)
+
+    def targets(self):
+        return self.whole.targets()[: self.count]
+
+    @property
+    def patients(self):
+        return self.whole.patients[: self.count]
