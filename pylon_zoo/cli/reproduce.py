@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from pylon_zoo.cli.arguments import add_device, add_quiet, add_workers, non_negative_int, positive_int
@@ -79,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         starts=dict(given.split("=", 1) for given in args.start),
         device=str(resolve_device(args.device)) if args.device else None,
         workers=args.workers,
+        progress=not args.quiet and sys.stderr.isatty(),
         say=(lambda text: None) if args.quiet else lambda text: print(text, flush=True),
     )
     failures = laboratory.fill(grid.select(args.rows), range(args.first_seed, args.first_seed + args.seeds))

@@ -21,6 +21,7 @@ from pylon_zoo.experiments.grid import Grid, Row
 from pylon_zoo.experiments.results import append_row, figures, read_rows
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.recipe_files import load_recipe
+from pylon_zoo.training.run_folder import RunFolder
 from pylon_zoo.training.train import open_split, train
 from pylon_zoo.weights.checkpoint import load_checkpoint
 
@@ -48,6 +49,7 @@ class Laboratory:
         data: `NAME[:DIR]`, for every dataset that a recipe names; the recipes' own without.
         starts: recipe → checkpoint in place of the run that a row would start from.
         device, workers: for training and evaluation.
+        progress: progress bars on stderr.
         say: called with every step.
     """
 
@@ -58,6 +60,7 @@ class Laboratory:
     starts: dict[str, str] = field(default_factory=dict)
     device: str | None = None
     workers: int = 0
+    progress: bool = False
     say: Callable[[str], None] = print
     _opened: OrderedDict[str, Any] = field(default_factory=OrderedDict, repr=False)
 
@@ -87,11 +90,11 @@ class Laboratory:
     def measure(self, row: Row, seed: int) -> None:
         """Train a row's run if need be, evaluate it, append its line."""
         recipe, run = self.trained(row.recipe, row.settings, seed, row.start)
-        summary = json.loads((run / "log" / "summary.json").read_text(encoding="utf-8"))
-        model = load_checkpoint(run)
-        dataset = self.test_set(recipe)
+        summary, model, dataset = RunFolder(run).summary(), load_checkpoint(run), self.test_set(recipe)
         judged = AttributedClassifier(model, row.method) if row.method else model
-        evaluation = evaluate(judged.eval(), dataset, device=self.device, workers=self.workers, controls=False)
+        evaluation = evaluate(
+            judged.eval(), dataset, device=self.device, workers=self.workers, progress=self.progress, controls=False
+        )
         append_row(
             self.results,
             {
@@ -120,16 +123,29 @@ class Laboratory:
         )
 
     def trained(self, name: str, settings: Sequence[str], seed: int, start: str = "") -> tuple[Recipe, Path]:
-        """A recipe's run of a seed, trained now if it is not there, and so is the run that it starts from."""
+        """A recipe's run of a seed, and its folder. What is missing of it is trained now, and so is what it starts from.
+
+        Raises:
+            ConfigError: there is a run by other settings.
+        """
         changes = [*settings, f"loop.seed={seed}"]
         if start:
             source = self.starts.get(start) or str(self.trained(start, (), 0)[1])
             changes.append(f"transfer.checkpoint={json.dumps(source)}")
         recipe = load_recipe(name, changes, self.data_for(load_recipe(name).data.name))
         run = self.folder / run_name(name, settings) / f"seed-{seed}"
-        if not (run / "log" / "summary.json").is_file():
+        done = RunFolder(run).summary() is not None
+        if not done:
             self.say(f"training {run}")
-            train(recipe, run, device=self.device, workers=self.workers, overwrite=True, datasets=self.splits(recipe))
+        train(
+            recipe,
+            run,
+            device=self.device,
+            workers=self.workers,
+            resume=True,
+            progress=self.progress,
+            datasets=None if done else self.splits(recipe),
+        )
         return recipe, run
 
     def data_for(self, wanted: str) -> str | None:

@@ -10,7 +10,7 @@ import pylon_zoo.experiments.reproduce as reproduce
 from pylon_zoo.data.phantom import dataset as phantoms
 from pylon_zoo.errors import DataError
 from pylon_zoo.experiments.grid import grid_from_table
-from pylon_zoo.experiments.reproduce import Laboratory
+from pylon_zoo.experiments.reproduce import Laboratory, run_name
 from pylon_zoo.experiments.results import read_rows
 
 TINY = [
@@ -55,16 +55,12 @@ def start(laboratory, grid):
     return str(laboratory().trained("phantom_encoder", TINY, 0)[1])
 
 
-def test_a_grid_is_filled_and_filled_once(laboratory, grid, start, monkeypatch):
-    trained = []
-    real = reproduce.train
-    monkeypatch.setattr(
-        reproduce, "train", lambda recipe, out, **options: trained.append(out) or real(recipe, out, **options)
-    )
+def test_a_grid_is_filled_and_filled_once(laboratory, grid, start):
     first = laboratory(starts={"phantom_encoder": start})
     assert first.fill(grid.rows, [0, 1]) == []
     rows = read_rows(first.results)
     assert [(row["row"], row["seed"]) for row in rows] == [(r.name, str(s)) for s in (0, 1) for r in grid.rows]
+    trained = [text for text in first.said if text.startswith("training")]
     assert len(trained) == 3, "seed 0 of the CAM was there, and Grad-CAM shares its runs"
     assert rows[0]["auroc"] == rows[1]["auroc"], "an attribution method changes heatmaps, not logits"
     assert rows[0]["auroc"] != rows[3]["auroc"], "seeds differ"
@@ -73,13 +69,44 @@ def test_a_grid_is_filled_and_filled_once(laboratory, grid, start, monkeypatch):
 
     again = laboratory(starts={"phantom_encoder": start})
     again.fill(grid.rows, [0, 1])
-    assert (len(trained), again.said, len(read_rows(first.results))) == (3, [], 6)
+    assert (again.said, len(read_rows(first.results))) == ([], 6)
 
 
 def test_a_run_that_was_trained_but_not_judged_is_only_judged(laboratory, grid, start, monkeypatch):
-    monkeypatch.setattr(reproduce, "train", pytest.fail)
-    laboratory().fill(grid.rows[:1], [0])
-    assert len(read_rows(laboratory().results)) == 1
+    monkeypatch.setattr(Laboratory, "splits", pytest.fail)
+    tried = laboratory()
+    assert tried.fill(grid.rows[:1], [0]) == []
+    assert len(read_rows(tried.results)) == 1
+
+
+def test_a_run_that_was_cut_short_goes_on(laboratory, grid, monkeypatch):
+    expected = laboratory()
+    expected.trained("phantom_encoder", [*TINY, "schedule.max_epochs=2"], 0)
+    made = laboratory()
+    made.folder = made.folder.parent / "cut"
+    real = reproduce.train
+
+    def cut(recipe, out, **options):
+        def stop(epoch):
+            raise KeyboardInterrupt
+
+        real(recipe, out, **options, report=stop)
+
+    monkeypatch.setattr(reproduce, "train", cut)
+    with pytest.raises(KeyboardInterrupt):
+        made.trained("phantom_encoder", [*TINY, "schedule.max_epochs=2"], 0)
+    monkeypatch.setattr(reproduce, "train", real)
+    _, run = made.trained("phantom_encoder", [*TINY, "schedule.max_epochs=2"], 0)
+    (twin,) = expected.folder.glob("*/seed-0")
+    for file in ("checkpoint/model.safetensors", "recipe.toml"):
+        assert (run / file).read_bytes() == (twin / file).read_bytes()
+
+
+def test_a_run_by_other_settings_is_refused(laboratory, grid, start, monkeypatch):
+    recipe = laboratory().folder / run_name("phantom_encoder", TINY) / "seed-0" / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("weight_decay = 0.01", "weight_decay = 0.02"))
+    failures = laboratory().fill(grid.rows[:1], [0])
+    assert "weight_decay" in str(failures[0].error)
 
 
 def test_what_fails_is_named_and_the_rest_is_done(laboratory, grid, monkeypatch):
