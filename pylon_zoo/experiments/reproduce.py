@@ -92,9 +92,7 @@ class Laboratory:
         recipe, run = self.trained(row.recipe, row.settings, seed, row.start)
         summary, model, dataset = RunFolder(run).summary(), load_checkpoint(run), self.test_set(recipe)
         judged = AttributedClassifier(model, row.method) if row.method else model
-        evaluation = evaluate(
-            judged.eval(), dataset, device=self.device, workers=self.workers, progress=self.progress, controls=False
-        )
+        evaluation = evaluate(judged.eval(), dataset, controls=False, **self._how)
         append_row(
             self.results,
             {
@@ -123,7 +121,7 @@ class Laboratory:
         )
 
     def trained(self, name: str, settings: Sequence[str], seed: int, start: str = "") -> tuple[Recipe, Path]:
-        """A recipe's run of a seed, and its folder. What is missing of it is trained now, and so is what it starts from.
+        """A recipe's run of a seed, and its folder; what is missing of it, or of what it starts from, is trained now.
 
         Raises:
             ConfigError: there is a run by other settings.
@@ -137,15 +135,7 @@ class Laboratory:
         done = RunFolder(run).summary() is not None
         if not done:
             self.say(f"training {run}")
-        train(
-            recipe,
-            run,
-            device=self.device,
-            workers=self.workers,
-            resume=True,
-            progress=self.progress,
-            datasets=None if done else self.splits(recipe),
-        )
+        train(recipe, run, resume=True, datasets=None if done else self.splits(recipe), **self._how)
         return recipe, run
 
     def data_for(self, wanted: str) -> str | None:
@@ -169,6 +159,10 @@ class Laboratory:
         return shlex.join(
             ["pylon-zoo", "reproduce", self.grid.name, "--rows", row.name, "--first-seed", str(seed), "--seeds", "1"]
         )
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        return {"device": self.device, "workers": self.workers, "progress": self.progress}
 
     def _open(self, key: str, opener: Callable[[], Any]) -> Any:
         if key not in self._opened:
