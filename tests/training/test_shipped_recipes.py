@@ -182,16 +182,24 @@ def test_the_papers_outputs():
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("phantom")])
 def test_phantom_recipes_differ_in_what_their_names_say(name):
     recipe = load_recipe(name)
-    bundled, small = "phantom_cxr" in name, "_small_" in name
+    scratch, small = name.startswith(("phantom_cxr", "phantom_encoder", "phantom_scratch")), "_small_" in name
     assert isinstance(recipe.make_schedule(), Cosine)
-    assert recipe.transfer.required == (not bundled and name != "phantom_encoder")
-    if not bundled and name != "phantom_encoder":
+    assert recipe.transfer.required == (not scratch)
+    if not scratch:
         base = load_recipe(
             "phantom_small_pylon" if small else "phantom_pylon", ["data.size=256"] * name.endswith("256")
         )
         for section in ("data", "optimizer", "schedule", "loop"):
             assert getattr(recipe, section) == getattr(base, section)
         assert recipe.transfer.decoder == ("keep" if name.endswith(("_transfer", "_two_phase")) else "new")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("phantom_scratch")])
+def test_recipes_from_scratch_differ_in_their_backbone_alone(name):
+    recipe, base = load_recipe(name), load_recipe("phantom_scratch_resnet10t")
+    for section in ("data", "optimizer", "schedule", "loop", "transfer"):
+        assert getattr(recipe, section) == getattr(base, section)
+    assert recipe.model.options.get("decoder_channels") == base.model.options["decoder_channels"]
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("nih") and "512" not in name])
