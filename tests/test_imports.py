@@ -23,8 +23,8 @@ FLOORS = (
     ("models",),
     ("weights", "attribution"),
     ("factory", "timm_plugin", "preprocessing"),
-    ("training", "explanation", "deployment"),
-    ("evaluation",),
+    ("training", "explanation"),
+    ("evaluation", "deployment"),
     ("cli",),
     ("__init__", "__main__"),
 )
