@@ -2,7 +2,8 @@
 
     python benchmarks/predict_memory.py --images 5000 --few 500 --kills 2
 
-Options it does not know go to predict (`--checkpoint DIR`, `--workers 2`); by default the bundled model is used.
+Options it does not know go to predict (`--model pylon_resnet18.phantom_cxr`, `--workers 2`). Without a model it is
+timm's smallest ResNet at 64 pixels with random weights, so that activations hide nothing of what grows.
 Writes small images to a temporary folder, one in a hundred broken, and predicts them three times in processes of their
 own: all without disturbance; all with SIGKILL in the middle of a part, as often as asked for, and the same command
 again; and only a few. Prints whether the Parquet files are the same bytes and each process's peak memory (`ru_maxrss`),
@@ -27,8 +28,19 @@ import numpy as np
 from PIL import Image
 
 SIDE = 64
+MODEL = """
+import sys, torch
+from pylon_zoo.models.build import build_model
+from pylon_zoo.weights.checkpoint import save_checkpoint
+torch.manual_seed(0)
+model = build_model("pylon_test_resnet", 3, in_chans=1)
+model.pretrained_cfg |= {"input_size": (1, 64, 64)}
+save_checkpoint(model, sys.argv[1])
+"""
+"""Run in a process of its own: a child's peak memory begins with what its parent had."""
 COLUMNS = (
     "run",
+    "options",
     "images",
     "broken",
     "kills",
@@ -81,15 +93,14 @@ def finish(process: subprocess.Popen[bytes]) -> tuple[int, float]:
 
 
 def run(command: Sequence[str], out: Path, kill_after: int = 0) -> float:
-    """Peak memory in MB of the command; with `kill_after`, killed soon after it has that many parts."""
+    """Peak memory in MB of the command; with `kill_after`, killed once it has that many parts, so in the middle of the next."""
     process = subprocess.Popen([*command, "--out", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     parts = out.with_name(f"{out.name}.parts")
     while kill_after and len(list(parts.glob("[0-9]*.parquet"))) < kill_after:
         if process.poll() is not None:
             raise SystemExit(f"It ended before it could be killed: {process.communicate()[1].decode()}")
-        sleep(0.01)
+        sleep(0.001)
     if kill_after:
-        sleep(0.1)  # into the next part
         process.send_signal(signal.SIGKILL)
     code, peak = finish(process)
     message = process.stderr.read().decode() if process.stderr else ""
@@ -113,7 +124,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         broken = {name: draw(folder / name, n, args.one_in) for name, n in (("many", args.images), ("few", args.few))}
         outs = {name: folder / f"{name}.parquet" for name in ("undisturbed", "killed", "few")}
         command = [sys.executable, "-m", "pylon_zoo", "predict", "--quiet", "--rows-per-part", str(args.rows_per_part)]
-        command += [*(options or ["--model", "pylon_resnet18.phantom_cxr"]), "--input"]
+        if not {"--model", "--checkpoint"} & set(options):
+            subprocess.run([sys.executable, "-c", MODEL, str(folder / "model")], check=True)
+            command += ["--checkpoint", str(folder / "model")]
+        command += [*options, "--input"]
         parts = -(-args.images // args.rows_per_part)
         kills = [max(1, parts * turn // (args.kills + 1)) for turn in range(1, args.kills + 1)]
         plan = {"few": ("few", []), "undisturbed": ("many", []), "killed": ("many", kills)}
@@ -123,11 +137,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             peaks = [run([*command, str(folder / source)], outs[name], stop) for stop in (*stops, 0)]
             rows.append((name, source, len(stops), perf_counter() - start, max(peaks), load))
         same = outs["undisturbed"].read_bytes() == outs["killed"].read_bytes()
-    from machine import describe  # torch only now: a child's peak begins with what its parent had
+    from machine import describe  # imports torch, see MODEL
 
     table = [
         {
             "run": name,
+            "options": " ".join(options),
             "images": {"few": args.few, "many": args.images}[source],
             "broken": broken[source],
             "kills": count,

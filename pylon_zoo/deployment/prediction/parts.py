@@ -52,7 +52,8 @@ class Parts:
         Raises:
             ConfigError: what is there is from another run, or is no result at all; or nothing can be written there.
         """
-        make_folder(self.out.parent)
+        if self.out.is_dir():
+            raise ConfigError(f"--out {self.out} is a folder: give the name of a file, such as {self.out}.parquet.")
         if overwrite:
             shutil.rmtree(self.folder, ignore_errors=True)
         elif self.are_open:

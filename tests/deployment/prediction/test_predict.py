@@ -108,12 +108,20 @@ def test_native_size_shows_the_model_the_image_as_it_is(folder: Path, predict, m
             assert values["p_mass"] == pytest.approx(float(expected), abs=1e-6)
 
 
-def test_an_image_the_model_cannot_take_at_its_size_is_a_row(tmp_path: Path, predict) -> None:
+def test_an_image_the_model_refuses_is_a_row(tmp_path: Path, predict, model, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_folder(tmp_path / "scans", 2)
-    (folder / "tiny.png").write_bytes(encoded(0, (3, 3)))
+    (folder / "tiny.png").write_bytes(encoded(0, (3, 5)))
+    original = model.forward_with_heatmap
+
+    def refusing(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if x.shape[-1] < 10:
+            raise ConfigError(f"The input has {x.shape[-1]} pixels: give at least 10.")
+        return original(x)
+
+    monkeypatch.setattr(model, "forward_with_heatmap", refusing)
     rows = predict(folder, native_size=True).to_pylist()
-    assert [bool(values["error"]) for values in rows] == [False, False, True]
-    assert (rows[2]["width"], rows[2]["height"], rows[2]["p_mass"]) == (3, 3, None)
+    assert [values["error"] for values in rows] == [None, None, "The input has 5 pixels: give at least 10."]
+    assert (rows[2]["width"], rows[2]["height"], rows[2]["p_mass"], rows[2]["boxes"]) == (5, 3, None, None)
 
 
 def test_all_kinds_of_source_give_the_same_numbers(tmp_path: Path, predict) -> None:
