@@ -93,7 +93,7 @@ def finish(process: subprocess.Popen[bytes]) -> tuple[int, float]:
 
 
 def run(command: Sequence[str], out: Path, kill_after: int = 0) -> float:
-    """Peak memory in MB of the command; with `kill_after`, killed once it has that many parts, so in the middle of the next."""
+    """Peak memory in MB of the command; with `kill_after`, killed once it has so many parts, amid the next."""
     process = subprocess.Popen([*command, "--out", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     parts = out.with_name(f"{out.name}.parts")
     while kill_after and len(list(parts.glob("[0-9]*.parquet"))) < kill_after:
