@@ -66,6 +66,30 @@ def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 
 @contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file of any kind atomically: the block writes beside it, and what it wrote is moved into place.
+
+    Args:
+        path: in a folder that exists.
+
+    Yields:
+        The file to write to. After an exception it is removed, and `path` is what it was.
+
+    Raises:
+        DiskFullError: it does not fit; the old file is still there.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with disk_full_named(path.parent):
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
 def disk_full_named(folder: Path) -> Iterator[None]:
     """Turn a system error about a full disk into one sentence.
 

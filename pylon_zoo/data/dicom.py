@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -33,14 +34,25 @@ VOIS = ("lut", "window", "none")
 MAX_PIXELS = 2 * 89_478_485  # where Pillow calls a picture a bomb
 
 
-def read_dicom(path: str | Path, voi: str = "lut") -> Tensor:
+class NamedBytes(io.BytesIO):
+    """The bytes of a file in memory; as text it is the file's name, so that errors can say which one."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self.name = name
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def read_dicom(path: str | Path | NamedBytes, voi: str = "lut") -> Tensor:
     """The grey image in a DICOM file, as the standard says to show it (needs the extra `[dicom]`).
 
     Modality LUT or rescale; then the VOI LUT, else the first window, else the whole range that BitsStored allows;
     then MONOCHROME1 (white is low) is inverted. Compressed files need one of pydicom's decoder plugins.
 
     Args:
-        path: the file.
+        path: the file, or its bytes.
         voi: `"lut"`, as above; `"window"` passes over a VOI LUT; `"none"` takes the whole range always.
 
     Returns:
@@ -66,11 +78,11 @@ def read_dicom(path: str | Path, voi: str = "lut") -> Tensor:
     return torch.from_numpy(decode(path, grey).astype(np.float32))[None]
 
 
-def decode(path: str | Path, use: Callable[[np.ndarray, Dataset], np.ndarray]) -> np.ndarray:
+def decode(path: str | Path | NamedBytes, use: Callable[[np.ndarray, Dataset], np.ndarray]) -> np.ndarray:
     """The stored pixels of a file with one grey frame, through a function.
 
     Args:
-        path: the file.
+        path: the file, or its bytes.
         use: stored values (H, W) and the dataset → what to return; whatever it raises is the file's fault.
 
     Raises:
@@ -96,7 +108,7 @@ def decode(path: str | Path, use: Callable[[np.ndarray, Dataset], np.ndarray]) -
         raise ImageError(f"'{path}' is not a DICOM that can be read ({reason}): {todo}.") from error
 
 
-def _check_kind(dataset: Dataset, path: str | Path) -> None:
+def _check_kind(dataset: Dataset, path: str | Path | NamedBytes) -> None:
     if "PixelData" not in dataset:
         raise ImageError(f"'{path}' holds no DICOM image (no PixelData): give a radiograph, not a report or directory.")
     frames = int(dataset.get("NumberOfFrames") or 1)
@@ -119,7 +131,9 @@ def _check_kind(dataset: Dataset, path: str | Path) -> None:
         )
 
 
-def _to_grey(pixels: ModuleType, values: np.ndarray, dataset: Dataset, path: str | Path, voi: str) -> np.ndarray:
+def _to_grey(
+    pixels: ModuleType, values: np.ndarray, dataset: Dataset, path: str | Path | NamedBytes, voi: str
+) -> np.ndarray:
     """Values after the modality LUT → [0, 1]."""
     values = values.astype(np.float64)
     if not np.isfinite(values).all():
@@ -141,7 +155,7 @@ def _through_lut(pixels: ModuleType, values: np.ndarray, dataset: Dataset) -> np
     return pixels.apply_voi(np.rint(values).astype(np.int64), dataset) / (2**depth - 1)
 
 
-def _through_window(values: np.ndarray, dataset: Dataset, path: str | Path) -> np.ndarray:
+def _through_window(values: np.ndarray, dataset: Dataset, path: str | Path | NamedBytes) -> np.ndarray:
     centre, width = (float(np.atleast_1d(dataset[key].value)[0]) for key in ("WindowCenter", "WindowWidth"))
     function = str(dataset.get("VOILUTFunction") or "LINEAR").upper()
     if function not in WINDOWS or not (math.isfinite(centre) and 0 < width < math.inf):

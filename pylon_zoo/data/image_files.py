@@ -62,7 +62,7 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     for path in given:
         for file in _expand(Path(path)):
             found.setdefault(os.path.abspath(file), file)  # noqa: PTH100 (resolve() would merge links to one file)
-    return sorted(found.values(), key=_natural)
+    return sorted(found.values(), key=natural_order)
 
 
 def _expand(path: Path) -> list[Path]:
@@ -91,6 +91,7 @@ def _unreadable(error: OSError) -> None:
     raise ImageError(f"The folder '{error.filename}' cannot be listed: {error.strerror}.") from error
 
 
-def _natural(path: Path) -> tuple[list[str | int], str]:
+def natural_order(path: Path) -> tuple[list[str | int], str]:
+    """What to sort paths by, so that `2.png` comes before `10.png`."""
     parts = re.split(r"(\d+)", str(path))
     return [int(part) if index % 2 else part.casefold() for index, part in enumerate(parts)], str(path)

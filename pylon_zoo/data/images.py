@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 import numpy as np
@@ -11,11 +12,11 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from pylon_zoo.data.dicom import read_dicom
+from pylon_zoo.data.dicom import NamedBytes, read_dicom
 from pylon_zoo.data.image_files import DICOM, FORMATS, PILLOW_FORMATS, SIGNATURES, find_images
 from pylon_zoo.errors import ConfigError, ImageError
 
-__all__ = ["find_images", "read_image", "to_channels"]
+__all__ = ["find_images", "read_image", "read_image_bytes", "to_channels"]
 
 
 BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # TIFF tags
@@ -56,6 +57,32 @@ def read_image(source: str | Path | Image.Image | np.ndarray | Tensor) -> Tensor
     if isinstance(source, Tensor):
         return _from_tensor(source)
     raise ImageError(f"Cannot read an image from {type(source).__name__}: give a path, PIL image, array or tensor.")
+
+
+def read_image_bytes(content: bytes, name: str) -> Tensor:
+    """The image in the bytes of a file, as `read_image` would read that file.
+
+    Args:
+        content: the bytes.
+        name: what errors call it; its suffix tells a DICOM that lacks the magic word.
+
+    Returns:
+        As `read_image`.
+
+    Raises:
+        ImageError, MissingDependencyError: as `read_image`.
+
+    Example:
+        >>> file = io.BytesIO(); Image.new("L", (6, 4)).save(file, "png")
+        >>> read_image_bytes(file.getvalue(), "black.png").shape
+        torch.Size([1, 4, 6])
+    """
+    head = content[:HEAD_BYTES]
+    if not head:
+        raise _empty(f"'{name}'")
+    if _is_dicom(PurePath(name), head):
+        return read_dicom(NamedBytes(content, name))
+    return _from_stream(io.BytesIO(content), head, f"'{name}'")
 
 
 def to_channels(image: Tensor, in_chans: int) -> Tensor:
@@ -112,7 +139,7 @@ def _from_file(path: Path) -> Tensor:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
             if not head:
-                raise ImageError(f"{name} is empty (0 bytes): copy or export it again.")
+                raise _empty(name)
             if not _is_dicom(path, head):
                 return _from_stream(file, head, name)
     except ImageError:
@@ -122,7 +149,7 @@ def _from_file(path: Path) -> Tensor:
     return read_dicom(path)
 
 
-def _is_dicom(path: Path, head: bytes) -> bool:
+def _is_dicom(path: PurePath, head: bytes) -> bool:
     # Many are written without the preamble and its magic word, and have only their name to say what they are.
     return head[128:] == b"DICM" or (path.suffix.lower() in DICOM.suffixes and not head.startswith(SIGNATURES))
 
@@ -235,6 +262,10 @@ def _over_black(pixels: np.ndarray) -> np.ndarray:
     if pixels.dtype == np.uint8:
         return ((colour.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
     return colour * alpha
+
+
+def _empty(name: str) -> ImageError:
+    return ImageError(f"{name} is empty (0 bytes): copy or export it again.")
 
 
 def _damaged(name: str, error: BaseException) -> ImageError:

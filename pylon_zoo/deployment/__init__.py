@@ -1,0 +1,1 @@
+"""Models leave the workshop: made fast, exported, and run over many images."""

@@ -1,0 +1,92 @@
+"""One image that is to be predicted: where its bytes are, and how it is opened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from pylon_zoo.data.images import read_image, read_image_bytes
+from pylon_zoo.errors import DataError, ImageError
+
+
+class Item(NamedTuple):
+    """An image by its place, small enough for a list of millions on disk.
+
+    Attributes:
+        key: what the table calls it: its path, the member's name, its id.
+        source: the shard or table it lies in; empty for a file of its own.
+        kind: a key of `OPENERS`.
+        file: what is opened.
+        start, size: of the bytes in `file` for `"span"`; `start` is the row for `"row"`.
+        error: for `"problem"`, why there is no image.
+        content: for `"row"`, the image's bytes, once they are read.
+        number: the row of the result, from 0.
+    """
+
+    key: str
+    source: str
+    kind: str
+    file: str = ""
+    start: int = 0
+    size: int = 0
+    error: str = ""
+    content: bytes | None = None
+    number: int = 0
+
+    def to_line(self) -> str:
+        """One line of JSON, without content and number."""
+        return json.dumps(self[:-2]) + "\n"
+
+    @classmethod
+    def from_line(cls, line: str, number: int) -> Item:
+        """What `to_line` wrote, as row `number`."""
+        return cls(*json.loads(line), content=None, number=number)
+
+
+def open_item(item: Item) -> Tensor:
+    """The image (C, H, W), as `pylon_zoo.data.images.read_image` gives it.
+
+    Raises:
+        ImageError: it cannot be read.
+        DataError: there is none.
+        MissingDependencyError: a DICOM file without pydicom installed.
+    """
+    return OPENERS[item.kind](item)
+
+
+def _open_span(item: Item) -> Tensor:
+    name = f"{item.source}/{item.key}"
+    try:
+        with Path(item.file).open("rb") as file:
+            file.seek(item.start)
+            content = file.read(item.size)
+    except OSError as error:
+        raise ImageError(f"'{name}' cannot be opened: {error.strerror or error}.") from error
+    if len(content) < item.size:
+        raise ImageError(
+            f"'{name}' is cut short: the shard ends {item.size - len(content)} bytes early. Copy it again."
+        )
+    return read_image_bytes(content, name)
+
+
+def _open_row(item: Item) -> Tensor:
+    if item.content is None:
+        raise ImageError(f"'{item.source}' row {item.start + 1} ('{item.key}') has no image: fill it in.")
+    return read_image_bytes(item.content, item.key)
+
+
+def _no_image(item: Item) -> Tensor:
+    raise DataError(item.error)
+
+
+OPENERS: dict[str, Callable[[Item], Tensor]] = {
+    "file": lambda item: read_image(item.file),
+    "span": _open_span,
+    "row": _open_row,
+    "problem": _no_image,
+}
+"""Kind of item → how its image is opened."""

@@ -1,0 +1,156 @@
+"""Parquet tables of encoded images: bytes, or the `{bytes, path}` of Hugging Face datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pylon_zoo.deployment.prediction.items import Item
+from pylon_zoo.errors import ConfigError, DataError, suggest
+from pylon_zoo.optional import require
+
+if TYPE_CHECKING:
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+ID_COLUMNS = ("id", "image_id", "key", "path", "filename", "file_name", "name")
+ROWS_AT_ONCE = 16
+"""Rows whose images are in memory while a table is read."""
+
+
+class Columns(NamedTuple):
+    """Where a table keeps its images and their names; None takes the only one there can be, or none.
+
+    Attributes:
+        image: a column of bytes, or of structs `{bytes, path}`.
+        id: a column whose values name the rows; by default one of `ID_COLUMNS`, else the struct's path, else the
+            row's number.
+    """
+
+    image: str | None = None
+    id: str | None = None
+
+
+def list_parquet(path: Path, columns: Columns) -> Iterator[Item]:
+    """The rows of a table; images are not read, see `with_content`.
+
+    Raises:
+        ConfigError: no such column, or several that hold bytes.
+        DataError: the file is no Parquet, or broken; what stands before is yielded first.
+        MissingDependencyError: pyarrow is not installed.
+    """
+    with _opened(path) as table:
+        image = _image_column(path, table.schema_arrow, columns.image)
+        named = _id_column(path, table.schema_arrow, columns.id)
+        wanted = named or (f"{image}.path" if _is_struct(table.schema_arrow.field(image).type) else None)
+        row = 0
+        for batch in _reading(path, table.iter_batches(1024, columns=[wanted or image])) if wanted else ():
+            names = batch.column(0) if named else batch.column(0).field("path")
+            for name in names.to_pylist():
+                yield _item(path, row, name)
+                row += 1
+        for number in range(row, table.metadata.num_rows):
+            yield _item(path, number, None)
+
+
+def with_content(items: Iterable[Item], columns: Columns) -> Iterator[Item]:
+    """The same items; those that are rows of tables hold their image's bytes. Rows left out are not decoded."""
+    expected: tuple[str, int] = ("", 0)
+    values: Iterator[Any] = iter(())
+    for item in items:
+        if item.kind != "row":
+            yield item
+            continue
+        if (item.file, item.start) != expected:
+            values = _values_from(Path(item.file), columns, item.start)
+        expected = (item.file, item.start + 1)
+        yield _filled(item, values)
+
+
+def _filled(item: Item, values: Iterator[Any]) -> Item:
+    try:
+        value = next(values)
+    except StopIteration:
+        error = f"'{item.file}' has changed or broken off before row {item.start + 1}: write it again."
+        return item._replace(kind="problem", error=error)
+    except DataError as error:
+        return item._replace(kind="problem", error=str(error))
+    content, file = (value["bytes"], value["path"]) if isinstance(value, dict) else (value, None)
+    if content is None and file:
+        return item._replace(kind="file", file=str(Path(item.file).parent / file))
+    return item._replace(content=content)
+
+
+def _values_from(path: Path, columns: Columns, first: int) -> Iterator[Any]:
+    """The image column from a row on; row groups before it are not read."""
+    with _opened(path) as table:
+        image = _image_column(path, table.schema_arrow, columns.image)
+        end = 0
+        for group in range(table.num_row_groups):
+            start, end = end, end + table.metadata.row_group(group).num_rows
+            if end <= first:
+                continue
+            for batch in _reading(path, table.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=[image])):
+                passed = min(max(first - start, 0), batch.num_rows)
+                yield from (value.as_py() for value in batch.column(0).slice(passed))
+                start += batch.num_rows
+
+
+def _item(path: Path, row: int, name: Any) -> Item:
+    return Item(f"{path.name}#{row}" if name is None else str(name), str(path), "row", str(path), row)
+
+
+def _opened(path: Path) -> ParquetFile:
+    parquet = require("pyarrow.parquet", extra="predict")
+    try:
+        return parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16)
+    except (require("pyarrow", extra="predict").ArrowException, OSError) as error:
+        raise _broken(path, error) from error
+
+
+def _reading(path: Path, batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+    """The batches; pyarrow's errors in ours."""
+    try:
+        yield from batches
+    except (require("pyarrow", extra="predict").ArrowException, OSError) as error:
+        raise _broken(path, error) from error
+
+
+def _broken(path: Path, error: BaseException) -> DataError:
+    return DataError(f"'{path}' is not a whole Parquet file ({' '.join(str(error).split())}): copy or write it again.")
+
+
+def _is_struct(kind: pyarrow.DataType) -> bool:
+    types = require("pyarrow.types", extra="predict")
+    return types.is_struct(kind) and {"bytes", "path"} <= {kind.field(i).name for i in range(kind.num_fields)}
+
+
+def _image_column(path: Path, schema: pyarrow.Schema, wanted: str | None) -> str:
+    types = require("pyarrow.types", extra="predict")
+    fits = [
+        field.name
+        for field in schema
+        if types.is_binary(field.type) or types.is_large_binary(field.type) or _is_struct(field.type)
+    ]
+    if wanted in fits or (wanted is None and len(fits) == 1):
+        return wanted or fits[0]
+    named = "image" if wanted is None and "image" in fits else None
+    if named:
+        return named
+    listed = ", ".join(map(repr, fits)) or "none"
+    what = f"no column {wanted!r} of image bytes" if wanted else "not exactly one column of image bytes"
+    raise ConfigError(
+        f"'{path}' has {what} (there is {listed}).{suggest(wanted or 'image', fits)} Name one with --image-column."
+    )
+
+
+def _id_column(path: Path, schema: pyarrow.Schema, wanted: str | None) -> str | None:
+    if wanted is None:
+        return next((name for name in ID_COLUMNS if name in schema.names), None)
+    if wanted not in schema.names:
+        raise ConfigError(
+            f"'{path}' has no column {wanted!r}; it has {', '.join(map(repr, schema.names))}."
+            f"{suggest(wanted, schema.names)} Name one with --id-column."
+        )
+    return wanted

@@ -1,0 +1,151 @@
+"""The result in parts, each written whole or not at all, until they are joined into one file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pylon_zoo.deployment.prediction.manifest import Manifest, check_same
+from pylon_zoo.deployment.prediction.rows import METADATA_KEY
+from pylon_zoo.errors import ConfigError, DataError
+from pylon_zoo.files import make_folder, replacing, write_text
+from pylon_zoo.optional import require
+
+if TYPE_CHECKING:
+    import pyarrow
+
+MANIFEST = "run.json"
+COMPRESSION = "zstd"
+
+
+class Parts:
+    """The folder `FILE.parts` beside the result `FILE`: `run.json`, and a Parquet file for every so many rows.
+
+    Args:
+        out: the result.
+        rows_per_part: rows in each part but the last.
+        total: rows in all.
+    """
+
+    def __init__(self, out: Path, rows_per_part: int, total: int) -> None:
+        self.out = out
+        self.folder = out.with_name(f"{out.name}.parts")
+        self.rows_per_part = rows_per_part
+        self.total = total
+        self.count = -(-total // rows_per_part)
+
+    @property
+    def are_open(self) -> bool:
+        """Whether there is something left to do; False when the result is complete."""
+        return (self.folder / MANIFEST).is_file()
+
+    def prepare(self, manifest: Manifest, overwrite: bool) -> None:
+        """Make the folder, or find what a run of the same manifest left: its parts, or the result itself.
+
+        Args:
+            manifest: of this run.
+            overwrite: forget whatever is there.
+
+        Raises:
+            ConfigError: what is there is from another run, or is no result at all; or nothing can be written there.
+        """
+        if self.out.is_dir():
+            raise ConfigError(f"--out {self.out} is a folder: give the name of a file, such as {self.out}.parquet.")
+        if overwrite:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        elif self.are_open:
+            check_same(_read_manifest(self.folder / MANIFEST), manifest, self.folder)
+        elif self.out.exists():
+            check_same(_manifest_of(self.out), manifest, self.out)
+            return
+        make_folder(self.folder)
+        write_text(self.folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+
+    def check(self, manifest: Manifest) -> None:
+        """That the folder belongs to a run with this manifest.
+
+        Raises:
+            ConfigError: it does not.
+        """
+        check_same(_read_manifest(self.folder / MANIFEST), manifest, self.folder)
+
+    def rows_in(self, part: int) -> int:
+        """How many rows a part has when it is complete."""
+        return min(self.rows_per_part, self.total - part * self.rows_per_part)
+
+    def is_done(self, part: int) -> bool:
+        """Whether a part is there and complete."""
+        parquet = require("pyarrow.parquet", extra="predict")
+        try:
+            return parquet.read_metadata(self._path(part)).num_rows == self.rows_in(part)
+        except (OSError, require("pyarrow", extra="predict").ArrowException):
+            return False
+
+    def write(self, part: int, rows: Mapping[int, Mapping[str, Any]], schema: pyarrow.Schema) -> None:
+        """Write a part.
+
+        Args:
+            part: counted from 0.
+            rows: number of the row → its values; those left out are null.
+            schema: of the result.
+        """
+        pa, parquet = require("pyarrow", extra="predict"), require("pyarrow.parquet", extra="predict")
+        table = pa.Table.from_pylist([rows[number] for number in sorted(rows)], schema=schema)
+        with replacing(self._path(part)) as temporary:
+            parquet.write_table(table, temporary, compression=COMPRESSION)
+
+    def join(self, schema: pyarrow.Schema) -> int:
+        """Move all parts into the result, one after the other, and remove their folder.
+
+        Returns:
+            How many rows have an error.
+
+        Raises:
+            DataError: a part is missing.
+        """
+        parquet = require("pyarrow.parquet", extra="predict")
+        missing = [str(self._path(part)) for part in range(self.count) if not self.is_done(part)]
+        if missing:
+            raise DataError(f"The part {missing[0]} is not there or not complete: run the same command again.")
+        failed = 0
+        with (
+            replacing(self.out) as temporary,
+            parquet.ParquetWriter(temporary, schema, compression=COMPRESSION) as file,
+        ):
+            for part in range(self.count):
+                with parquet.ParquetFile(self._path(part)) as opened:
+                    table = opened.read()
+                failed += len(table) - table["error"].null_count
+                file.write_table(table, row_group_size=len(table))
+        shutil.rmtree(self.folder)
+        return failed
+
+    def failed(self) -> int:
+        """How many rows of the complete result have an error."""
+        table = require("pyarrow.parquet", extra="predict").ParquetFile(self.out)
+        with table:
+            return sum(len(batch) - batch.column(0).null_count for batch in table.iter_batches(columns=["error"]))
+
+    def _path(self, part: int) -> Path:
+        return self.folder / f"{part:05d}.parquet"
+
+
+def _read_manifest(path: Path) -> Mapping[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}). Use --overwrite to start anew.") from error
+
+
+def _manifest_of(out: Path) -> Mapping[str, Any]:
+    """What a finished result says of its run."""
+    parquet = require("pyarrow.parquet", extra="predict")
+    try:
+        return json.loads(parquet.read_schema(out).metadata[METADATA_KEY])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{out} exists and is no result of pylon-zoo predict. Give another --out, or --overwrite to replace it."
+        ) from error

@@ -1,0 +1,209 @@
+"""The whole way: from inputs to one Parquet file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from pylon_zoo.deployment.prediction.heatmaps import CLASSES, WRITERS, HeatmapFiles
+from pylon_zoo.deployment.prediction.loading import Loaded, Loader, batches, load
+from pylon_zoo.deployment.prediction.manifest import listed, make_manifest, unlisted
+from pylon_zoo.deployment.prediction.parquet_source import Columns, with_content
+from pylon_zoo.deployment.prediction.parts import Parts
+from pylon_zoo.deployment.prediction.processes import joined
+from pylon_zoo.deployment.prediction.rows import failed_row, printable, row, schema
+from pylon_zoo.deployment.prediction.sources import list_items
+from pylon_zoo.errors import ConfigError, PylonZooError, UnknownNameError, suggest
+from pylon_zoo.explanation.explainer import Explainer, LoadedImage, check_finite
+from pylon_zoo.explanation.result import Explanation
+from pylon_zoo.files import make_folder
+from pylon_zoo.optional import require
+from pylon_zoo.preprocessing import eval_transform
+from pylon_zoo.progress import bar
+
+if TYPE_CHECKING:
+    import pyarrow
+
+    from pylon_zoo.models.contract import HeatmapClassifier
+
+
+class Outcome(NamedTuple):
+    """What came of a run.
+
+    Attributes:
+        images: rows in the file.
+        failed: rows with an error.
+        found_done: rows that an earlier, interrupted run had left.
+    """
+
+    images: int
+    failed: int
+    found_done: int
+
+
+def predict_to_parquet(
+    model: HeatmapClassifier,
+    inputs: Iterable[str | Path],
+    out: str | Path,
+    *,
+    model_name: str,
+    labels: Iterable[str] | None = None,
+    threshold: float = 0.5,
+    native_size: bool = False,
+    batch_size: int = 32,
+    workers: int = 0,
+    rows_per_part: int = 1000,
+    heatmaps: str | None = None,
+    heatmaps_dir: str | Path | None = None,
+    heatmaps_of: str = "found",
+    columns: Columns = Columns(),  # noqa: B008 (immutable)
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Outcome | None:
+    """Predict many images; memory does not grow with their number.
+
+    Rows are in the order of the inputs, see `pylon_zoo.deployment.prediction.sources.list_items`, and say what
+    `pylon_zoo.explain` says of each image; columns are those of `pylon_zoo.deployment.prediction.rows.schema`. An
+    image that cannot be read becomes a row with its `error`. The file appears at the end; until then finished parts
+    wait in `OUT.parts`, and the same call continues there after an interruption and gives the same bytes. Under a
+    launcher (torchrun, accelerate launch) processes share the parts, and the main one joins them.
+
+    Args:
+        model: any classifier of this library, on the device to use.
+        inputs: folders, patterns, lists, shards, tables and images.
+        out: the Parquet file; its folder is made if it is not there.
+        model_name: how the file names the model.
+        labels, threshold: as for `pylon_zoo.explain`.
+        native_size: the model sees every image at its own height and width instead of at the model's size.
+        batch_size: images per pass of the model, of equal size.
+        workers: processes that load images; 0 is a thread.
+        rows_per_part: rows that are lost at most, per process, when a run is interrupted.
+        heatmaps: `"png"` or `"npz"` writes heatmaps to `heatmaps_dir`, see `read_heatmaps`; None writes none.
+        heatmaps_dir: their folder.
+        heatmaps_of: `"found"`, classes with a box, or `"all"`.
+        columns: where Parquet inputs keep image and name.
+        overwrite: forget an earlier result or interrupted run.
+        progress: show a progress bar on stderr.
+
+    Returns:
+        The counts; None in processes other than the main one.
+
+    Raises:
+        ConfigError, UnknownNameError: an option that cannot work, or an earlier run with others.
+        ImageError: a folder or pattern without an image, or no image at all.
+        MissingDependencyError: pyarrow is not installed.
+    """
+    require("pyarrow.parquet", extra="predict")
+    out = Path(out)
+    files = _heatmap_files(heatmaps, heatmaps_dir, heatmaps_of)
+    explainer = Explainer(model, labels, threshold=threshold)
+    inputs = list(inputs)
+    if files is not None:
+        _check_outside(files.folder, inputs)
+    make_folder(out.parent)
+    with joined() as processes, tempfile.TemporaryFile("w+", encoding="utf-8", dir=out.parent) as spool:
+        found = listed(list_items(inputs, columns), spool)
+        if not found["images"]:
+            raise ConfigError("The inputs hold no image: check what --input names.")
+        options = {
+            "labels": list(explainer.labels),
+            "threshold": threshold,
+            "native_size": native_size,
+            "batch_size": batch_size,
+            "rows_per_part": rows_per_part,
+            "device": next(model.parameters()).device.type,
+            "heatmaps": heatmaps,
+            "heatmaps_of": heatmaps_of if heatmaps else None,
+            "columns": columns._asdict(),
+        }
+        manifest = make_manifest(model, model_name, options, found)
+        parts = Parts(out, rows_per_part, found["images"])
+        if processes.is_main:
+            parts.prepare(manifest, overwrite)
+        processes.wait()
+        if not parts.are_open:
+            return Outcome(parts.total, parts.failed(), parts.total) if processes.is_main else None
+        parts.check(manifest)
+        mine = [part for part in range(processes.rank, parts.count, processes.count) if not parts.is_done(part)]
+        missing = sum(map(parts.rows_in, mine))
+        done = sum(parts.rows_in(part) for part in range(parts.count) if parts.is_done(part))
+        processes.wait()  # until all have seen what there is
+        wanted = set(mine)
+        items = (item for item in unlisted(spool) if item.number // rows_per_part in wanted)
+        loaded = load(with_content(items, columns), Loader(eval_transform(model), native_size), batch_size, workers)
+        table = schema(explainer.labels, files is not None, manifest)
+        shown = bar(batches(loaded, batch_size, rows_per_part), "predicting", missing, progress and processes.is_main)
+        _predict(explainer, shown, files, parts, table)
+        processes.wait()
+        return Outcome(parts.total, parts.join(table), done) if processes.is_main else None
+
+
+def _predict(
+    explainer: Explainer,
+    batched: Iterable[list[Loaded]],
+    files: HeatmapFiles | None,
+    parts: Parts,
+    table: pyarrow.Schema,
+) -> None:
+    """Write every part whose images come, one after the other."""
+    rows: dict[int, dict[str, Any]] = {}
+    for batch in batched:
+        part = batch[0].number // parts.rows_per_part
+        for one, outcome in _explain_each(explainer, batch):
+            if isinstance(outcome, str):
+                rows[one.number] = failed_row(one, outcome)
+                continue
+            rows[one.number] = row(one, outcome)
+            if files is not None:
+                rows[one.number]["heatmaps"] = files.write(outcome, one.number, part)
+        if len(rows) == parts.rows_in(part):
+            parts.write(part, rows, table)
+            rows = {}
+
+
+def _explain_each(explainer: Explainer, batch: list[Loaded]) -> Iterator[tuple[Loaded, Explanation | str]]:
+    """What the model says of every image of a batch, or why it says nothing."""
+    if batch[0].inputs is None:
+        yield batch[0], batch[0].error
+        return
+    try:
+        explanations = explainer.run([LoadedImage(printable(one.key), _of_size(one), one.inputs) for one in batch])
+    except PylonZooError as error:  # images of a size the model cannot take
+        yield from ((one, str(error)) for one in batch)
+        return
+    for one, explanation in zip(batch, explanations, strict=True):
+        try:
+            yield one, check_finite(explanation)
+        except PylonZooError as error:
+            yield one, str(error)
+
+
+def _of_size(one: Loaded) -> Tensor:
+    """An image of the original's size that takes no memory: only its height and width are asked for."""
+    return torch.zeros(1, dtype=torch.uint8).expand(1, *one.size)
+
+
+def _heatmap_files(kind: str | None, folder: str | Path | None, classes: str) -> HeatmapFiles | None:
+    if (kind is None) != (folder is None):
+        raise ConfigError("Heatmaps need a kind and a folder: give both --heatmaps and --heatmaps-dir, or neither.")
+    if kind is None or folder is None:
+        return None
+    for option, value, known in (("heatmaps", kind, WRITERS), ("heatmaps_of", classes, CLASSES)):
+        if value not in known:
+            raise UnknownNameError(f"{option}={value!r} is not one of {', '.join(known)}.{suggest(value, known)}")
+    return HeatmapFiles(make_folder(folder, "--heatmaps-dir"), kind, classes)
+
+
+def _check_outside(folder: Path, inputs: Iterable[str | Path]) -> None:
+    """That heatmaps will not be taken for images when the run is continued."""
+    for given in map(Path, inputs):
+        if given.is_dir() and folder.resolve().is_relative_to(given.resolve()):
+            raise ConfigError(
+                f"--heatmaps-dir {folder} lies in the input {given}, so heatmaps would be taken for images: give a "
+                "folder outside it."
+            )
