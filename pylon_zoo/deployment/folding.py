@@ -82,6 +82,7 @@ def find_pairs(model: nn.Module, run: Callable[[], Any]) -> list[tuple[nn.Conv2d
         for weight, means in takers.items()
         for mean in means
         if len(means) == 1 and givers[mean] == {weight} and weight in convs and mean in norms
+        if type(norms[mean]) in REMAINDERS
     ]
 
 
@@ -89,8 +90,8 @@ def _by_tensor(model: nn.Module, kind: type[nn.Module], name: str) -> dict[int, 
     """Modules of a kind by the id of the tensor that tells them apart; those that share it are left out."""
     found: dict[int, list[nn.Module]] = defaultdict(list)
     for module in model.modules():
-        if isinstance(module, kind) and (kind is nn.Conv2d or type(module) in REMAINDERS):
-            found[id(getattr(module, name))].append(module)
+        if isinstance(module, kind) and (tensor := getattr(module, name)) is not None:
+            found[id(tensor)].append(module)
     return {key: modules[0] for key, modules in found.items() if len(modules) == 1}
 
 

@@ -17,7 +17,7 @@ from pylon_zoo.deployment.optimization import optimize
 from pylon_zoo.errors import ConfigError, UnknownNameError
 from pylon_zoo.models.build import METHODS, build_model
 from pylon_zoo.models.contract import HeatmapClassifier
-from tests.models.families import FAMILIES, HEAVY
+from tests.models.families import FAMILIES
 from tests.models.test_five_kinds import KINDS, SMALL, lack
 from tests.models.test_pylon import ABLATIONS
 
@@ -72,13 +72,18 @@ def test_low_precision(kind: str, dtype: torch.dtype):
     assert 0 < difference(outputs(optimize(model, dtype=dtype), x), outputs(model, x)) < LOW_PRECISION[dtype]
 
 
+# Pre-activation, branches that timm merges, linear layers with a norm, weights made anew, chaotic attention, shared maps.
+QUICK = {"densenet", "repvit", "levit", "resnetv2", "nfnet", "byoanet", "hrnet", "fastvit", "cspnet"}
+
+
 @pytest.mark.parametrize(
-    "family", [pytest.param(family, marks=[pytest.mark.slow] if family in HEAVY else []) for family in FAMILIES]
+    "family", [pytest.param(family, marks=[] if family in QUICK else [pytest.mark.slow]) for family in FAMILIES]
 )
 def test_every_family(family: str):
-    model = model_of(f"pylon_{FAMILIES[family]}", 2, decoder_channels=8)
-    x = torch.randn(1, 3, 64, 64)
-    assert difference(outputs(optimize(model), x), outputs(model, x)) < FLOAT32
+    # In float64: with statistics drawn at random, some networks amplify the rounding of float32 a thousandfold.
+    model = model_of(f"pylon_{FAMILIES[family]}", 2, decoder_channels=8).double()
+    x = torch.randn(1, 3, 64, 64, dtype=torch.float64)
+    assert difference(outputs(optimize(model), x), outputs(model, x)) < 1e-6
 
 
 @pytest.mark.parametrize("options", ABLATIONS.values(), ids=ABLATIONS.keys())
