@@ -8,7 +8,8 @@ takes nothing else; pre-activation networks and shared maps keep theirs.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -49,7 +50,8 @@ def fold_norms(model: nn.Module, run: Callable[[], Any]) -> int:
         >>> fold_norms(net, lambda: net(torch.zeros(1, 3, 8, 8))), net[1]
         (1, Identity())
     """
-    reparameterize_model(model, inplace=True)
+    with _default_dtype(next(model.parameters()).dtype):  # which timm makes the merged layers in
+        reparameterize_model(model, inplace=True)
     pairs = find_pairs(model, run)
     paths = dict(model.named_modules(remove_duplicate=False))
     replacements = {}
@@ -61,6 +63,16 @@ def fold_norms(model: nn.Module, run: Callable[[], Any]) -> int:
             parent, _, name = path.rpartition(".")
             setattr(paths[parent], name, replacements[module])
     return len(pairs)
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def find_pairs(model: nn.Module, run: Callable[[], Any]) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
