@@ -172,6 +172,15 @@ def test_inside_inference_mode():
     assert x.grad.abs().sum() > 0
 
 
+@pytest.mark.slow
+def test_compiled():
+    model = model_of("pylon_test_resnet")
+    fast = optimize(model, compile=True)
+    for size in ((64, 64), (75, 101)):
+        x = torch.randn(2, 3, *size)
+        assert difference(outputs(fast, x), outputs(model, x)) < FLOAT32
+
+
 # -- some of the classes ----------------------------------------------------------------------------------------------
 
 
@@ -207,6 +216,26 @@ def test_classes_that_cannot_be(classes: Any, error: type[Exception], message: s
 def test_classes_of_a_softmax_are_refused():
     with pytest.raises(ConfigError, match="softmax, which needs the logits of all"):
         optimize(model_of("pylon_test_resnet", activation="softmax"), classes=[0])
+
+
+def test_top_k():
+    model = model_of("pylon_test_resnet", 5)
+    x = torch.randn(3, 3, 64, 64)
+    logits, heatmap = outputs(model, x)
+    with torch.inference_mode():
+        all_logits, classes, maps = optimize(model).forward_top_k(x, k=2)
+        assert optimize(model).forward_top_k(x, k=9)[1].shape == (3, 5)
+    torch.testing.assert_close(all_logits, logits, rtol=1e-4, atol=1e-4)
+    assert maps.shape == (3, 2, *heatmap.shape[2:])
+    for image in range(3):
+        assert classes[image].tolist() == sorted(range(5), key=lambda one: -float(logits[image, one]))[:2]
+        torch.testing.assert_close(maps[image], heatmap[image, classes[image]], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("k", [0, -1, 1.5, True])
+def test_top_k_of_no_number(k: Any):
+    with pytest.raises(ConfigError, match="k="):
+        optimize(model_of("pylon_test_resnet")).forward_top_k(torch.zeros(1, 3, 64, 64), k)
 
 
 # -- what it is not for -----------------------------------------------------------------------------------------------
