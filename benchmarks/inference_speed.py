@@ -5,8 +5,8 @@
 ResNet-50, 14 classes, 256×256 pixels. All take turns in one run, after a warm-up, for batches of 8 and of 1; medians
 over the rounds. The floor beside each is the larger of two times: its operations over the measured rate of a matrix
 product in its precision, and the bytes of weights, images and results over the measured rate of a copy. Peak memory is
-that of a fresh process which runs one of them alone. The decoder's overhead is what optimized PYLON takes longer than its
-own encoder, against what its operations would take at the encoder's rate.
+that of a fresh process which runs one of them alone. The decoder's overhead is what optimized PYLON takes longer than
+its own encoder, against what its operations would take at the encoder's rate.
 """
 
 from __future__ import annotations
