@@ -43,7 +43,7 @@ def optimize(
         dtype: precision of the network, `torch.bfloat16` or `torch.float16`; None keeps the model's. Logits and
             heatmaps are float32 all the same.
         channels_last: keep maps in memory with the channels of a cell side by side, which convolutions prefer.
-        compile: run the network through `torch.compile`: the first batch of each size takes a minute or so.
+        compile: run the network through `torch.compile`, which compiles it when the first batch of a size comes.
         classes: names or numbers of the only classes wanted, in this order; None is all. Refused for a model whose
             probabilities are a softmax, which needs all of them.
 
