@@ -9,7 +9,6 @@ heatmaps of the attribution methods are all classes' at once, the forward includ
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from typing import Any
 import timm
 import torch
 from machine import describe
+from tables import write_between_marks, write_csv
 from torch import Tensor, nn
 
 import pylon_zoo as pz
@@ -28,7 +28,7 @@ from pylon_zoo.attribution import create_attribution
 
 BACKBONE, CLASSES, SIZE = "resnet50", 14, 256
 PLAIN = "plain classifier"
-BEGIN, END = "<!-- begin: python benchmarks/methods.py --out docs/methods.md -->", "<!-- end -->"
+COMMAND = "python benchmarks/methods.py --out docs/methods.md"
 
 # What the row is called, the method, its options.
 MODELS: tuple[tuple[str, str, dict[str, Any]], ...] = (
@@ -134,15 +134,6 @@ def report(table: Sequence[Row], batch: int, rounds: int) -> str:
     )
 
 
-def write_between_marks(path: Path, text: str) -> None:
-    """Replace what stands between the two lines that name this script in a Markdown file."""
-    before, mark, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not mark or not end:
-        raise SystemExit(f"{path} lacks the lines {BEGIN!r} and {END!r}, between which the table goes.")
-    path.write_text(f"{before}{mark}\n\n{text}\n\n{end}{after}", encoding="utf-8")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -156,12 +147,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for record in records(table):
         print(f"{record['ratio']:6.2f}  {record['ms']:7.1f} ms  {record[f'heatmap_at_{SIZE}']:>8}  {record['method']}")
     if args.out:
-        write_between_marks(args.out, report(table, args.batch, args.rounds))
+        write_between_marks(args.out, report(table, args.batch, args.rounds), COMMAND)
     if args.csv:
-        with args.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(records(table)[0]))
-            writer.writeheader()
-            writer.writerows(records(table))
+        write_csv(args.csv, records(table))
     return 0
 
 

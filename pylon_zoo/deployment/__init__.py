@@ -1,1 +1,1 @@
-"""Models leave the workshop: made fast, exported, and run over many images."""
+"""Deployment: models made fast, exported, and run over many images."""

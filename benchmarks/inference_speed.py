@@ -1,0 +1,226 @@
+"""What heatmaps cost: PYLON, plain and optimized, against the plain classifier and the segmentation networks.
+
+    python benchmarks/inference_speed.py                # minutes on two cores; writes docs/speed.md and the CSV
+
+ResNet-50, 14 classes, 256×256 pixels. All take turns in one run, after a warm-up, for batches of 8 and of 1; medians
+over the rounds. The floor beside each is the larger of two times: its operations over the measured rate of a matrix
+product in its precision, and the bytes of weights, images and results over the measured rate of a copy. Peak memory is
+that of a fresh process which runs one of them alone. The decoder's overhead is what optimized PYLON takes longer than
+its own encoder, against what its operations would take at the encoder's rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import timm
+import torch
+from machine import describe
+from tables import write_between_marks, write_csv
+from timing import bandwidth, interleave, matmul_rate, peak_memory, print_peak_memory, ratio
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import pylon_zoo as pz
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "inference_speed.csv"
+PAGE = ROOT / "docs" / "speed.md"
+COMMAND = "python benchmarks/inference_speed.py"
+BACKBONE, SIZE, CLASSES, BATCHES = "resnet50", 256, 14, (8, 1)
+
+PLAIN, PAPER, OPTIMIZED = "plain classifier", "PYLON, plain: the paper's layout", "PYLON, optimized"
+COMPILED, BFLOAT16 = "PYLON, optimized, compiled", "PYLON, optimized, bfloat16"
+PEERS = {"U-Net": "unet", "FPN": "fpn", "PAN": "pan", "DeepLabV3+": "deeplabv3plus"}
+
+Run = Callable[[Tensor], object]
+
+
+def classifier(backbone: str, layout: torch.memory_format) -> nn.Module:
+    """timm's own, which gives no heatmap."""
+    return timm.create_model(backbone, num_classes=CLASSES).eval().to(memory_format=layout)
+
+
+def pylon(backbone: str, **options: Any) -> Run:
+    """Ours, optimized."""
+    return pz.optimize(pz.create_pylon(backbone, CLASSES).eval(), **options).forward_with_heatmap
+
+
+def method(backbone: str, name: str) -> Run:
+    """A method of the zoo as it is: unfolded, head last, default layout."""
+    return pz.create_model(f"{name}_{backbone}", num_classes=CLASSES).eval().forward_with_heatmap
+
+
+# Name → what runs it on a backbone, and its precision.
+MODELS: dict[str, tuple[Callable[[str], Run], torch.dtype]] = {
+    PLAIN: (lambda b: classifier(b, torch.contiguous_format), torch.float32),
+    f"{PLAIN}, channels last": (lambda b: classifier(b, torch.channels_last), torch.float32),
+    PAPER: (lambda b: method(b, "pylon"), torch.float32),
+    OPTIMIZED: (pylon, torch.float32),
+    COMPILED: (lambda b: pylon(b, compile=True), torch.float32),
+    BFLOAT16: (lambda b: pylon(b, dtype=torch.bfloat16), torch.bfloat16),
+    f"{BFLOAT16}, compiled": (lambda b: pylon(b, dtype=torch.bfloat16, compile=True), torch.bfloat16),
+    **{peer: (lambda b, name=name: method(b, name), torch.float32) for peer, name in PEERS.items()},
+}
+# Ratios of times that matter: what they say, the one, the other.
+CLAIMS = (
+    ("optimized to the plain classifier's time", OPTIMIZED, PLAIN),
+    ("compiled to the plain classifier's time", COMPILED, PLAIN),
+    ("bfloat16 to the plain classifier's time", BFLOAT16, PLAIN),
+    ("the paper's layout to optimized", PAPER, OPTIMIZED),
+    ("the paper's layout to compiled", PAPER, COMPILED),
+)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Measured rates, in operations and bytes a second."""
+
+    operations: dict[torch.dtype, float]
+    bytes: float
+
+    @classmethod
+    def measure(cls) -> Machine:
+        """In a few seconds."""
+        return cls({dtype: matmul_rate(dtype) for dtype in (torch.float32, torch.bfloat16)}, bandwidth())
+
+    def floor(self, operations: float, moved: float, dtype: torch.dtype) -> float:
+        """Seconds that no implementation of these operations can beat."""
+        return max(operations / self.operations[dtype], moved / self.bytes)
+
+
+def images(batch: int) -> Tensor:
+    """Noise, the same for all."""
+    return torch.randn(batch, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+
+
+def cost(run: Run, x: Tensor, dtype: torch.dtype) -> tuple[int, int]:
+    """Operations of a forward, and bytes of the images, the results and the weights, each once."""
+    with FlopCounterMode(display=False) as counter:
+        out = run(x)
+    results = out if isinstance(out, (tuple, list)) else (out,)
+    module = run if isinstance(run, nn.Module) else run.__self__
+    weights = sum(p.numel() for p in module.parameters()) * dtype.itemsize
+    return counter.get_total_flops(), weights + x.nbytes + sum(one.nbytes for one in results)
+
+
+@torch.no_grad()
+def measure(backbone: str, rounds: int, threads: int) -> list[dict[str, Any]]:
+    """The table, a dict a row."""
+    machine = Machine.measure()
+    runs = {name: build(backbone) for name, (build, _) in MODELS.items()}
+    seconds = {}
+    for batch in BATCHES:
+        x = images(batch)
+        seconds[batch] = interleave({name: (lambda run=run, x=x: run(x)) for name, run in runs.items()}, rounds)
+    rows = []
+    for name in runs:
+        dtype = MODELS[name][1]
+        same = name.removesuffix(", compiled")  # the counter does not look into compiled code
+        operations, moved = cost(runs[same], images(BATCHES[0]), dtype)
+        batch, latency = (seconds[b][name] for b in BATCHES)
+        floor = machine.floor(operations, moved, dtype)
+        memory = peak_memory(__file__, "--memory-of", name, "--backbone", backbone, "--threads", str(threads))
+        rows.append(
+            {
+                "model": name,
+                "backbone": backbone,
+                "images_per_second": round(BATCHES[0] / median(batch), 2),
+                "time_to_plain": round(ratio(batch, seconds[BATCHES[0]][PLAIN]), 3),
+                "time_to_optimized": round(ratio(batch, seconds[BATCHES[0]][OPTIMIZED]), 3),
+                "latency_ms": round(1000 * median(latency), 1),
+                "latency_to_plain": round(ratio(latency, seconds[1][PLAIN]), 3),
+                "peak_mb": round(memory),
+                "gflops_per_image": round(operations / BATCHES[0] / 1e9, 2),
+                "floor_ms_per_image": round(1000 * floor / BATCHES[0], 2),
+                "above_floor": round(median(batch) / floor, 2),
+                "rounds": rounds,
+                "machine": describe(),
+            }
+        )
+    return rows
+
+
+@torch.no_grad()
+def decoder_overhead(backbone: str, rounds: int = 20) -> dict[str, float]:
+    """Optimized PYLON beside its own optimized encoder: seconds of the decoder, and what its operations should take."""
+    model = pz.optimize(pz.create_pylon(backbone, CLASSES).eval())
+    x = images(BATCHES[0])
+    prepared = x.to(memory_format=torch.channels_last)
+    runs = {"whole": lambda: model.forward_with_heatmap(x), "encoder": lambda: model.encoder(prepared)}
+    seconds = interleave(runs, rounds)
+    whole, encoder = (cost(run, x, torch.float32)[0] for run in (model.forward_with_heatmap, model.encoder))
+    took = median(a - b for a, b in zip(seconds["whole"], seconds["encoder"], strict=True))
+    due = (whole - encoder) * median(seconds["encoder"]) / encoder
+    return {"took_ms": 1000 * took, "due_ms": 1000 * due, "ratio": took / due}
+
+
+def report(rows: Sequence[dict[str, Any]], overhead: dict[str, float]) -> str:
+    """The Markdown between the marks in docs/speed.md."""
+    lines = [
+        f"`{rows[0]['backbone']}`, {CLASSES} classes, {SIZE}×{SIZE} pixels, logits and heatmaps:\n",
+        "| | images/s, batches of 8 | time, × plain | latency of one image | × plain | peak memory | GFLOP an image "
+        "| time above the floor |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            "| {model} | {images_per_second} | {time_to_plain:.2f} | {latency_ms} ms | {latency_to_plain:.2f} "
+            "| {peak_mb} MB | {gflops_per_image} | {above_floor:.1f} × |".format(**row)
+        )
+    return "\n".join(
+        [
+            *lines,
+            f"\nIn one run, medians over {rows[0]['rounds']} rounds ({rows[0]['machine']}). The plain classifier is",
+            "timm's, in its default layout, and gives no heatmap. The floor is the larger of operations over the",
+            "measured rate of a matrix product and bytes of weights, images and results over that of a copy.\n",
+            *(f"- {name}: {value:.2f}" for name, value in claims(rows).items()),
+            f"- the decoder of optimized PYLON takes {overhead['took_ms']:.0f} ms more than its encoder alone, "
+            f"{overhead['ratio']:.2f} × what its operations would take at the encoder's rate",
+        ]
+    )
+
+
+def claims(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """The ratios of times that matter, by what they say."""
+    times = {row["model"]: 1 / row["images_per_second"] for row in rows}
+    fastest = min(PEERS, key=times.__getitem__)
+    found = {says: times[one] / times[other] for says, one, other in CLAIMS}
+    return {**found, f"the fastest segmentation network ({fastest}) to optimized": times[fastest] / times[OPTIMIZED]}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backbone", default=BACKBONE)
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--threads", type=int, default=2, help="of PyTorch (default: 2)")
+    parser.add_argument("--csv", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file whose table to replace")
+    parser.add_argument("--memory-of", choices=MODELS, help="only this model's peak memory, in megabytes")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    if args.memory_of:
+        run = MODELS[args.memory_of][0](args.backbone)
+        with torch.no_grad():
+            for _ in range(2):
+                run(images(BATCHES[0]))
+        print_peak_memory()
+        return 0
+    rows = measure(args.backbone, args.rounds, args.threads)
+    overhead = decoder_overhead(args.backbone)
+    text = report(rows, overhead)
+    print(text)
+    write_csv(args.csv, rows)
+    write_between_marks(args.out, text, COMMAND)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

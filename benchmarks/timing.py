@@ -1,0 +1,67 @@
+"""Times taken in turns, in one run, and peak memory read in processes of their own."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from statistics import median
+
+import torch
+
+MEGABYTE = 1e6
+RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
+
+
+def interleave(runs: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> dict[str, list[float]]:
+    """Seconds of each run in each round; a round runs every one once, so that all see the same machine.
+
+    Args:
+        runs: name → what to time.
+        rounds: how often.
+        warm_up: runs of each before the first round, not timed.
+    """
+    for run in runs.values():
+        for _ in range(warm_up):
+            run()
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for index in range(rounds):
+        for name, run in runs.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+        print(f"round {index + 1} of {rounds}", file=sys.stderr, flush=True)
+    return seconds
+
+
+def matmul_rate(dtype: torch.dtype, side: int = 1536, rounds: int = 7) -> float:
+    """Floating-point operations a second of a square matrix product, the fastest of some rounds."""
+    a, b = (torch.randn(side, side).to(dtype) for _ in range(2))
+    return 2 * side**3 / min(interleave({f"matrix product in {dtype}": lambda: a @ b}, rounds).popitem()[1])
+
+
+def bandwidth(megabytes: int = 256, rounds: int = 7) -> float:
+    """Bytes read and written a second by a copy too large for the caches, the fastest of some rounds."""
+    source = torch.ones(megabytes * 250_000)
+    target = torch.empty_like(source)
+    return 2 * source.nbytes / min(interleave({"copy": lambda: target.copy_(source)}, rounds).popitem()[1])
+
+
+def peak_memory(script: str, *arguments: str) -> float:
+    """Peak resident memory in megabytes of a fresh process that runs a script and calls `print_peak_memory` last."""
+    done = subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{script} {' '.join(arguments)} failed:\n{done.stderr}")
+    return float(done.stdout.split()[-1])
+
+
+def print_peak_memory() -> None:
+    """This process's peak resident memory so far, in megabytes."""
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RESIDENT_UNIT / MEGABYTE)
+
+
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Median of the one over median of the other."""
+    return median(ours) / median(theirs)

@@ -1,0 +1,118 @@
+"""What training PYLON costs: a step of it against a step of the plain classifier on the same backbone.
+
+    python benchmarks/training_speed.py
+
+A step is forward, loss, backward and Adam. Models take turns in one run; medians over the rounds. Peak memory is that
+of a fresh process which does a few steps of one model. Prints the table and writes it to
+benchmarks/results/training_speed.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import timm
+import torch
+import torch.nn.functional as F
+from machine import describe
+from tables import write_csv
+from timing import interleave, peak_memory, print_peak_memory, ratio
+from torch import nn
+
+import pylon_zoo as pz
+
+RESULTS = Path(__file__).parent / "results" / "training_speed.csv"
+BACKBONE, SIZE, CLASSES = "resnet50", 256, 14
+
+
+def plain(backbone: str) -> nn.Module:
+    """timm's classifier."""
+    return timm.create_model(backbone, num_classes=CLASSES)
+
+
+def pylon(backbone: str) -> nn.Module:
+    """Ours."""
+    return pz.create_pylon(backbone, CLASSES)
+
+
+MODELS: dict[str, tuple[Callable[[str], nn.Module], torch.memory_format]] = {
+    "plain classifier": (plain, torch.contiguous_format),
+    "plain classifier, channels last": (plain, torch.channels_last),
+    "PYLON": (pylon, torch.contiguous_format),
+    "PYLON, channels last": (pylon, torch.channels_last),
+}
+
+
+def make_step(name: str, backbone: str, batch: int) -> Callable[[], None]:
+    """One training step of a model of `MODELS`, ready to run again and again."""
+    torch.manual_seed(0)
+    build, layout = MODELS[name]
+    model = build(backbone).train().to(memory_format=layout)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
+    images = torch.randn(batch, 3, SIZE, SIZE).to(memory_format=layout)
+    targets = torch.randint(0, 2, (batch, CLASSES)).float()
+
+    def step() -> None:
+        optimizer.zero_grad()
+        F.binary_cross_entropy_with_logits(model(images), targets).backward()
+        optimizer.step()
+
+    return step
+
+
+def measure(backbone: str, batch: int, rounds: int, threads: int) -> list[dict[str, Any]]:
+    """The table, a dict a row."""
+    seconds = interleave({name: make_step(name, backbone, batch) for name in MODELS}, rounds)
+    default, channels_last = (seconds[name] for name in list(MODELS)[:2])
+    common = ("--backbone", backbone, "--batch", str(batch), "--threads", str(threads))
+    return [
+        {
+            "model": name,
+            "backbone": backbone,
+            "images_per_second": round(batch / median(seconds[name]), 2),
+            "throughput_to_plain_default": round(ratio(default, seconds[name]), 3),
+            "throughput_to_plain_channels_last": round(ratio(channels_last, seconds[name]), 3),
+            "peak_mb": round(peak_memory(__file__, "--memory-of", name, *common)),
+            "rounds": rounds,
+            "batch": batch,
+            "size": SIZE,
+            "machine": describe(),
+        }
+        for name in MODELS
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backbone", default=BACKBONE)
+    parser.add_argument("--batch", type=int, default=8, help="images a step (default: 8)")
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--threads", type=int, default=2, help="of PyTorch (default: 2)")
+    parser.add_argument("--csv", type=Path, default=RESULTS)
+    parser.add_argument("--memory-of", choices=MODELS, help="only this model's peak memory, in megabytes")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    if args.memory_of:
+        step = make_step(args.memory_of, args.backbone, args.batch)
+        for _ in range(3):
+            step()
+        print_peak_memory()
+        return 0
+    rows = measure(args.backbone, args.batch, args.rounds, args.threads)
+    for row in rows:
+        print("{images_per_second:8} images/s  {peak_mb:6} MB  {model}".format(**row))
+    for layout, index in (("default layout", 0), ("channels last", 1)):
+        column = list(rows[0])[3 + index]
+        print(f"PYLON, channels last, to the plain classifier in {layout}: {rows[-1][column]:.2f}")
+    write_csv(args.csv, rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
