@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.amp import is_autocast_available
 
+from pylon_zoo.models.sizes import ceil_div
+
 
 class BatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation that uses its running statistics where a training batch holds one value per channel.
@@ -72,22 +74,40 @@ class ConvNormReLU(nn.Sequential):
         self.act = nn.ReLU(inplace=True)
 
 
+def exporting() -> bool:
+    """Whether a graph is being recorded that has to serve every input size, by `torch.export` or by tracing."""
+    return torch.compiler.is_exporting() or torch.jit.is_tracing()
+
+
 def halve(maps: Tensor) -> Tensor:
     """2×2 max pooling that never empties a map: an odd side rounds up, so one cell stays one cell."""
+    if exporting():  # the same from shapes that torch.export can reason about: one line more, and round down
+        return F.max_pool2d(F.pad(maps, (0, 1, 0, 1), mode="replicate"), 2)
     return F.max_pool2d(maps, 2, ceil_mode=True)
+
+
+def same_size(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether work on a map can be left out because it has the size already; never in a graph that is exported.
+
+    That graph has to serve every size, and the work must then be in it; where sizes are equal it changes nothing.
+    """
+    return not exporting() and tuple(size) == tuple(other)
 
 
 def resize_like(maps: Tensor, reference: Tensor) -> Tensor:
     """Bilinear upsampling of (N, C, h, w) to the size of `reference`, corners aligned as in the paper's decoder."""
-    if maps.shape[-2:] == reference.shape[-2:]:
+    if same_size(maps.shape[-2:], reference.shape[-2:]):
         return maps
-    return F.interpolate(maps, size=reference.shape[-2:], mode="bilinear", align_corners=True)
+    height, width = reference.shape[-2:]
+    # The first cell is the same whether there are one or two; torch.export must know that there are at least two.
+    size = (max(height, 2), max(width, 2)) if exporting() else (height, width)
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=True)[..., :height, :width]
 
 
 def pad_to(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Images (N, C, H, W) with zeros at the right and bottom up to `size`, (height, width)."""
     height, width = x.shape[-2:]
-    return x if size == (height, width) else F.pad(x, (0, size[1] - width, 0, size[0] - height))
+    return x if same_size(size, (height, width)) else F.pad(x, (0, size[1] - width, 0, size[0] - height))
 
 
 def crop_padding(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
@@ -102,9 +122,10 @@ def crop_padding(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -
         >>> crop_padding(torch.zeros(1, 2, 10, 14), (300, 417), (320, 448)).shape
         torch.Size([1, 2, 10, 14])
     """
-    height, width = (
-        -(-side * cells // whole) for side, cells, whole in zip(size, maps.shape[-2:], padded, strict=True)
-    )
+    cells = maps.shape[-2:]
+    if exporting():  # ⌈side ÷ stride⌉ is the same where the map has no cell less than that, and no puzzle
+        size, cells, padded = size, (1, 1), [whole // count for whole, count in zip(padded, cells, strict=True)]
+    height, width = (ceil_div(a * b, c) for a, b, c in zip(size, cells, padded, strict=True))
     return maps[..., :height, :width]
 
 
