@@ -5,6 +5,7 @@ Every model turns images into class heatmaps, and pools heatmaps into logits. Se
 
 from pylon_zoo import timm_plugin as _timm_plugin  # noqa: F401  (registers the models with timm)
 from pylon_zoo._version import __version__
+from pylon_zoo.deployment.optimization import optimize
 from pylon_zoo.errors import PylonZooError
 from pylon_zoo.explanation.explainer import explain
 from pylon_zoo.explanation.result import Explanation
@@ -23,6 +24,7 @@ __all__ = [
     "explain",
     "list_models",
     "list_pretrained",
+    "optimize",
     "preprocess",
     "register_weights",
     "save_checkpoint",

@@ -39,12 +39,14 @@ class HeatmapClassifier(nn.Module):
         thresholds: K probabilities from which on a class counts as found, or None where nobody chose any.
         pretrained_cfg: timm's description of the input: `input_size`, `mean`, `std`, `interpolation`, ….
         architecture, model_args: the name and the options that build this model again.
+        savable: whether they do, so that a checkpoint can be loaded again; not after `pylon_zoo.optimize`.
     """
 
     encoder: Backbone
     decoder: nn.Module
     head: nn.Module
     heatmap_unit = "logit"
+    savable = True
 
     def __init__(
         self,

@@ -113,6 +113,11 @@ def model_config(model: HeatmapClassifier, metadata: Mapping[str, Any]) -> dict[
     Raises:
         ConfigError: the model does not know how to be built again, or metadata uses a key of the description.
     """
+    if not model.savable:
+        raise ConfigError(
+            f"This {model.architecture} is optimized for inference, so no checkpoint of it could be loaded again. Save "
+            "the model it was made from."
+        )
     if not model.architecture:
         raise ConfigError(
             f"This {type(model).__name__} does not know the options it was made with, so no checkpoint could be loaded "

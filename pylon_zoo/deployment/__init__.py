@@ -1,0 +1,1 @@
+"""Deployment: models made fast, and made to leave Python."""

@@ -1,0 +1,52 @@
+"""PYLON's heatmap with the head before the upsampling: K channels are resized and added up instead of 128.
+
+The decoder is linear after its laterals, so head(upsample(a) + b) = upsample(head(a)) + head_without_bias(b), exactly.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.heads import ConvHead
+from pylon_zoo.models.layers import resize_like
+from pylon_zoo.models.pylon import PylonDecoder
+
+
+class HeadFirstDecoder(nn.Module):
+    """A PYLON decoder and its 1×1 head in one: pyramid → raw class logits.
+
+    Args:
+        decoder, head: the model's own; shared, not copied.
+
+    Example:
+        >>> import torch
+        >>> decoder = HeadFirstDecoder(PylonDecoder([8, 4], width=16), ConvHead(16, 3))
+        >>> decoder([torch.zeros(1, 8, 2, 2), torch.zeros(1, 4, 4, 4)]).shape
+        torch.Size([1, 3, 4, 4])
+    """
+
+    def __init__(self, decoder: PylonDecoder, head: ConvHead) -> None:
+        super().__init__()
+        self.attention = decoder.attention
+        self.upsampling = decoder.upsampling
+        self.head = head
+
+    def forward(self, pyramid: list[Tensor]) -> Tensor:
+        """Pyramid of maps, coarse to fine, to heatmaps (N, K, h, w) at the finest size used."""
+        out = self.head(self.attention(pyramid[0]))
+        for up, lateral in zip(self.upsampling, pyramid[1:], strict=False):
+            lateral = F.conv2d(up.lateral(lateral), self.head.weight)  # the bias is in the coarsest map already
+            out = lateral + resize_like(out, lateral)
+        return out
+
+
+def head_goes_first(model: HeatmapClassifier) -> bool:
+    """Whether a model's head and upsampling commute, and whether that is less work: fewer classes than channels."""
+    return (
+        isinstance(model.decoder, PylonDecoder)
+        and isinstance(model.head, ConvHead)
+        and model.head.kernel_size == (1, 1)
+        and model.num_classes < model.num_features
+    )

@@ -1,0 +1,177 @@
+"""A model made for inference: the same numbers, sooner."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pylon_zoo.deployment.folding import fold_norms
+from pylon_zoo.deployment.head_first import HeadFirstDecoder, head_goes_first
+from pylon_zoo.deployment.subset import keep_classes
+from pylon_zoo.errors import ConfigError
+from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.options import check_flag, check_option
+
+DTYPES = (None, torch.float32, torch.bfloat16, torch.float16)
+PROBE_SIZE = (64, 96)  # pixels, of the image that shows how the network is wired and that the result is right
+TOLERANCE = 1e-3  # of the largest absolute value, above which the result is refused; see docs/speed.md for the usual
+
+
+@torch.inference_mode(False)  # where the caller is in it: weights made there would be of no use outside
+@torch.no_grad()
+def optimize(
+    model: HeatmapClassifier,
+    *,
+    dtype: torch.dtype | None = None,
+    channels_last: bool = True,
+    compile: bool = False,
+    classes: Sequence[str | int] | None = None,
+) -> OptimizedClassifier:
+    """A copy of a model for inference alone; the model itself stays as it is.
+
+    Batch normalisations are folded into the convolutions before them, in the encoder too, and PYLON's head is applied
+    before the upsampling, where its decoder is linear. In float32 logits and heatmaps are the model's, to 1e-4 of their
+    largest absolute value, which a run on a small image checks before the copy is given out.
+
+    Args:
+        model: any classifier of this library.
+        dtype: precision of the network, `torch.bfloat16` or `torch.float16`; None keeps the model's. Logits and
+            heatmaps are float32 all the same.
+        channels_last: keep maps in memory with the channels of a cell side by side, which convolutions prefer.
+        compile: run the network through `torch.compile`: the first batch of each size takes a minute or so.
+        classes: names or numbers of the only classes wanted, in this order; None is all. Refused for a model whose
+            probabilities are a softmax, which needs all of them.
+
+    Returns:
+        A `HeatmapClassifier` in evaluation mode, on the model's device, with its labels, thresholds and input
+        description. It cannot be trained, nor saved as a checkpoint.
+
+    Raises:
+        ConfigError: an option has a value that cannot work, or the copy does not give the model's numbers.
+        UnknownNameError: a class that the model does not have.
+
+    Example:
+        >>> from pylon_zoo.models.build import build_model
+        >>> fast = optimize(build_model("pylon_test_resnet", num_classes=14), classes=["class_3", "class_1"])
+        >>> logits, heatmap = fast.forward_with_heatmap(torch.zeros(1, 3, 64, 64))
+        >>> logits.shape, heatmap.shape, fast.label_names
+        (torch.Size([1, 2]), torch.Size([1, 2, 16, 16]), ('class_3', 'class_1'))
+    """
+    check_option("dtype", dtype, DTYPES)
+    check_flag("channels_last", channels_last)
+    check_flag("compile", compile)
+    if isinstance(model, OptimizedClassifier):
+        raise ConfigError(f"This {model.architecture} is optimized already. Optimize the model it was made from.")
+    plain = copy.deepcopy(model).eval().requires_grad_(False)
+    if classes is not None:
+        keep_classes(plain, classes)
+    probe = _probe(plain)
+    expected = _outputs(plain, probe)
+    fold_norms(plain, lambda: plain(probe))
+    fast = OptimizedClassifier(plain)
+    _check(plain.architecture, expected, _outputs(fast, probe))
+    return fast.finish(dtype, channels_last, compile)
+
+
+class OptimizedClassifier(HeatmapClassifier):
+    """What `optimize` gives: a classifier with all of the contract but training.
+
+    `forward_features` gives the map that the head takes or, where the head goes before the upsampling, heatmaps.
+
+    Args:
+        plain: the folded model, which this one takes over.
+    """
+
+    savable = False
+
+    def __init__(self, plain: HeatmapClassifier) -> None:
+        super().__init__(plain.encoder, plain.num_classes, activation=plain.activation)
+        self._has_heatmap = plain.has_heatmap
+        self._num_features = plain.num_features
+        if head_goes_first(plain):
+            plain.decoder = HeadFirstDecoder(plain.decoder, plain.head)
+            plain.head = nn.Identity()
+            self._num_features = plain.num_classes
+        self.decoder, self.head, self.pooling = plain.decoder, plain.head, plain.pooling
+        self.global_pool = plain.global_pool
+        self.heatmap_unit = plain.heatmap_unit
+        self.label_names, self.thresholds = plain.label_names, plain.thresholds
+        self.architecture, self.model_args = plain.architecture, plain.model_args
+        self.pretrained_cfg = plain.pretrained_cfg
+        # A bound method, so that the modules it uses are registered once, here.
+        self._decode: Callable[[Tensor], Tensor] = plain.decode
+        self._layout: dict[str, Any] = {}
+        self.eval()
+
+    def finish(self, dtype: torch.dtype | None, channels_last: bool, compile: bool) -> OptimizedClassifier:
+        """Choose precision, memory layout and compilation, see `optimize`; gives the model itself."""
+        self._layout = {"dtype": dtype or next(self.encoder.parameters()).dtype}
+        if channels_last:
+            self._layout["memory_format"] = torch.channels_last
+        self.to(**self._layout)
+        self.pooling.float()  # it pools float32 heatmaps
+        if compile:
+            self._decode = torch.compile(self._decode)
+        return self
+
+    def decode(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) through encoder and decoder, in the model's precision and memory layout."""
+        return self._decode(x.to(**self._layout))
+
+    @property
+    def has_heatmap(self) -> bool:
+        """Whether the model it was made from has one."""
+        return self._has_heatmap
+
+    @property
+    def num_features(self) -> int:
+        """Channels of what `forward_features` gives."""
+        return self._num_features
+
+    def train(self, mode: bool = True) -> OptimizedClassifier:
+        """Evaluation mode only.
+
+        Raises:
+            ConfigError: `mode` is True.
+        """
+        if mode:
+            raise ConfigError(
+                f"This {self.architecture} was optimized for inference: its normalisations are gone, so it cannot be "
+                "trained. Train the model it was made from, and optimize that again."
+            )
+        return super().train(False)
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Not of an optimized model.
+
+        Raises:
+            ConfigError: always.
+        """
+        raise ConfigError(
+            f"The head of this {self.architecture} is part of its decoder since it was optimized. Call "
+            "reset_classifier on the model it was made from, and optimize that again."
+        )
+
+
+def _probe(model: HeatmapClassifier) -> Tensor:
+    reference = next(model.parameters())
+    images = torch.randn(1, model.in_chans, *PROBE_SIZE, generator=torch.Generator().manual_seed(0))
+    return images.to(reference)
+
+
+def _outputs(model: HeatmapClassifier, images: Tensor) -> tuple[Tensor, ...]:
+    return model.forward_with_heatmap(images) if model.has_heatmap else (model(images),)
+
+
+def _check(architecture: str, expected: Sequence[Tensor], actual: Sequence[Tensor]) -> None:
+    """Refuse a copy that differs from its model; what differs names the network, not the user."""
+    worst = max(float((a - b).abs().max() / b.abs().max()) for a, b in zip(actual, expected, strict=True))
+    if not worst <= TOLERANCE:
+        raise ConfigError(
+            f"The optimized {architecture} differs from the model by {worst:.1e} of its largest value, so it is of no "
+            "use. Run the model as it is, and report the architecture, please."
+        )
