@@ -40,6 +40,10 @@ class WeightsError(PylonZooError, OSError):
     """Weights that cannot be had, or are not the bytes that were published."""
 
 
+class ParityError(PylonZooError, ArithmeticError):
+    """An exported file that does not say what its model says; it was not kept."""
+
+
 class MissingDependencyError(PylonZooError, ImportError):
     """An optional package is needed: names the package and the extra that installs it."""
 

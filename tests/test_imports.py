@@ -37,6 +37,7 @@ LAZY = {
     "matplotlib",
     "onnx",
     "onnxruntime",
+    "onnxscript",
     "pandas",
     "pyarrow",
     "pydicom",

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("pylon_zoo.cli.explain", "show what a model finds in images, and where"),
     "train": ("pylon_zoo.cli.train", "train a model by a recipe, from image-level labels"),
     "evaluate": ("pylon_zoo.cli.evaluate", "measure a model on a dataset, class by class"),
+    "export": ("pylon_zoo.cli.export", "write a model as ONNX, torch.export or TorchScript, and check it"),
     "data": ("pylon_zoo.cli.data", "check a dataset, or write a copy of it that loads faster"),
     "recipes": ("pylon_zoo.cli.recipes", "list the recipes that ship, or show one"),
     "weights": ("pylon_zoo.cli.weights", "list, verify and publish weights, or import the authors' checkpoints"),

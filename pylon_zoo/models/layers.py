@@ -74,34 +74,31 @@ class ConvNormReLU(nn.Sequential):
         self.act = nn.ReLU(inplace=True)
 
 
-def exporting() -> bool:
-    """Whether a graph is being recorded that has to serve every input size, by `torch.export` or by tracing."""
-    return torch.compiler.is_exporting() or torch.jit.is_tracing()
-
-
 def halve(maps: Tensor) -> Tensor:
     """2×2 max pooling that never empties a map: an odd side rounds up, so one cell stays one cell."""
-    if exporting():  # the same from shapes that torch.export can reason about: one line more, and round down
+    if torch.compiler.is_exporting():  # the same with sizes that can be reasoned about: a line more, and round down
         return F.max_pool2d(F.pad(maps, (0, 1, 0, 1), mode="replicate"), 2)
     return F.max_pool2d(maps, 2, ceil_mode=True)
 
 
 def same_size(size: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether work on a map can be left out because it has the size already; never in a graph that is exported.
+    """Whether work on a map can be left out because it has the size already; never in a graph that is recorded.
 
-    That graph has to serve every size, and the work must then be in it; where sizes are equal it changes nothing.
+    A graph has to serve every size, so the work must be in it; where the sizes are equal it changes nothing.
     """
-    return not exporting() and tuple(size) == tuple(other)
+    return not (torch.compiler.is_exporting() or torch.jit.is_tracing()) and tuple(size) == tuple(other)
 
 
 def resize_like(maps: Tensor, reference: Tensor) -> Tensor:
     """Bilinear upsampling of (N, C, h, w) to the size of `reference`, corners aligned as in the paper's decoder."""
-    if same_size(maps.shape[-2:], reference.shape[-2:]):
+    height, width = size = reference.shape[-2:]
+    if same_size(maps.shape[-2:], size):
         return maps
-    height, width = reference.shape[-2:]
-    # The first cell is the same whether there are one or two; torch.export must know that there are at least two.
-    size = (max(height, 2), max(width, 2)) if exporting() else (height, width)
-    return F.interpolate(maps, size=size, mode="bilinear", align_corners=True)[..., :height, :width]
+    if not torch.compiler.is_exporting():
+        return F.interpolate(maps, size=size, mode="bilinear", align_corners=True)
+    # Of one cell the scale is another formula; the first of two is the same cell.
+    resized = F.interpolate(maps, size=(max(height, 2), max(width, 2)), mode="bilinear", align_corners=True)
+    return first_cells(resized, height, width)
 
 
 def pad_to(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -122,11 +119,19 @@ def crop_padding(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -
         >>> crop_padding(torch.zeros(1, 2, 10, 14), (300, 417), (320, 448)).shape
         torch.Size([1, 2, 10, 14])
     """
-    cells = maps.shape[-2:]
-    if exporting():  # ⌈side ÷ stride⌉ is the same where the map has no cell less than that, and no puzzle
-        size, cells, padded = size, (1, 1), [whole // count for whole, count in zip(padded, cells, strict=True)]
-    height, width = (ceil_div(a * b, c) for a, b, c in zip(size, cells, padded, strict=True))
-    return maps[..., :height, :width]
+    if torch.compiler.is_exporting():  # sizes that can be reasoned about; the same but for unpadded convolutions
+        strides = [whole // cells for whole, cells in zip(padded, maps.shape[-2:], strict=True)]
+        height, width = (ceil_div(side, stride) for side, stride in zip(size, strides, strict=True))
+    else:
+        height, width = (
+            ceil_div(side * cells, whole) for side, cells, whole in zip(size, maps.shape[-2:], padded, strict=True)
+        )
+    return first_cells(maps, height, width)
+
+
+def first_cells(maps: Tensor, height: int, width: int) -> Tensor:
+    """The top left (N, C, height, width) of maps; a slice would leave torch.export in doubt about the size."""
+    return maps.narrow(2, 0, height).narrow(3, 0, width)
 
 
 def without_autocast(device_type: str) -> AbstractContextManager[None]:
