@@ -44,6 +44,10 @@ class DiskFullError(PylonZooError, OSError):
     """A disk, a quota or a file's largest size is reached: names the folder."""
 
 
+class ParityError(PylonZooError, ArithmeticError):
+    """An exported file that does not say what its model says; it was not kept."""
+
+
 class MissingDependencyError(PylonZooError, ImportError):
     """An optional package is needed: names the package and the extra that installs it."""
 

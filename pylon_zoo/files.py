@@ -67,22 +67,27 @@ def write_together(folder: Path, contents: Mapping[str, bytes]) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Write a file of any kind atomically: the block writes beside it, and what it wrote is moved into place.
+    """A name beside `path` to write to; what is there at the end is moved into place, unless something was raised.
 
     Args:
         path: in a folder that exists.
 
-    Yields:
-        The file to write to. After an exception it is removed, and `path` is what it was.
-
     Raises:
         DiskFullError: it does not fit; the old file is still there.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> path = Path(mkdtemp(), "one.txt")
+        >>> with replacing(path) as temporary:
+        ...     done = temporary.write_text("whole")
+        >>> path.read_text(), len(list(path.parent.iterdir()))
+        ('whole', 1)
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         with disk_full_named(path.parent):
             yield temporary
-            with temporary.open("rb") as file:
+            with temporary.open("r+b") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)
     finally:

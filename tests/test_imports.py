@@ -38,6 +38,7 @@ LAZY = {
     "matplotlib",
     "onnx",
     "onnxruntime",
+    "onnxscript",
     "pandas",
     "pyarrow",
     "pydicom",

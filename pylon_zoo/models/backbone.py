@@ -13,7 +13,7 @@ from timm.models import is_model_pretrained, model_entrypoint
 from torch import Tensor, nn
 
 from pylon_zoo.errors import ConfigError, UnknownNameError, WeightsError, suggest
-from pylon_zoo.models.layers import crop_padding, pad_to
+from pylon_zoo.models.layers import crop_padding, pad_to, same_size
 from pylon_zoo.models.options import as_pair, check_option
 from pylon_zoo.models.sizes import round_up, size_rule
 
@@ -134,7 +134,7 @@ class Backbone(nn.Module):
         size = x.shape[-2:]
         target = self.padded_size(*size)
         maps = self._maps(pad_to(x, target))
-        return maps if target == size else [crop_padding(level, size, target) for level in maps]
+        return maps if same_size(target, size) else [crop_padding(level, size, target) for level in maps]
 
     def _maps(self, x: Tensor) -> list[Tensor]:
         """Images of a size that the network takes to NCHW maps, coarse to fine."""

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.amp import is_autocast_available
 
+from pylon_zoo.models.sizes import ceil_div
+
 
 class BatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation that uses its running statistics where a training batch holds one value per channel.
@@ -74,20 +76,35 @@ class ConvNormReLU(nn.Sequential):
 
 def halve(maps: Tensor) -> Tensor:
     """2×2 max pooling that never empties a map: an odd side rounds up, so one cell stays one cell."""
+    if torch.compiler.is_exporting():  # the same with sizes that can be reasoned about: a line more, and round down
+        return F.max_pool2d(F.pad(maps, (0, 1, 0, 1), mode="replicate"), 2)
     return F.max_pool2d(maps, 2, ceil_mode=True)
+
+
+def same_size(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether work on a map can be left out because it has the size already; never in a graph that is recorded.
+
+    A graph has to serve every size, so the work must be in it; where the sizes are equal it changes nothing.
+    """
+    return not (torch.compiler.is_exporting() or torch.jit.is_tracing()) and tuple(size) == tuple(other)
 
 
 def resize_like(maps: Tensor, reference: Tensor) -> Tensor:
     """Bilinear upsampling of (N, C, h, w) to the size of `reference`, corners aligned as in the paper's decoder."""
-    if maps.shape[-2:] == reference.shape[-2:]:
+    height, width = size = reference.shape[-2:]
+    if same_size(maps.shape[-2:], size):
         return maps
-    return F.interpolate(maps, size=reference.shape[-2:], mode="bilinear", align_corners=True)
+    if not torch.compiler.is_exporting():
+        return F.interpolate(maps, size=size, mode="bilinear", align_corners=True)
+    # Of one cell the scale is another formula; the first of two is the same cell.
+    resized = F.interpolate(maps, size=(max(height, 2), max(width, 2)), mode="bilinear", align_corners=True)
+    return first_cells(resized, height, width)
 
 
 def pad_to(x: Tensor, size: tuple[int, int]) -> Tensor:
     """Images (N, C, H, W) with zeros at the right and bottom up to `size`, (height, width)."""
     height, width = x.shape[-2:]
-    return x if size == (height, width) else F.pad(x, (0, size[1] - width, 0, size[0] - height))
+    return x if same_size(size, (height, width)) else F.pad(x, (0, size[1] - width, 0, size[0] - height))
 
 
 def crop_padding(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
@@ -102,10 +119,19 @@ def crop_padding(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -
         >>> crop_padding(torch.zeros(1, 2, 10, 14), (300, 417), (320, 448)).shape
         torch.Size([1, 2, 10, 14])
     """
-    height, width = (
-        -(-side * cells // whole) for side, cells, whole in zip(size, maps.shape[-2:], padded, strict=True)
-    )
-    return maps[..., :height, :width]
+    if torch.compiler.is_exporting():  # sizes that can be reasoned about; the same but for unpadded convolutions
+        strides = [whole // cells for whole, cells in zip(padded, maps.shape[-2:], strict=True)]
+        height, width = (ceil_div(side, stride) for side, stride in zip(size, strides, strict=True))
+    else:
+        height, width = (
+            ceil_div(side * cells, whole) for side, cells, whole in zip(size, maps.shape[-2:], padded, strict=True)
+        )
+    return first_cells(maps, height, width)
+
+
+def first_cells(maps: Tensor, height: int, width: int) -> Tensor:
+    """The top left (N, C, height, width) of maps; a slice would leave torch.export in doubt about the size."""
+    return maps.narrow(2, 0, height).narrow(3, 0, width)
 
 
 def without_autocast(device_type: str) -> AbstractContextManager[None]:

@@ -70,5 +70,14 @@ def round_up(size: tuple[int, int], multiple: int, rule: SizeRule) -> tuple[int,
         (320, 448)
     """
     step = lcm(multiple, rule.multiple)
-    height, width = (-(-max(side, rule.minimum) // step) * step for side in size)
+    fewest = ceil_div(rule.minimum, step)
+    # An exported graph has no `max` in it where one step is enough anyway.
+    height, width = (
+        step * (ceil_div(side, step) if fewest == 1 else max(ceil_div(side, step), fewest)) for side in size
+    )
     return (max(height, width),) * 2 if rule.square else (height, width)
+
+
+def ceil_div(a: int, b: int) -> int:
+    """⌈a ÷ b⌉ of numbers above 0, without the usual `-(-a // b)`: exporters truncate where Python rounds down."""
+    return (a + b - 1) // b

@@ -1,0 +1,97 @@
+"""int8 copies of ONNX files: static quantization, calibrated on images."""
+
+from __future__ import annotations
+
+import shutil
+from ast import literal_eval
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from pylon_zoo.deployment.recording import INPUT, quiet
+from pylon_zoo.errors import DataError
+from pylon_zoo.files import check_folder, make_folder, replacing
+from pylon_zoo.optional import require
+
+if TYPE_CHECKING:
+    import onnx
+
+QUANTIZED_OPERATIONS = ("Conv",)  # sums, resizing and pooling stay in float32
+# Where a convolution stands in the model (shell wildcards) → why it stays in float32 all the same.
+FLOAT_PARTS = {
+    "model.decoder.attention*": "the mask multiplies the whole coarsest map, and costs next to nothing",
+    "model.decoder": "the head before the upsampling: its output is the heatmap, and its maximum the logit",
+    "model.decoder.head": "as above",
+    "model.head": "as above, in models other than PYLON",
+}
+SCOPES = "pkg.torch.onnx.name_scopes"
+"""Where torch's exporter keeps the path of each node: a Python list, the node's own name last."""
+
+
+def quantize(source: str | Path, path: str | Path, batches: Iterable[Tensor]) -> Path:
+    """Write an int8 copy of an exported ONNX file, metadata included.
+
+    Weights are int8 per output channel, activations int8 per map with the range that the calibration images gave
+    (MinMax), as QuantizeLinear and DequantizeLinear around each convolution; `FLOAT_PARTS` stay as they are.
+
+    Args:
+        source: a file of `export(…, format="onnx")`.
+        path: of the copy; ends in `.onnx`.
+        batches: normalised images (N, C, H, W) to calibrate on; a hundred are enough, of the kind it will see.
+
+    Returns:
+        The path.
+
+    Raises:
+        DataError: there is no image, or no convolution to quantize.
+        MissingDependencyError: onnx or onnxruntime is not installed.
+    """
+    quantization = require("onnxruntime.quantization", extra="export")
+    onnx = require("onnx", extra="export")
+    path = Path(path)
+    check_folder(path.parent, "the folder")
+    images = ({INPUT: batch.numpy()} for batch in batches)
+    first = next(images, None)
+    if first is None:
+        raise DataError("There is no image to calibrate on; give at least one.")
+
+    class Reader(quantization.CalibrationDataReader):
+        """The images, once."""
+
+        def __init__(self) -> None:
+            self.left = chain([first], images)
+
+        def get_next(self) -> dict[str, Any] | None:
+            return next(self.left, None)
+
+    nodes = onnx.load(source).graph.node
+    chosen = [node.name for node in nodes if node.op_type in QUANTIZED_OPERATIONS and not stays_float(node)]
+    if not chosen:
+        raise DataError(f"'{source}' has no convolution that could be quantized; use it as it is.")
+    make_folder(path.parent)
+    with TemporaryDirectory() as folder, quiet():
+        quantization.quantize_static(
+            str(source),
+            str(Path(folder, "int8.onnx")),
+            Reader(),
+            quant_format=quantization.QuantFormat.QDQ,
+            op_types_to_quantize=list(QUANTIZED_OPERATIONS),
+            nodes_to_quantize=chosen,
+            per_channel=True,
+            activation_type=quantization.QuantType.QInt8,
+            weight_type=quantization.QuantType.QInt8,
+        )
+        with replacing(path) as temporary:
+            shutil.copyfile(Path(folder, "int8.onnx"), temporary)
+    return path
+
+
+def stays_float(node: onnx.NodeProto) -> bool:
+    """Whether a node stands in one of `FLOAT_PARTS`."""
+    scopes = next((literal_eval(prop.value) for prop in node.metadata_props if prop.key == SCOPES), ())
+    return len(scopes) > 1 and any(fnmatchcase(scopes[-2], part) for part in FLOAT_PARTS)
