@@ -99,10 +99,12 @@ def calibration_images(spec: str) -> int | list[Path]:
         DataError: no images there.
     """
     from pylon_zoo.data.images import find_images
-    from pylon_zoo.errors import ConfigError
+    from pylon_zoo.errors import ConfigError, DataError
 
     name, _, count = spec.partition(":")
     if name != PHANTOM:
+        if not Path(spec).exists():
+            raise DataError(f"--calibrate {spec}: there is no such folder. Give one with images, or phantom:100.")
         return find_images([spec])
     if not (count or "100").isdecimal() or int(count or 100) < 1:
         raise ConfigError(f"--calibrate {spec}: give a whole number of phantoms from 1 up, or a folder.")
@@ -125,10 +127,10 @@ def calibration_batches(model: HeatmapClassifier, spec: str) -> Iterator[Tensor]
 
 def measured(before: HeatmapClassifier, after: HeatmapClassifier, count: int) -> str:
     """A sentence on both files' AUROC and point accuracy (macro averages) on phantoms of the test split."""
+    from pylon_zoo.data.label_names import match_labels
     from pylon_zoo.data.phantom import PhantomCxr
     from pylon_zoo.errors import ConfigError
     from pylon_zoo.evaluation import evaluate
-    from pylon_zoo.evaluation.labels import match_labels
 
     try:
         match_labels(before.label_names, PhantomCxr.classes)
