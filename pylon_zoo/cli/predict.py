@@ -56,6 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images after which progress is kept (default: %(default)s)",
     )
+    parser.add_argument(
+        "--optimize",
+        nargs="?",
+        const="float32",
+        choices=("float32", "bfloat16"),
+        help="run a faster copy of the model in this precision (float32 where none is named); see docs/speed.md",
+    )
     parser.add_argument("--overwrite", action="store_true", help="start anew, whatever there is")
     add_device(parser)
     add_batch_size(parser, default=32)
@@ -86,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         heatmaps_dir=args.heatmaps_dir,
         heatmaps_of=args.heatmaps_of,
         columns=Columns(args.image_column, args.id_column),
+        optimized=args.optimize,
         overwrite=args.overwrite,
         progress=not args.quiet and sys.stderr.isatty(),
     )

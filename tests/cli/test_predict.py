@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -88,6 +89,19 @@ def test_usage_errors(
     assert main(["predict", "--checkpoint", checkpoint, "--input", "scans", "--out", "t.parquet", *words]) == 2
     assert message in capsys.readouterr().err
     assert sorted(folder.parent.rglob("*")) == before
+
+
+def test_an_optimized_copy_says_the_same(folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["predict", "--checkpoint", checkpoint, "--input", "scans", "--quiet"]
+    tables = []
+    for number, option in enumerate(([], ["--optimize"], ["--optimize", "bfloat16"])):
+        assert main([*words, "--out", f"{number}.parquet", *option]) == 0
+        tables.append(pq.read_table(f"{number}.parquet").to_pandas())
+    plain, exact, rounded = (table.filter(like="p_").to_numpy() for table in tables)
+    assert np.nanmax(abs(exact - plain)) < 1e-4
+    assert 0 < np.nanmax(abs(rounded - plain)) < 0.05
+    assert main([*words, "--out", "1.parquet", "--optimize", "bfloat16"]) == 2
+    assert "optimized" in capsys.readouterr().err
 
 
 def test_another_run_is_refused(folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]) -> None:

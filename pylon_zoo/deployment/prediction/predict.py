@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pylon_zoo.deployment.optimization import optimize
 from pylon_zoo.deployment.prediction.heatmaps import CLASSES, WRITERS, HeatmapFiles
 from pylon_zoo.deployment.prediction.loading import Loaded, Loader, batches, load
 from pylon_zoo.deployment.prediction.manifest import listed, make_manifest, unlisted
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     import pyarrow
 
     from pylon_zoo.models.contract import HeatmapClassifier
+
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Outcome(NamedTuple):
@@ -62,6 +66,7 @@ def predict_to_parquet(
     heatmaps_dir: str | Path | None = None,
     heatmaps_of: str = "found",
     columns: Columns = Columns(),  # noqa: B008 (immutable)
+    optimized: str | None = None,
     overwrite: bool = False,
     progress: bool = False,
 ) -> Outcome | None:
@@ -87,6 +92,8 @@ def predict_to_parquet(
         heatmaps_dir: their folder.
         heatmaps_of: `"found"`, classes with a box, or `"all"`.
         columns: where Parquet inputs keep image and name.
+        optimized: `"float32"` or `"bfloat16"` runs a copy made by `pylon_zoo.optimize` in that precision, sooner and
+            with the numbers that `docs/speed.md` promises; None runs the model as it is.
         overwrite: forget an earlier result or interrupted run.
         progress: show a progress bar on stderr.
 
@@ -101,7 +108,8 @@ def predict_to_parquet(
     require("pyarrow.parquet", extra="predict")
     out = Path(out)
     files = _heatmap_files(heatmaps, heatmaps_dir, heatmaps_of)
-    explainer = Explainer(model, labels, threshold=threshold)
+    running = model if optimized is None else optimize(model, dtype=_dtype(optimized))
+    explainer = Explainer(running, labels, threshold=threshold)
     inputs = list(inputs)
     if files is not None:
         _check_outside(files.folder, inputs)
@@ -115,6 +123,7 @@ def predict_to_parquet(
             "threshold": threshold,
             "native_size": native_size,
             "batch_size": batch_size,
+            "optimized": optimized,
             "rows_per_part": rows_per_part,
             "device": next(model.parameters()).device.type,
             "heatmaps": heatmaps,
@@ -186,6 +195,12 @@ def _explain_each(explainer: Explainer, batch: list[Loaded]) -> Iterator[tuple[L
 def _of_size(one: Loaded) -> Tensor:
     """An image of the original's size that takes no memory: only its height and width are asked for."""
     return torch.zeros(1, dtype=torch.uint8).expand(1, *one.size)
+
+
+def _dtype(name: str) -> torch.dtype:
+    if name not in PRECISIONS:
+        raise UnknownNameError(f"optimized={name!r} is not one of {', '.join(PRECISIONS)}.{suggest(name, PRECISIONS)}")
+    return PRECISIONS[name]
 
 
 def _heatmap_files(kind: str | None, folder: str | Path | None, classes: str) -> HeatmapFiles | None:
