@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import pytest
 from scipy import stats
 
-from pylon_zoo.experiments.grid import load_grid
+from pylon_zoo.experiments.grid import list_grids, load_grid
+from pylon_zoo.experiments.results import read_rows
 from pylon_zoo.experiments.summary import markdown, summarize, write_summary
 
+ROOT = Path(__file__).parents[2]
+RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "experiments.md"
 GRID = load_grid("table1")
 
 
@@ -48,3 +52,11 @@ def test_the_table_is_written_as_markdown_and_csv(tmp_path):
     assert (rows["PYLON", "Nodule"]["paper"], rows["PYLON", "auroc"]["paper"]) == ("0.48", "")
     assert markdown(summary) in text.read_text()
     assert "| PYLON | 0.55 ± 0.64 (paper 0.60) |" in text.read_text()
+
+
+@pytest.mark.parametrize("name", [name for name in list_grids() if (RESULTS / f"{name}.csv").exists()])
+def test_the_page_shows_what_was_measured(name):
+    rows = read_rows(RESULTS / f"{name}.csv")
+    grid = load_grid(name)
+    assert {row["row"] for row in rows} <= {row.name for row in grid.rows}
+    assert markdown(summarize(grid, rows)) in PAGE.read_text(encoding="utf-8"), "run benchmarks/phantom_tables.py"
