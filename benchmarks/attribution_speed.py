@@ -130,7 +130,7 @@ def measure(args: argparse.Namespace, layer: str, classes: int) -> list[dict[str
 
 
 def report(rows: Sequence[Row]) -> str:
-    """The Markdown between the marks in docs/speed.md: maps a second, and how many times as many optimized PYLON has."""
+    """The Markdown between the marks in docs/speed.md."""
     first = rows[0]
     counts = list(dict.fromkeys(row["classes"] for row in rows))
     found = {(row["layer"], row["method"], row["classes"]): row for row in rows}

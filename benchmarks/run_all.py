@@ -19,7 +19,6 @@ from time import perf_counter
 
 import attribution_speed
 import inference_speed
-import training_speed
 from tables import PAGE, RESULTS_FOLDER, Row, read_csv, write_between_marks
 
 COMMAND = "python benchmarks/run_all.py"
@@ -49,7 +48,7 @@ def readme(results: Mapping[str, Sequence[Row]]) -> str:
     first, fastest = speed[0], inference_speed.fastest_peer(speed)
     shown = [row for row in speed if row["model"] not in inference_speed.PEERS or row["model"] in (fastest, "U-Net")]
     lines = [
-        f"`{first['backbone']}`, {inference_speed.CLASSES} classes, {inference_speed.SIZE}×{inference_speed.SIZE} pixels, "
+        f"`{first['backbone']}`, {inference_speed.CLASSES} classes, {inference_speed.SIZE} pixels, "
         f"batches of {inference_speed.BATCHES[0]}, logits and heatmaps ({first['machine']}):\n",
         "| | images/s | time, × plain classifier | peak memory |",
         "|---|---|---|---|",
@@ -74,9 +73,10 @@ def loops(rows: Sequence[Row]) -> str:
 def training(rows: Sequence[Row]) -> str:
     """A sentence on steps of training."""
     ours = next(row for row in rows if row["model"] == "PYLON, channels last")
+    default, channels_last = ours["throughput_to_plain_default"], ours["throughput_to_plain_channels_last"]
     return (
-        f"A training step of PYLON in channels last does {ours['throughput_to_plain_default']:.2f} × the images a second of the "
-        f"plain classifier in its default layout, {ours['throughput_to_plain_channels_last']:.2f} × in channels last."
+        f"PYLON in channels last trains on {default:.2f} × as many images a second as the plain classifier in its "
+        f"default layout, {channels_last:.2f} × as many as it in channels last."
     )
 
 
