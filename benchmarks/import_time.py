@@ -63,7 +63,7 @@ def report(rows: Sequence[Row]) -> str:
             "| | seconds |",
             "|---|---|",
             *(f"| `{row['what']}` | {row['seconds']:.3f} |" for row in rows),
-            f"\nMedians over {rows[0]['runs']} fresh processes, each of which does them in order\n({rows[0]['machine']}).",
+            f"\nMedians over {rows[0]['runs']} fresh processes that do these in order\n({rows[0]['machine']}).",
         ]
     )
 
