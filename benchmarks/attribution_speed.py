@@ -1,134 +1,185 @@
-"""Grad-CAM maps of all classes per second: ours, and pytorch-grad-cam, torch-cam and Captum looped over the classes.
+"""Class heatmaps per second: PYLON's, and the Grad-CAM of each class of a plain classifier on the same backbone.
 
-    python benchmarks/attribution_speed.py --classes 14 --repeats 5
+    python benchmarks/attribution_speed.py              # minutes on two cores; writes docs/speed.md and the CSV
 
-One image, one network with random weights, one process; the contestants take turns, so that whatever else the machine
-does disturbs all alike. Prints the table and writes it to benchmarks/results/attribution_speed.csv. Times are on the
-clock and on the processor; on a machine that is not quiet (the load average before stands in the table) only the
-processor's mean something, and those only with `--threads 1`.
+Random weights; all take turns in one run, after a warm-up with one class, on the same images. Each contestant makes a
+map of every class of every image: PYLON by one forward, the loops as each package's users write them. What does all
+work anew for each class is timed on the first few classes alone and scaled up; the column `classes_timed` says so.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from time import perf_counter, process_time
+from typing import Any
 
 import pytorch_grad_cam
-import timm
 import torch
 import torchcam.methods
 from captum.attr import LayerGradCam
+from inference_speed import BACKBONE, BFLOAT16, OPTIMIZED, PAPER, classifier, images, method, pylon
 from machine import describe
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-from torch import Tensor, nn
+from tables import PAGE, RESULTS_FOLDER, Row, publish
+from timing import interleave
+from torch import Tensor
 
 from pylon_zoo.attribution import create_attribution
 
-COLUMNS = (
-    "layer",
-    "classes",
-    "method",
-    "clock_seconds",
-    "processor_seconds",
-    "maps_per_second",
-    "times_ours_on_the_clock",
-    "times_ours_on_the_processor",
-    "threads",
-    "load",
-    "machine",
-)
+RESULTS = RESULTS_FOLDER / "attribution_speed.csv"
+COMMAND = "python benchmarks/attribution_speed.py"
+LAYER = "layer4"
+PYTORCH_GRAD_CAM = f"pytorch-grad-cam {version('grad-cam')}, a call per class"
+TORCHCAM = f"torch-cam {version('torchcam')}, a forward and a call per class"
+TORCHCAM_ONE_FORWARD = f"torch-cam {version('torchcam')}, one forward, `retain_graph=True`"
+CAPTUM = f"Captum {version('captum')}, a call per class"
 
 
-def contestants(model: nn.Module, layer: str, x: Tensor, classes: int) -> dict[str, Callable[[], object]]:
-    """Name → a function that makes one map per class, as each package's users would; first the forward pass alone."""
+@dataclass(frozen=True)
+class Contestant:
+    """Makes the maps of the first so many classes of some images."""
+
+    run: Callable[[Tensor, int], object]
+    scales: bool = False
+    """Whether each class costs as much as any other, so that some of them tell the cost of all."""
+
+
+def contestants(backbone: str, layer: str, classes: int) -> dict[str, Contestant]:
+    """Name → contestant: PYLON first, then what runs on the plain classifier."""
+    model = classifier(backbone, torch.contiguous_format, classes)
     module = model.get_submodule(layer)
     ours = create_attribution("grad_cam", model, layer)
     captum = LayerGradCam(model, module)
 
-    def forward() -> None:
-        with torch.no_grad():
-            model(x)
-
-    def with_pytorch_grad_cam() -> None:
+    def with_pytorch_grad_cam(x: Tensor, count: int) -> None:
         with pytorch_grad_cam.GradCAM(model, [module]) as cam:
-            for label in range(classes):
-                cam(x, [ClassifierOutputTarget(label)])
+            for label in range(count):
+                cam(x, [ClassifierOutputTarget(label)] * len(x))
 
-    def with_torchcam() -> None:
+    def with_torchcam(x: Tensor, count: int) -> None:
         with torchcam.methods.GradCAM(model, layer) as extractor:
-            for label in range(classes):
+            for label in range(count):
                 extractor(label, model(x))
 
-    def with_torchcam_one_forward() -> None:
+    def with_torchcam_one_forward(x: Tensor, count: int) -> None:
         with torchcam.methods.GradCAM(model, layer) as extractor:
             scores = model(x)
-            for label in range(classes):
+            for label in range(count):
                 extractor(label, scores, retain_graph=True)
 
+    def with_captum(x: Tensor, count: int) -> None:
+        for label in range(count):
+            captum.attribute(x, target=label)
+
+    pylons = {
+        PAPER: method(backbone, "pylon", classes),
+        OPTIMIZED: pylon(backbone, classes),
+        BFLOAT16: pylon(backbone, classes, dtype=torch.bfloat16),
+    }
     return {
-        "forward pass alone": forward,
-        f"pylon-zoo {version('pylon-zoo')}": lambda: ours(x),
-        f"pytorch-grad-cam {version('grad-cam')}": with_pytorch_grad_cam,
-        f"torch-cam {version('torchcam')}": with_torchcam,
-        f"torch-cam {version('torchcam')}, one forward pass": with_torchcam_one_forward,
-        f"captum {version('captum')}": lambda: [captum.attribute(x, target=label) for label in range(classes)],
+        **{name: Contestant(lambda x, _, run=run: no_grad(run, x)) for name, run in pylons.items()},
+        'Grad-CAM, `create_attribution("grad_cam", …)`': Contestant(lambda x, _: ours(x)),
+        PYTORCH_GRAD_CAM: Contestant(with_pytorch_grad_cam, scales=True),
+        TORCHCAM: Contestant(with_torchcam, scales=True),
+        TORCHCAM_ONE_FORWARD: Contestant(with_torchcam_one_forward),
+        CAPTUM: Contestant(with_captum, scales=True),
     }
 
 
-def measure(functions: dict[str, Callable[[], object]], repeats: int) -> dict[str, tuple[float, float]]:
-    """Median seconds of each on the clock and on the processor, in rounds, after one round of warm-up."""
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in functions}
-    for turn in range(repeats + 1):
-        for name, function in functions.items():
-            start = perf_counter(), process_time()
-            function()
-            if turn:
-                seconds[name].append((perf_counter() - start[0], process_time() - start[1]))
-    return {
-        name: (median(clock for clock, _ in each), median(cpu for _, cpu in each)) for name, each in seconds.items()
-    }
+@torch.no_grad()
+def no_grad(run: Callable[[Tensor], object], x: Tensor) -> object:
+    """A forward that keeps nothing for a backward."""
+    return run(x)
 
 
-def main() -> None:
-    """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="resnet50", help="a timm architecture (default: resnet50)")
-    parser.add_argument("--layers", nargs="+", default=["layer4", "layer3"])
-    parser.add_argument("--classes", type=int, default=14)
-    parser.add_argument("--size", type=int, default=256, help="side of the image in pixels (default: 256)")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--csv", type=Path, default=Path(__file__).parent / "results" / "attribution_speed.csv")
-    args = parser.parse_args()
-
-    torch.set_num_threads(args.threads)
+def measure(args: argparse.Namespace, layer: str, classes: int) -> list[dict[str, Any]]:
+    """The rows of one layer and number of classes."""
     torch.manual_seed(0)
-    model = timm.create_model(args.model, num_classes=args.classes).eval()
-    x = torch.randn(1, 3, args.size, args.size)
-    load = f"{os.getloadavg()[0]:.1f}"
-    rows = []
-    for layer in args.layers:
-        seconds = measure(contestants(model, layer, x, args.classes), args.repeats)
-        ours = next(value for name, value in seconds.items() if name.startswith("pylon-zoo"))
-        for name, (clock, processor) in seconds.items():
-            maps = "" if name == "forward pass alone" else f"{args.classes / clock:.1f}"
-            ratios = [f"{clock / ours[0]:.1f}", f"{processor / ours[1]:.1f}"]
-            row = (layer, args.classes, name, f"{clock:.3f}", f"{processor:.3f}", maps, *ratios, args.threads, load)
-            rows.append(dict(zip(COLUMNS, (*row, describe()), strict=True)))
-            print(f"{layer:<8} {name:<36} {clock:8.3f} s {processor:8.3f} s on the processor {maps:>8} maps/s", end="")
-            print(f"  {ratios[0]:>6} and {ratios[1]:>6} × ours")
-    print(f"{args.model}, {args.size} pixels, {args.threads} threads, load {load}, {describe()}")
-    with args.csv.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    x = images(args.batch, args.size)
+    entrants = contestants(args.backbone, layer, classes)
+    timed = {name: min(classes, args.loop_classes) if one.scales else classes for name, one in entrants.items()}
+    for one in entrants.values():
+        one.run(x, 1)
+    runs = {name: (lambda one=one, count=timed[name]: one.run(x, count)) for name, one in entrants.items()}
+    seconds = {
+        name: median(each) * classes / timed[name] for name, each in interleave(runs, args.rounds, warm_up=0).items()
+    }
+    return [
+        {
+            "layer": layer,
+            "classes": classes,
+            "method": name,
+            "classes_timed": timed[name],
+            "seconds": round(took, 4),
+            "maps_per_second": round(classes * args.batch / took, 1),
+            "optimized_times": round(took / seconds[OPTIMIZED], 2),
+            "bfloat16_times": round(took / seconds[BFLOAT16], 2),
+            "backbone": args.backbone,
+            "batch": args.batch,
+            "size": args.size,
+            "rounds": args.rounds,
+            "machine": describe(),
+        }
+        for name, took in seconds.items()
+    ]
+
+
+def report(rows: Sequence[Row]) -> str:
+    """The Markdown between the marks in docs/speed.md."""
+    first = rows[0]
+    counts = list(dict.fromkeys(row["classes"] for row in rows))
+    found = {(row["layer"], row["method"], row["classes"]): row for row in rows}
+    titles = [f"{count} class{'es' * (count > 1)}" for count in counts]
+    lines = []
+    for layer in dict.fromkeys(row["layer"] for row in rows):
+        lines += [
+            f"Maps a second, and in brackets how many times as many optimized PYLON makes; `{first['backbone']}`, "
+            f"batches of {first['batch']}, {first['size']}×{first['size']} pixels, Grad-CAM at `{layer}`:\n",
+            f"| | {' | '.join(titles)} |",
+            "|---" * (1 + len(counts)) + "|",
+        ]
+        for name in dict.fromkeys(row["method"] for row in rows):
+            cells = [found[layer, name, count] for count in counts]
+            shown = " | ".join("{maps_per_second:.1f} ({optimized_times:.1f} ×)".format(**cell) for cell in cells)
+            lines.append(f"| {name} | {shown} |")
+        lines.append("")
+    fewest = min(row["classes_timed"] for row in rows if row["classes"] == max(counts))
+    scaled = f" Loops that start anew for each class were timed on at most {fewest} classes and scaled up."
+    return "\n".join(
+        [
+            *lines,
+            f"In one run, medians over {first['rounds']} rounds ({first['machine']})."
+            + scaled * (fewest < max(counts)),
+        ]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--backbone", default=BACKBONE, help=f"a timm architecture (default: {BACKBONE})")
+    parser.add_argument("--layers", nargs="+", default=[LAYER], help=f"of Grad-CAM, such as layer3 (default: {LAYER})")
+    parser.add_argument("--classes", type=int, nargs="+", default=[1, 14, 80], help="(default: 1 14 80)")
+    parser.add_argument(
+        "--loop-classes", type=int, default=8, help="of these, time a slow loop on the first (default: 8)"
+    )
+    parser.add_argument("--batch", type=int, default=8, help="images at once (default: 8)")
+    parser.add_argument("--size", type=int, default=256, help="side of the images in pixels (default: 256)")
+    parser.add_argument("--threads", type=int, default=2, help="of PyTorch (default: 2)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--csv", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file whose table to replace")
+    args = parser.parse_args(argv)
+    torch.set_num_threads(args.threads)
+    rows = [row for layer in args.layers for count in args.classes for row in measure(args, layer, count)]
+    publish(rows, report, args.csv, args.out, COMMAND)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

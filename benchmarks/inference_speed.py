@@ -22,16 +22,14 @@ from typing import Any
 import timm
 import torch
 from machine import describe
-from tables import write_between_marks, write_csv
+from tables import PAGE, RESULTS_FOLDER, Row, publish
 from timing import bandwidth, interleave, matmul_rate, peak_memory, print_peak_memory, ratio
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import pylon_zoo as pz
 
-ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks" / "results" / "inference_speed.csv"
-PAGE = ROOT / "docs" / "speed.md"
+RESULTS = RESULTS_FOLDER / "inference_speed.csv"
 COMMAND = "python benchmarks/inference_speed.py"
 BACKBONE, SIZE, CLASSES, BATCHES = "resnet50", 256, 14, (8, 1)
 
@@ -39,22 +37,24 @@ PLAIN, PAPER, OPTIMIZED = "plain classifier", "PYLON, plain: the paper's layout"
 COMPILED, BFLOAT16 = "PYLON, optimized, compiled", "PYLON, optimized, bfloat16"
 PEERS = {"U-Net": "unet", "FPN": "fpn", "PAN": "pan", "DeepLabV3+": "deeplabv3plus"}
 
+OVERHEAD = ("decoder_ms", "decoder_to_due")  # columns of the optimized model's row
+
 Run = Callable[[Tensor], object]
 
 
-def classifier(backbone: str, layout: torch.memory_format) -> nn.Module:
+def classifier(backbone: str, layout: torch.memory_format, classes: int = CLASSES) -> nn.Module:
     """timm's own, which gives no heatmap."""
-    return timm.create_model(backbone, num_classes=CLASSES).eval().to(memory_format=layout)
+    return timm.create_model(backbone, num_classes=classes).eval().to(memory_format=layout)
 
 
-def pylon(backbone: str, **options: Any) -> Run:
+def pylon(backbone: str, classes: int = CLASSES, **options: Any) -> Run:
     """Ours, optimized."""
-    return pz.optimize(pz.create_pylon(backbone, CLASSES).eval(), **options).forward_with_heatmap
+    return pz.optimize(pz.create_pylon(backbone, classes).eval(), **options).forward_with_heatmap
 
 
-def method(backbone: str, name: str) -> Run:
+def method(backbone: str, name: str, classes: int = CLASSES) -> Run:
     """A method of the zoo as it is: unfolded, head last, default layout."""
-    return pz.create_model(f"{name}_{backbone}", num_classes=CLASSES).eval().forward_with_heatmap
+    return pz.create_model(f"{name}_{backbone}", num_classes=classes).eval().forward_with_heatmap
 
 
 # Name → what runs it on a backbone, and its precision.
@@ -95,9 +95,9 @@ class Machine:
         return max(operations / self.operations[dtype], moved / self.bytes)
 
 
-def images(batch: int) -> Tensor:
+def images(batch: int, size: int = SIZE) -> Tensor:
     """Noise, the same for all."""
-    return torch.randn(batch, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
 def cost(run: Run, x: Tensor, dtype: torch.dtype) -> tuple[int, int]:
@@ -111,10 +111,10 @@ def cost(run: Run, x: Tensor, dtype: torch.dtype) -> tuple[int, int]:
 
 
 @torch.no_grad()
-def measure(backbone: str, rounds: int, threads: int) -> list[dict[str, Any]]:
+def measure(backbone: str, names: Sequence[str], rounds: int, threads: int) -> list[dict[str, Any]]:
     """The table, a dict a row."""
     machine = Machine.measure()
-    runs = {name: build(backbone) for name, (build, _) in MODELS.items()}
+    runs = {name: MODELS[name][0](backbone) for name in names}
     seconds = {}
     for batch in BATCHES:
         x = images(batch)
@@ -140,6 +140,7 @@ def measure(backbone: str, rounds: int, threads: int) -> list[dict[str, Any]]:
                 "gflops_per_image": round(operations / BATCHES[0] / 1e9, 2),
                 "floor_ms_per_image": round(1000 * floor / BATCHES[0], 2),
                 "above_floor": round(median(batch) / floor, 2),
+                **(decoder_overhead(backbone) if name == OPTIMIZED else dict.fromkeys(OVERHEAD, "")),
                 "rounds": rounds,
                 "machine": describe(),
             }
@@ -158,11 +159,12 @@ def decoder_overhead(backbone: str, rounds: int = 20) -> dict[str, float]:
     whole, encoder = (cost(run, x, torch.float32)[0] for run in (model.forward_with_heatmap, model.encoder))
     took = median(a - b for a, b in zip(seconds["whole"], seconds["encoder"], strict=True))
     due = (whole - encoder) * median(seconds["encoder"]) / encoder
-    return {"took_ms": 1000 * took, "due_ms": 1000 * due, "ratio": took / due}
+    return dict(zip(OVERHEAD, (round(1000 * took, 1), round(took / due, 2)), strict=True))
 
 
-def report(rows: Sequence[dict[str, Any]], overhead: dict[str, float]) -> str:
+def report(rows: Sequence[Row]) -> str:
     """The Markdown between the marks in docs/speed.md."""
+    overhead = next(row for row in rows if row["model"] == OPTIMIZED)
     lines = [
         f"`{rows[0]['backbone']}`, {CLASSES} classes, {SIZE}×{SIZE} pixels, logits and heatmaps:\n",
         "| | images/s, batches of 8 | time, × plain | latency of one image | × plain | peak memory | GFLOP an image "
@@ -181,18 +183,23 @@ def report(rows: Sequence[dict[str, Any]], overhead: dict[str, float]) -> str:
             "timm's, in its default layout, and gives no heatmap. The floor is the larger of operations over the",
             "measured rate of a matrix product and bytes of weights, images and results over that of a copy.\n",
             *(f"- {name}: {value:.2f}" for name, value in claims(rows).items()),
-            f"- the decoder of optimized PYLON takes {overhead['took_ms']:.0f} ms more than its encoder alone, "
-            f"{overhead['ratio']:.2f} × what its operations would take at the encoder's rate",
+            f"- the decoder of optimized PYLON takes {overhead['decoder_ms']:.0f} ms more than its encoder alone, "
+            f"{overhead['decoder_to_due']:.2f} × what its operations would take at the encoder's rate",
         ]
     )
 
 
-def claims(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+def claims(rows: Sequence[Row]) -> dict[str, float]:
     """The ratios of times that matter, by what they say."""
     times = {row["model"]: 1 / row["images_per_second"] for row in rows}
-    fastest = min(PEERS, key=times.__getitem__)
-    found = {says: times[one] / times[other] for says, one, other in CLAIMS}
+    fastest = fastest_peer(rows)
+    found = {says: times[one] / times[other] for says, one, other in CLAIMS if {one, other} <= times.keys()}
     return {**found, f"the fastest segmentation network ({fastest}) to optimized": times[fastest] / times[OPTIMIZED]}
+
+
+def fastest_peer(rows: Sequence[Row]) -> str:
+    """The segmentation network with the most images a second."""
+    return max((row for row in rows if row["model"] in PEERS), key=lambda row: row["images_per_second"])["model"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -203,6 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch (default: 2)")
     parser.add_argument("--csv", type=Path, default=RESULTS)
     parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file whose table to replace")
+    parser.add_argument("--no-compile", action="store_true", help="leave out what torch.compile compiles")
     parser.add_argument("--memory-of", choices=MODELS, help="only this model's peak memory, in megabytes")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
@@ -213,12 +221,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 run(images(BATCHES[0]))
         print_peak_memory()
         return 0
-    rows = measure(args.backbone, args.rounds, args.threads)
-    overhead = decoder_overhead(args.backbone)
-    text = report(rows, overhead)
-    print(text)
-    write_csv(args.csv, rows)
-    write_between_marks(args.out, text, COMMAND)
+    names = [name for name in MODELS if not (args.no_compile and name.endswith(", compiled"))]
+    publish(measure(args.backbone, names, args.rounds, args.threads), report, args.csv, args.out, COMMAND)
     return 0
 
 

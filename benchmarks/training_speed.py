@@ -3,8 +3,7 @@
     python benchmarks/training_speed.py
 
 A step is forward, loss, backward and Adam. Models take turns in one run; medians over the rounds. Peak memory is that
-of a fresh process which does a few steps of one model. Prints the table and writes it to
-benchmarks/results/training_speed.csv.
+of a fresh process which does a few steps of one model. Writes docs/speed.md and the CSV.
 """
 
 from __future__ import annotations
@@ -20,13 +19,14 @@ import timm
 import torch
 import torch.nn.functional as F
 from machine import describe
-from tables import write_csv
+from tables import PAGE, RESULTS_FOLDER, Row, publish
 from timing import interleave, peak_memory, print_peak_memory, ratio
 from torch import nn
 
 import pylon_zoo as pz
 
-RESULTS = Path(__file__).parent / "results" / "training_speed.csv"
+RESULTS = RESULTS_FOLDER / "training_speed.csv"
+COMMAND = "python benchmarks/training_speed.py"
 BACKBONE, SIZE, CLASSES = "resnet50", 256, 14
 
 
@@ -87,6 +87,23 @@ def measure(backbone: str, batch: int, rounds: int, threads: int) -> list[dict[s
     ]
 
 
+def report(rows: Sequence[Row]) -> str:
+    """The Markdown between the marks in docs/speed.md."""
+    first = rows[0]
+    lines = [
+        f"A step of `{first['backbone']}`, {CLASSES} classes, {first['size']}×{first['size']} pixels, "
+        f"batches of {first['batch']}, forward, loss, backward and Adam:\n",
+        "| | images/s | throughput, × plain | × plain, channels last | peak memory |",
+        "|---|---|---|---|---|",
+    ]
+    for row in rows:
+        lines.append(
+            "| {model} | {images_per_second} | {throughput_to_plain_default:.2f} "
+            "| {throughput_to_plain_channels_last:.2f} | {peak_mb} MB |".format(**row)
+        )
+    return "\n".join([*lines, f"\nIn one run, medians over {first['rounds']} rounds ({first['machine']})."])
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -95,6 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch (default: 2)")
     parser.add_argument("--csv", type=Path, default=RESULTS)
+    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file whose table to replace")
     parser.add_argument("--memory-of", choices=MODELS, help="only this model's peak memory, in megabytes")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
@@ -105,12 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_peak_memory()
         return 0
     rows = measure(args.backbone, args.batch, args.rounds, args.threads)
-    for row in rows:
-        print("{images_per_second:8} images/s  {peak_mb:6} MB  {model}".format(**row))
-    for layout, index in (("default layout", 0), ("channels last", 1)):
-        column = list(rows[0])[3 + index]
-        print(f"PYLON, channels last, to the plain classifier in {layout}: {rows[-1][column]:.2f}")
-    write_csv(args.csv, rows)
+    publish(rows, report, args.csv, args.out, COMMAND)
     return 0
 
 

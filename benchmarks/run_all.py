@@ -1,0 +1,129 @@
+"""Every measurement of speed, one after another, and the README's table of what heatmaps cost.
+
+    python benchmarks/run_all.py                        # some ten minutes on two quiet cores
+    python benchmarks/run_all.py --quick                # a trial on a small network; writes nothing into the repository
+
+A script that fails stops none of the others; the failures are named at the end, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import attribution_speed
+import inference_speed
+from tables import PAGE, RESULTS_FOLDER, Row, read_csv, write_between_marks
+
+COMMAND = "python benchmarks/run_all.py"
+README = Path(__file__).parents[1] / "README.md"
+CSV, OUT = "--csv", "--out"
+# Script → its arguments, those of a trial, and where it can be told to write.
+SCRIPTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "inference_speed": ("--rounds 7", "--backbone test_resnet --rounds 1 --no-compile", (CSV, OUT)),
+    "training_speed": ("--rounds 7", "--backbone test_resnet --rounds 1 --batch 2", (CSV, OUT)),
+    "attribution_speed": (
+        "--rounds 3",
+        "--backbone test_resnet --rounds 1 --batch 2 --loop-classes 1 --size 64",
+        (CSV, OUT),
+    ),
+    "scaling": ("--rounds 5", "--backbone test_resnet --rounds 1 --sizes 128 256 --classes 1 200", (CSV, OUT)),
+    "import_time": ("--runs 5", "--backbone test_resnet --runs 1", (CSV, OUT)),
+    "decoding": ("", "--images 2 --runs 1", ()),
+    "metrics": ("", "--maps 24 --images 1 --repeats 1", (CSV,)),
+}
+# What the README's table and sentences are made of.
+SOURCES = ("inference_speed", "training_speed", "attribution_speed")
+
+
+def readme(results: Mapping[str, Sequence[Row]]) -> str:
+    """The Markdown between the marks in README.md, from the rows of `SOURCES`."""
+    speed = results["inference_speed"]
+    first, fastest = speed[0], inference_speed.fastest_peer(speed)
+    shown = [row for row in speed if row["model"] not in inference_speed.PEERS or row["model"] in (fastest, "U-Net")]
+    lines = [
+        f"`{first['backbone']}`, {inference_speed.CLASSES} classes, {inference_speed.SIZE} pixels, "
+        f"batches of {inference_speed.BATCHES[0]}, logits and heatmaps ({first['machine']}):\n",
+        "| | images/s | time, × plain classifier | peak memory |",
+        "|---|---|---|---|",
+        *("| {model} | {images_per_second:.1f} | {time_to_plain:.2f} | {peak_mb} MB |".format(**row) for row in shown),
+    ]
+    return "\n".join([*lines, "", loops(results["attribution_speed"]), training(results["training_speed"])])
+
+
+def loops(rows: Sequence[Row]) -> str:
+    """A sentence on maps a second."""
+    layer, classes = rows[0]["layer"], inference_speed.CLASSES
+    found = {row["method"]: row for row in rows if row["layer"] == layer and row["classes"] == classes}
+    times = " and ".join(
+        f"{found[name]['optimized_times']:.0f} × those of {name}"
+        for name in (attribution_speed.PYTORCH_GRAD_CAM, attribution_speed.TORCHCAM)
+    )
+    return (
+        f"Optimized PYLON makes {found[inference_speed.OPTIMIZED]['maps_per_second']:.0f} heatmaps a second, {times}."
+    )
+
+
+def training(rows: Sequence[Row]) -> str:
+    """A sentence on steps of training."""
+    ours = next(row for row in rows if row["model"] == "PYLON, channels last")
+    default, channels_last = ours["throughput_to_plain_default"], ours["throughput_to_plain_channels_last"]
+    return (
+        f"PYLON in channels last trains on {default:.2f} × as many images a second as the plain classifier in its "
+        f"default layout, {channels_last:.2f} × as many as it in channels last."
+    )
+
+
+def run(name: str, quick: bool, results: Path, page: Path) -> bool:
+    """Run a script; whether it succeeded."""
+    usual, trial, writes = SCRIPTS[name]
+    places = {CSV: str(results / f"{name}.csv"), OUT: str(page)}
+    where = [word for option in writes for word in (option, places[option])]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name(f"{name}.py")),
+        *(trial if quick else usual).split(),
+        *where,
+    ]
+    print(f"== {name}", file=sys.stderr, flush=True)
+    start = perf_counter()
+    done = subprocess.run(command)
+    print(f"== {name}: {perf_counter() - start:.0f} s, exit code {done.returncode}", file=sys.stderr, flush=True)
+    return done.returncode == 0
+
+
+def run_all(quick: bool, results: Path, page: Path, readme_page: Path) -> list[str]:
+    """Run every script, then write the README's table; the names of what failed."""
+    failed = [name for name in SCRIPTS if not run(name, quick, results, page)]
+    missing = [name for name in SOURCES if not (results / f"{name}.csv").exists()]
+    if missing:
+        return [*failed, f"README table (lacks the results of {', '.join(missing)})"]
+    write_between_marks(readme_page, readme({name: read_csv(results / f"{name}.csv") for name in SOURCES}), COMMAND)
+    return failed
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run all, write the README's table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--quick", action="store_true", help="a trial on a small network, written to a temporary folder"
+    )
+    if parser.parse_args(argv).quick:
+        with tempfile.TemporaryDirectory() as scratch:
+            page, readme_page = (Path(shutil.copy(one, scratch)) for one in (PAGE, README))
+            failed = run_all(True, Path(scratch), page, readme_page)
+    else:
+        failed = run_all(False, RESULTS_FOLDER, PAGE, README)
+    if failed:
+        print(f"Failed: {', '.join(failed)}", file=sys.stderr)
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""Benchmarks say what they are for without running, and the tables in the pages are those of their CSV files."""
+
+from __future__ import annotations
+
+import importlib
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCHMARKS = ROOT / "benchmarks"
+SCRIPTS = sorted(path for path in BENCHMARKS.glob("*.py") if '"__main__"' in path.read_text(encoding="utf-8"))
+WITH_TABLES = ("attribution_speed", "import_time", "inference_speed", "scaling", "training_speed")
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """Imports a script by name, beside which it finds its helpers, and forgets them afterwards."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    yield importlib.import_module
+    for path in BENCHMARKS.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_says_what_it_is_for(script, benchmark, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(script), "--help"])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(script), run_name="__main__")
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: ")
+
+
+@pytest.mark.parametrize("name", WITH_TABLES)
+def test_the_page_has_the_table_of_the_results(name, benchmark):
+    script, tables = benchmark(name), benchmark("tables")
+    shown = tables.read_between_marks(tables.PAGE, script.COMMAND)
+    assert shown == (script.report(tables.read_csv(script.RESULTS)).strip() if script.RESULTS.exists() else "")
+
+
+def test_the_readme_has_the_table_of_the_results(benchmark):
+    script, tables = benchmark("run_all"), benchmark("tables")
+    sources = {name: tables.RESULTS_FOLDER / f"{name}.csv" for name in script.SOURCES}
+    shown = tables.read_between_marks(script.README, script.COMMAND)
+    measured = all(path.exists() for path in sources.values())
+    expected = script.readme({name: tables.read_csv(path) for name, path in sources.items()}) if measured else ""
+    assert shown == expected.strip()
+
+
+def test_a_table_is_read_back_as_it_was_written(benchmark, tmp_path):
+    tables = benchmark("tables")
+    rows = [{"model": "PYLON, plain", "ms": 1.5, "rounds": 7, "decoder_ms": ""}]
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n<!-- begin: it -->\n\nold\n\n<!-- end -->\n\nrest\n", encoding="utf-8")
+    tables.publish(rows, lambda found: f"{found[0]['ms'] * 2:.1f} ms", tmp_path / "rows.csv", page, "it")
+    assert tables.read_csv(tmp_path / "rows.csv") == rows
+    assert page.read_text(encoding="utf-8") == "# Title\n\n<!-- begin: it -->\n\n3.0 ms\n\n<!-- end -->\n\nrest\n"
