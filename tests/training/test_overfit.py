@@ -23,8 +23,8 @@ SETTINGS = [
     "transfer.decoder=keep",
     "transfer.head=new",
     "optimizer.lr=1e-3",
-    "schedule.max_epochs=30",
-    "schedule.evaluate_every=30",
+    "schedule.max_epochs=20",
+    "schedule.evaluate_every=20",
     "loop.batch_size=4",
     "loop.precision=no",
 ]
