@@ -24,7 +24,7 @@ ARGUMENTS = {
 INPUTS = {
     "onnx_without_torch.py": (
         "import pylon_zoo as pz; from PIL import Image; from pylon_zoo.data.phantom import render\n"
-        "from pylon_zoo.deployment import export\n"
+        "from pylon_zoo.deployment.exporting import export\n"
         "export(pz.create_model('pylon_resnet18.phantom_cxr'), 'model.onnx', size=192)\n"
         "Image.fromarray(render(0, 0, 256).image).save('chest.png')"
     )

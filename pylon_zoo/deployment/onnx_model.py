@@ -30,7 +30,7 @@ class OnnxModel(nn.Module):
 
     Example:
         >>> from tempfile import mkdtemp
-        >>> from pylon_zoo.deployment import export; from pylon_zoo.models.build import build_model
+        >>> from pylon_zoo.deployment.exporting import export; from pylon_zoo.models.build import build_model
         >>> done = export(build_model("cam_test_resnet", 2), Path(mkdtemp(), "cam.onnx"), size=64)
         >>> OnnxModel(done.path)(torch.zeros(3, 3, 64, 64)).shape
         torch.Size([3, 2])

@@ -16,7 +16,7 @@ from PIL import Image
 
 import pylon_zoo as pz
 from pylon_zoo.data.phantom import PhantomCxr, render
-from pylon_zoo.deployment import export
+from pylon_zoo.deployment.exporting import export
 from pylon_zoo.deployment.onnx_model import OnnxModel
 from pylon_zoo.deployment.quantization import quantize, stays_float
 from pylon_zoo.errors import DataError
