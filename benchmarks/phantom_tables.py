@@ -1,7 +1,7 @@
 """The tables of docs/experiments.md, from the runs in benchmarks/results.
 
-    pylon-zoo reproduce phantom_methods --data phantom --seeds 3 --csv benchmarks/results/phantom_methods.csv
-    python benchmarks/phantom_tables.py
+pylon-zoo reproduce phantom_methods --data phantom --seeds 3 --csv benchmarks/results/phantom_methods.csv
+python benchmarks/phantom_tables.py
 """
 
 from __future__ import annotations

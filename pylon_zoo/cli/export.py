@@ -55,8 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export, compare, and where asked quantize and measure."""
     from pylon_zoo.cli.arguments import load_model
-    from pylon_zoo.deployment.exporting import export
-    from pylon_zoo.deployment.exporting import check_path
+    from pylon_zoo.deployment.exporting import check_path, export
     from pylon_zoo.errors import ConfigError
 
     if args.int8:

@@ -21,7 +21,7 @@ from pylon_zoo.training.processes import from_all, share_buffers
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.state import Best, TrainingState, snapshot
 from pylon_zoo.training.step import steps, train_step
-from pylon_zoo.training.validation import VALIDATION_BATCH, Validation, judge, scored
+from pylon_zoo.training.validation import VALIDATION_BATCH, Validation, judge, score
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -196,8 +196,8 @@ class _Run:
         mine = self.val_loader.batch_sampler.indices
         batches = bar(self.val_loader, "validation", len(mine), self.progress)
         with self.accelerator.autocast():
-            scores = scored(phase.model.eval(), batches, self.accelerator.device, self.recipe.loop.channels_last)
-        return judge(from_all(self.accelerator, (scores, mine)))
+            keeper = score(phase.model.eval(), batches, mine, self.accelerator.device, self.recipe.loop.channels_last)
+        return judge(keeper, from_all(self.accelerator, keeper.state()))
 
     def remember(self, phase: Phase, validation: Validation) -> bool:
         """Keep the weights if they are the phase's best; whether they are the run's."""

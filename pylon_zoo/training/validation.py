@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import torch
 
 from pylon_zoo.data.sample import Batch
-from pylon_zoo.metrics import ScoreKeeper, Scores, auroc
+from pylon_zoo.metrics import ScoreKeeper, auroc
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.training.loss import DivergedError, masked_bce
 
@@ -27,46 +29,46 @@ class Validation:
 
 
 @torch.no_grad()
-def scored(
-    model: HeatmapClassifier, batches: Iterable[Batch], device: torch.device, channels_last: bool = False
-) -> Scores | None:
-    """What a model says of batches labelled with its own classes; None where there is no batch.
+def score(
+    model: HeatmapClassifier,
+    batches: Iterable[Batch],
+    indices: Sequence[int],
+    device: torch.device | str,
+    channels_last: bool = False,
+) -> ScoreKeeper:
+    """What a model says of batches labelled with its own classes.
 
     Args:
         model: in evaluation mode, on `device`.
-        batches: of normalised images of one size.
+        batches: of normalised images of one size; there may be none.
+        indices: of the images in the split, in the batches' order.
         device: where the model is.
         channels_last: hand images to the model channels-last in memory.
     """
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    keeper, empty = ScoreKeeper(model.num_classes, model.activation), True
+    keeper, places = ScoreKeeper(model.num_classes, model.activation), iter(indices)
     for batch in batches:
-        empty = False
         images = batch.images.to(device, non_blocking=True, memory_format=layout)
         logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)
-        keeper.update(logits, heatmap, batch.targets, batch.boxes, tuple(images.shape[-2:]))
-    return None if empty else keeper.compute()
+        mine = list(islice(places, len(batch)))
+        keeper.update(logits, heatmap, batch.targets, batch.boxes, tuple(images.shape[-2:]), mine)
+    return keeper
 
 
-def judge(shares: Sequence[tuple[Scores | None, Sequence[int]]]) -> Validation:
+def judge(keeper: ScoreKeeper, states: Sequence[Mapping[str, Any]]) -> Validation:
     """The figures of a whole split.
 
     Args:
-        shares: what each process was told by the model, and the index of each of its images in the split.
+        keeper: of any process, which takes all in.
+        states: `ScoreKeeper.state()` of every process.
 
     Raises:
         DivergedError: the loss is not finite.
     """
-    parts = [scores for scores, _ in shares if scores is not None]
-    # In the split's order, so that sums do not depend on who had what.
-    order = torch.tensor([index for _, indices in shares for index in indices]).argsort()
-    ranks, logits, targets = (
-        torch.cat([getattr(part, name) for part in parts])[order] for name in ("ranks", "logits", "targets")
-    )
-    loss = float(masked_bce(logits, targets))
+    keeper.load_states(states)
+    scores = keeper.compute()
+    loss = float(masked_bce(scores.logits, scores.targets))
     if not math.isfinite(loss):
         raise DivergedError(f"The validation loss is {loss}. Lower optimizer.lr, or set loop.precision to 'no'.")
-    points = parts[0].points
-    for part in parts[1:] if points else ():
-        points = points.merge(part.points)
-    return Validation(loss, auroc(ranks, targets).macro, points.compute().macro if points else math.nan)
+    points = scores.points.compute().macro if scores.points else math.nan
+    return Validation(loss, auroc(scores.ranks, scores.targets).macro, points)

@@ -12,8 +12,7 @@ from random_norms import randomize_norms
 from torch import Tensor
 
 import pylon_zoo as pz
-from pylon_zoo.deployment.exporting import export
-from pylon_zoo.deployment.exporting import TOLERANCE
+from pylon_zoo.deployment.exporting import TOLERANCE, export
 from pylon_zoo.deployment.formats import FORMATS, open_session
 from pylon_zoo.deployment.metadata import METADATA, METADATA_FILE, describe, from_props
 from pylon_zoo.errors import ConfigError, ParityError, UnknownNameError

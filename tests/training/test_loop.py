@@ -29,7 +29,7 @@ def fake_validation(monkeypatch):
 
     def fake(losses):
         left = iter(losses)
-        monkeypatch.setattr(loop, "judge", lambda shares: Validation(next(left), 0.5, math.nan))
+        monkeypatch.setattr(loop, "judge", lambda keeper, states: Validation(next(left), 0.5, math.nan))
 
     return fake
 

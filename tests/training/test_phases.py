@@ -48,7 +48,7 @@ def test_the_second_phase_begins_at_the_first_ones_best_weights_with_nothing_els
     spots, make_recipe, monkeypatch
 ):
     losses, begun, seen = iter([0.5, 0.3, 0.4, 0.45, 0.42, 0.1]), [], []
-    monkeypatch.setattr(loop, "judge", lambda shares: Validation(next(losses), 0.5, math.nan))
+    monkeypatch.setattr(loop, "judge", lambda keeper, states: Validation(next(losses), 0.5, math.nan))
 
     class Watched(Phase):
         def __init__(self, model, *args):
