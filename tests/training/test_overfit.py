@@ -13,7 +13,8 @@ from pylon_zoo.training.recipe_files import load_recipe
 from pylon_zoo.training.train import model_for, open_split, set_transforms
 
 # From the bundled checkpoint, which has seen none of these phantoms. From scratch 32 images are learnt by heart as well
-# (AUROC 1), but through whatever cell happens to know them, which says nothing about a place. 193 pixels, because there the decoder's maps align (docs/bundled-checkpoint.md).
+# (AUROC 1), but through whatever cell happens to know them, which says nothing about a place.
+# 193 pixels, because there the decoder's maps align (docs/bundled-checkpoint.md).
 SETTINGS = [
     "data.options.seed=4",  # every class at least four times
     "data.train.count=32",
