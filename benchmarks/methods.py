@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -21,6 +21,7 @@ import timm
 import torch
 from machine import describe
 from tables import write_between_marks, write_csv
+from timing import interleave
 from torch import Tensor, nn
 
 import pylon_zoo as pz
@@ -86,16 +87,12 @@ def measure(table: Sequence[Row], rounds: int, batch: int) -> None:
     images = torch.randn(batch, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
     for row in table:
         with torch.no_grad():
-            out = row.run(images)  # warm-up
+            out = row.run(images)
         row.heatmap = f"{out.shape[2]}×{out.shape[3]}" if out.ndim == 4 else "none"
-        row.seconds = []
-    for index in range(rounds):
-        for row in table:
-            start = time.perf_counter()
-            with torch.no_grad():
-                row.run(images)
-            row.seconds.append((time.perf_counter() - start) / batch)
-        print(f"round {index + 1} of {rounds}", file=sys.stderr, flush=True)
+    with torch.no_grad():
+        seconds = interleave({row.name: partial(row.run, images) for row in table}, rounds)
+    for row in table:
+        row.seconds = [one / batch for one in seconds[row.name]]
 
 
 def records(table: Sequence[Row]) -> list[dict[str, Any]]:

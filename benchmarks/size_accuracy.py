@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pylon_zoo.data.registry import open_dataset
 from pylon_zoo.evaluation import evaluate
+from pylon_zoo.experiments.results import read_rows
 from pylon_zoo.training.recipe_files import load_recipe
 from pylon_zoo.training.train import train
 from pylon_zoo.weights.checkpoint import load_checkpoint
@@ -35,12 +36,12 @@ def main() -> None:
     args = parser.parse_args()
 
     settings = " ".join(args.settings)
-    done = {(row["model"], row["settings"]) for row in read(args.csv)}
+    done = {(row["model"], row["settings"]) for row in read_rows(args.csv)}
     for model in args.models:
         if (model, settings) in done:
             print(f"{model} {settings}: already in {args.csv}")
             continue
-        row = measure(model, args.recipe, args.settings, args.runs / f"{model}-{len(read(args.csv))}")
+        row = measure(model, args.recipe, args.settings, args.runs / f"{model}-{len(read_rows(args.csv))}")
         options = [part for setting in args.settings for part in ("--set", setting)]
         command = shlex.join(["python", "benchmarks/size_accuracy.py", model, "--recipe", args.recipe, *options])
         append(args.csv, {"model": model, "settings": settings, **row, "command": command})
@@ -62,14 +63,6 @@ def measure(model: str, recipe: str, settings: list[str], run: Path) -> dict[str
         "train_images_per_second": f"{summary['images_per_second']:.0f}",
         "train_minutes": f"{summary['seconds'] / 60:.1f}",
     }
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """The rows so far."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def append(path: Path, row: dict[str, str]) -> None:

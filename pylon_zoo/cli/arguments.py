@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING
 
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
@@ -86,6 +87,21 @@ def add_workers(parser: argparse.ArgumentParser) -> None:
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     """`--quiet`."""
     parser.add_argument("--quiet", action="store_true", help="no progress bar and no summary; errors still show")
+
+
+def shows_progress(args: argparse.Namespace) -> bool:
+    """Whether progress bars are wanted: on a terminal, and not with `--quiet`."""
+    return not args.quiet and sys.stderr.isatty()
+
+
+def names_in(text: str) -> list[str]:
+    """The names of an option `A,B`.
+
+    Example:
+        >>> names_in("Mass, Nodule,")
+        ['Mass', 'Nodule']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def resolve_device(name: str | None) -> torch.device:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from pylon_zoo.cli.arguments import add_quiet, add_workers
+from pylon_zoo.cli.arguments import add_quiet, add_workers, shows_progress
 
 if TYPE_CHECKING:
     from pylon_zoo.data.check import DatasetReport
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Read everything once and report; 1 when there are problems."""
     from pylon_zoo.data.check import check_dataset
 
-    report = check_dataset(args.data, workers=args.workers, progress=not args.quiet and sys.stderr.isatty())
+    report = check_dataset(args.data, workers=args.workers, progress=shows_progress(args))
     if not args.quiet:
         print("\n\n".join(_tables(report)))
     shown = report.problems if args.all_problems else report.problems[:SHOWN_PROBLEMS]

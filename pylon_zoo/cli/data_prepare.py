@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pylon_zoo.cli.arguments import add_quiet, add_workers, positive_int
+from pylon_zoo.cli.arguments import add_quiet, add_workers, positive_int, shows_progress
 
 DEFAULT_SIZE = 320
 
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     name, _ = parse_data_spec(args.data)
     size = args.size or (None if args.dicom == "paper" else DEFAULT_SIZE)
     options = PrepareOptions(name, size, args.bits, args.dicom)
-    done = prepare(args.data, args.out, options, workers=args.workers, progress=not args.quiet and sys.stderr.isatty())
+    done = prepare(args.data, args.out, options, workers=args.workers, progress=shows_progress(args))
     for changed in done.changed:
         print(f"'{changed}' was not what had been written there; written again", file=sys.stderr)
     for reason in done.broken.values():

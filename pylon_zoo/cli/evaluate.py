@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the files."""
-    from pylon_zoo.cli.arguments import explained_name, load_explained
+    from pylon_zoo.cli.arguments import explained_name, load_explained, shows_progress
     from pylon_zoo.data.registry import drawing_options, open_dataset
     from pylon_zoo.evaluation import console_table, evaluate, write_tables
     from pylon_zoo.evaluation.decisions import decide
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         "size": args.size,
         "batch_size": args.batch_size,
         "workers": args.workers,
-        "progress": not args.quiet and sys.stderr.isatty(),
+        "progress": shows_progress(args),
     }
     dataset = splits[args.split]
     named = (

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Explain every image; 1 when one of them could not be."""
-    from pylon_zoo.cli.arguments import explained_name, load_explained
+    from pylon_zoo.cli.arguments import explained_name, load_explained, names_in, shows_progress
     from pylon_zoo.data.images import find_images
     from pylon_zoo.explanation.batch import REPORT, explain_to_folder
 
@@ -48,13 +48,13 @@ def run(args: argparse.Namespace) -> int:
         model=load_explained(args),
         out=args.out,
         model_name=explained_name(args),
-        labels=None if args.labels is None else [name.strip() for name in args.labels.split(",") if name.strip()],
+        labels=None if args.labels is None else names_in(args.labels),
         top=args.top,
         threshold=args.threshold,
         scaling=args.scaling,
         batch_size=args.batch_size,
         save_heatmaps=args.save_heatmaps is not None,
-        progress=not args.quiet and sys.stderr.isatty(),
+        progress=shows_progress(args),
     )
     failed = [entry["error"] for entry in results["images"] if entry["error"]]
     for error in failed:

@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict; 1 when no image could be."""
-    from pylon_zoo.cli.arguments import load_model, model_name
+    from pylon_zoo.cli.arguments import load_model, model_name, names_in, shows_progress
     from pylon_zoo.deployment.prediction.parquet_source import Columns
     from pylon_zoo.deployment.prediction.predict import predict_to_parquet
     from pylon_zoo.deployment.prediction.processes import own_device
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         args.input,
         args.out,
         model_name=model_name(args),
-        labels=None if args.labels is None else [name.strip() for name in args.labels.split(",") if name.strip()],
+        labels=None if args.labels is None else names_in(args.labels),
         threshold=args.threshold,
         native_size=args.native_size,
         batch_size=args.batch_size,
@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         columns=Columns(args.image_column, args.id_column),
         optimized=args.optimize,
         overwrite=args.overwrite,
-        progress=not args.quiet and sys.stderr.isatty(),
+        progress=shows_progress(args),
     )
     return 0 if outcome is None else _report(outcome, args.out, args.quiet)
 

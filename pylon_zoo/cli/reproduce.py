@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from pylon_zoo.cli.arguments import add_device, add_quiet, add_workers, non_negative_int, positive_int
@@ -50,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fill what is missing, then write and print the table."""
-    from pylon_zoo.cli.arguments import resolve_device
+    from pylon_zoo.cli.arguments import resolve_device, shows_progress
     from pylon_zoo.errors import ConfigError
     from pylon_zoo.experiments.grid import list_grids, load_grid
 
@@ -80,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         starts=dict(given.split("=", 1) for given in args.start),
         device=str(resolve_device(args.device)) if args.device else None,
         workers=args.workers,
-        progress=not args.quiet and sys.stderr.isatty(),
+        progress=shows_progress(args),
         say=(lambda text: None) if args.quiet else lambda text: print(text, flush=True),
     )
     failures = laboratory.fill(grid.select(args.rows), range(args.first_seed, args.first_seed + args.seeds))

@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, a line per epoch; the run folder holds the rest."""
-    from pylon_zoo.cli.arguments import resolve_device
+    from pylon_zoo.cli.arguments import resolve_device, shows_progress
     from pylon_zoo.training.interrupts import Terminated
     from pylon_zoo.training.recipe_files import load_recipe
     from pylon_zoo.training.run_folder import RunFolder
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
             overwrite=args.overwrite,
             resume=args.resume,
             trackers=args.trackers,
-            progress=not args.quiet and sys.stderr.isatty(),
+            progress=shows_progress(args),
             report=None if args.quiet else lambda epoch: print(epoch_line(epoch, planned), flush=True),
         )
     except KeyboardInterrupt as stop:

@@ -78,6 +78,23 @@ def parse_data_spec(spec: str) -> tuple[str, Path | None]:
     return name, Path(folder).expanduser() if folder else None
 
 
+def dataset_of(spec: str) -> DatasetEntry | str:
+    """What `"NAME[:DIR]"` stands for, wherever its folder is: two names may stand for one dataset.
+
+    Args:
+        spec: as for `parse_data_spec`, but nothing of it is checked.
+
+    Returns:
+        The line of the table; for a name that is not in it, the name.
+
+    Example:
+        >>> dataset_of("phantom") is dataset_of("phantom-cxr")
+        True
+    """
+    plain = spec.partition(":")[0].replace("-", "_")
+    return DATASETS.get(plain, plain)
+
+
 def open_dataset(spec: str, split: str, *, transform: SampleTransform | None = None, **options: Any) -> LabelledDataset:
     """One split of a dataset, by name.
 

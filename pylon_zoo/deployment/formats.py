@@ -84,7 +84,11 @@ def write_onnx(plan: Plan, path: Path) -> None:
 
 def load_onnx(path: Path) -> Runner:
     """An ONNX file by onnxruntime, on the CPU."""
-    session = open_session(path)
+    return session_runner(open_session(path))
+
+
+def session_runner(session: Any) -> Runner:
+    """What runs an open session."""
     return lambda image: tuple(map(torch.from_numpy, session.run(list(OUTPUTS), {INPUT: image.numpy()})))
 
 

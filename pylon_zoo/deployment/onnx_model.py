@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pylon_zoo.deployment.formats import load_onnx, open_session
+from pylon_zoo.deployment.formats import open_session, session_runner
 from pylon_zoo.deployment.metadata import METADATA, from_props
 from pylon_zoo.errors import DataError, MissingDependencyError
 from pylon_zoo.models.contract import ACTIVATIONS
@@ -53,7 +53,7 @@ class OnnxModel(nn.Module):
         missing = [key for key in METADATA if key not in values]
         if missing:
             raise DataError(f"'{path}' does not say its {', '.join(missing)}: write it with `pylon-zoo export`.")
-        self._run = load_onnx(path)
+        self._run = session_runner(session)
         self.architecture: str = values["architecture"]
         self.label_names: tuple[str, ...] = tuple(values["label_names"])
         self.num_classes = len(self.label_names)

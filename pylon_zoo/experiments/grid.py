@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -43,20 +43,20 @@ class Grid:
     """A table to be filled.
 
     Args:
-        name: of its file.
         title: one line.
         data: the dataset it is defined on, as `--data` takes it.
         split: that is evaluated.
         paper: file in `paper/` with the paper's figures, one row a class; empty without.
+        name: of its file.
         rows: in the table's order.
     """
 
-    name: str
-    title: str
-    data: str
-    split: str
-    paper: str
-    rows: tuple[Row, ...]
+    title: str = setting("")
+    data: str = setting("")
+    split: str = setting("test")
+    paper: str = setting("")
+    name: str = field(default="", metadata={"internal": True})
+    rows: tuple[Row, ...] = field(default=(), metadata={"internal": True})
 
     def select(self, patterns: Sequence[str]) -> tuple[Row, ...]:
         """The rows whose name or recipe matches one of the shell patterns, letter case aside; all without patterns.
@@ -93,16 +93,6 @@ class Grid:
         }
 
 
-@dataclass(frozen=True)
-class _GridFile:
-    """What stands at the top of a grid file."""
-
-    title: str = setting("")
-    data: str = setting("")
-    split: str = setting("test")
-    paper: str = setting("")
-
-
 def list_grids() -> list[str]:
     """Names of the grids that ship with the package, sorted."""
     return sorted(path.stem for path in GRID_FOLDER.glob("*.toml"))
@@ -133,11 +123,11 @@ def load_grid(name: str) -> Grid:
 def grid_from_table(name: str, table: Mapping[str, Any]) -> Grid:
     """A grid from nested tables as `tomllib` reads them."""
     origin = Origin(f"{name}.toml")
-    top = build(_GridFile, {key: value for key, value in table.items() if key != "rows"}, origin)
+    top = build(Grid, {key: value for key, value in table.items() if key != "rows"}, origin)
     rows = tuple(build(Row, row, origin, f"rows[{place}].") for place, row in enumerate(table.get("rows", [])))
     for place, row in enumerate(rows):
         if not (row.name and row.recipe):
             raise ConfigError(f"{origin.at(f'rows[{place}]')} needs a name and a recipe.")
         if row.name in [other.name for other in rows[:place]]:
             raise ConfigError(f"{origin.at(f'rows[{place}].name')} {row.name!r} stands in two rows. Rename one.")
-    return Grid(name, top.title, top.data, top.split, top.paper, rows)
+    return replace(top, name=name, rows=rows)

@@ -14,7 +14,7 @@ from typing import Any
 from pylon_zoo._version import __version__
 from pylon_zoo.attribution import AttributedClassifier
 from pylon_zoo.data.dataset import LabelledDataset
-from pylon_zoo.data.registry import DATASETS, drawing_options, open_dataset
+from pylon_zoo.data.registry import dataset_of, drawing_options, open_dataset
 from pylon_zoo.errors import PylonZooError
 from pylon_zoo.evaluation import evaluate
 from pylon_zoo.experiments.grid import Grid, Row
@@ -89,8 +89,8 @@ class Laboratory:
 
     def measure(self, row: Row, seed: int) -> None:
         """Train a row's run if need be, evaluate it, append its line."""
-        recipe, run = self.trained(row.recipe, row.settings, seed, row.start)
-        summary, model, dataset = RunFolder(run).summary(), load_checkpoint(run), self.test_set(recipe)
+        recipe, run, summary = self.trained(row.recipe, row.settings, seed, row.start)
+        model, dataset = load_checkpoint(run), self.test_set(recipe)
         judged = AttributedClassifier(model, row.method) if row.method else model
         evaluation = evaluate(judged.eval(), dataset, controls=False, **self._how)
         append_row(
@@ -120,8 +120,10 @@ class Laboratory:
             + (f", point accuracy {point.macro:.3f}" if point else "")
         )
 
-    def trained(self, name: str, settings: Sequence[str], seed: int, start: str = "") -> tuple[Recipe, Path]:
-        """A recipe's run of a seed, and its folder; what is missing of it, or of what it starts from, is trained now.
+    def trained(
+        self, name: str, settings: Sequence[str], seed: int, start: str = ""
+    ) -> tuple[Recipe, Path, dict[str, Any]]:
+        """A recipe's run of a seed, its folder and its summary; what is missing of it, or of its start, is trained now.
 
         Raises:
             ConfigError: there is a run by other settings.
@@ -135,12 +137,12 @@ class Laboratory:
         done = RunFolder(run).summary() is not None
         if not done:
             self.say(f"training {run}")
-        train(recipe, run, resume=True, datasets=None if done else self.splits(recipe), **self._how)
-        return recipe, run
+        datasets = None if done else self.splits(recipe)
+        return recipe, run, train(recipe, run, resume=True, datasets=datasets, **self._how)
 
     def data_for(self, wanted: str) -> str | None:
         """The `--data` that is the dataset a recipe names; None leaves the recipe's own."""
-        return next((given for given in self.data if _reader(given) is _reader(wanted)), None)
+        return next((given for given in self.data if dataset_of(given) == dataset_of(wanted)), None)
 
     def splits(self, recipe: Recipe) -> tuple[LabelledDataset, LabelledDataset]:
         """A recipe's training and validation images."""
@@ -149,7 +151,7 @@ class Laboratory:
     def test_set(self, recipe: Recipe) -> LabelledDataset:
         """What a recipe's runs are evaluated on: the grid's split of the grid's data, at the recipe's size."""
         name = self.data_for(self.grid.data) or self.grid.data
-        options = {**drawing_options(name, recipe.data.size)}
+        options = drawing_options(name, recipe.data.size)
         if "cache" in recipe.data.options:
             options["cache"] = recipe.data.options["cache"]
         return self._open(f"test {name} {options}", lambda: open_dataset(name, self.grid.split, **options))
@@ -181,8 +183,3 @@ def run_name(recipe: str, settings: Sequence[str]) -> str:
         'phantom_pylon,data.size=192,model.options.pooling=lse'
     """
     return ",".join([recipe, *(re.sub(r"[^\w.=-]+", "_", text.replace('"', "")).strip("_") for text in settings)])
-
-
-def _reader(spec: str) -> Any:
-    """The dataset that `NAME[:DIR]` names."""
-    return DATASETS.get(spec.partition(":")[0].replace("-", "_"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -73,4 +72,4 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
 def _text(value: Any) -> Any:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4f}"
-    return json.dumps(value) if isinstance(value, list | tuple) else value
+    return value

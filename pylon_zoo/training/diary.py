@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
-
-from torch import Tensor
 
 from pylon_zoo.errors import DataError
 from pylon_zoo.models.contract import HeatmapClassifier
@@ -16,7 +13,7 @@ from pylon_zoo.training.loop import Epoch
 from pylon_zoo.training.processes import on_main
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.run_folder import RunFolder
-from pylon_zoo.training.state import TrainingState, snapshot
+from pylon_zoo.training.state import TrainingState, holding
 from pylon_zoo.training.validation import Validation
 
 if TYPE_CHECKING:
@@ -101,17 +98,6 @@ class Diary:
             with holding(self.model, best.weights):
                 self.run.save_best(self.model, training={**self.learnt_from, "epoch": best.epoch, **asdict(validation)})
         self.run.write_metrics(self.epochs)
-
-
-@contextmanager
-def holding(model: HeatmapClassifier, weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Other weights in a model inside; afterwards its own again."""
-    own = snapshot(model)
-    model.load_state_dict(weights)
-    try:
-        yield
-    finally:
-        model.load_state_dict(own)
 
 
 def _epoch(row: Mapping[str, Any]) -> Epoch:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pylon_zoo.errors import ConfigError, WeightsError
+from pylon_zoo.training.state import holding
 
 
 class WeightAverage:
@@ -50,18 +51,12 @@ class WeightAverage:
             else:
                 kept.copy_(tensor)
 
-    @contextmanager
-    def applied(self, model: nn.Module) -> Iterator[None]:
+    def applied(self, model: nn.Module) -> AbstractContextManager[None]:
         """The average in the model's place for the length of a `with`, then the very weights that were there.
 
         Nothing else may change the model's weights meanwhile: what it does to them is lost.
         """
-        own = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-        model.load_state_dict(self._average)
-        try:
-            yield
-        finally:
-            model.load_state_dict(own)
+        return holding(model, self._average)
 
     def state_dict(self) -> dict[str, Any]:
         """`decay`, `updates` and `average`, a state dict; tensors are the average's own, not copies."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pylon_zoo.data.registry import DATASETS, DatasetEntry
+from pylon_zoo.data.registry import DatasetEntry, dataset_of
 from pylon_zoo.errors import ConfigError, PylonZooError, UnknownNameError, suggest
 from pylon_zoo.models.build import method_options, split_name
 from pylon_zoo.training.recipe import Recipe
@@ -38,12 +38,6 @@ class Choice:
     travels: Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def _dataset(name: str) -> DatasetEntry | str:
-    """What a `data.name` stands for; two names may stand for one dataset."""
-    plain = name.partition(":")[0].replace("-", "_")
-    return DATASETS.get(plain, plain)
-
-
 CHOICES: dict[str, Choice] = {
     "model": Choice(
         "architecture",
@@ -53,7 +47,9 @@ CHOICES: dict[str, Choice] = {
             "options": {key: value for key, value in model.get("options", {}).items() if key.startswith("encoder_")},
         },
     ),
-    "data": Choice("name", _dataset, lambda data: {key: data[key] for key in ("size", "augmentation") if key in data}),
+    "data": Choice(
+        "name", dataset_of, lambda data: {key: data[key] for key in ("size", "augmentation") if key in data}
+    ),
     "schedule": Choice(
         "name", str, lambda schedule: {key: value for key, value in schedule.items() if key != "options"}
     ),
@@ -244,7 +240,7 @@ def _check_options(recipe: Recipe) -> None:
     except PylonZooError as error:
         raise type(error)(f"{recipe.origin.at('model.architecture')}: {error}") from error
     check_keys(recipe.model.options, method_options(method), recipe.origin, "model.options.")
-    dataset = _dataset(recipe.data.name)
+    dataset = dataset_of(recipe.data.name)
     if isinstance(dataset, DatasetEntry):  # whether it exists is found out with its folder
         for part in ("options", "train", "val"):
             check_keys(getattr(recipe.data, part), dataset.options, recipe.origin, f"data.{part}.")

@@ -96,7 +96,7 @@ def test_a_run_that_was_cut_short_goes_on(laboratory, grid, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         made.trained("phantom_encoder", [*TINY, "schedule.max_epochs=2"], 0)
     monkeypatch.setattr(reproduce, "train", real)
-    _, run = made.trained("phantom_encoder", [*TINY, "schedule.max_epochs=2"], 0)
+    _, run, _ = made.trained("phantom_encoder", [*TINY, "schedule.max_epochs=2"], 0)
     (twin,) = expected.folder.glob("*/seed-0")
     for file in ("checkpoint/model.safetensors", "recipe.toml"):
         assert (run / file).read_bytes() == (twin / file).read_bytes()
