@@ -83,9 +83,12 @@ def run(args: argparse.Namespace) -> int:
         say=(lambda text: None) if args.quiet else lambda text: print(text, flush=True),
     )
     failures = laboratory.fill(grid.select(args.rows), range(args.first_seed, args.first_seed + args.seeds))
-    table = summarize(grid, read_rows(results))
-    written = write_summary(table, results)
-    if not args.quiet:
-        print(markdown(table))
-        print(f"Written: {results}, {', '.join(map(str, written))}")
+    for failure in failures if args.quiet else ():  # otherwise it has been said when it came
+        print(f"pylon-zoo: error: {failure.row}, seed {failure.seed}: {failure.error}", file=sys.stderr)
+    if lines := read_rows(results):  # none where every row failed
+        table = summarize(grid, lines)
+        written = write_summary(table, results)
+        if not args.quiet:
+            print(markdown(table))
+            print(f"Written: {results}, {', '.join(map(str, written))}")
     return 1 if failures else 0

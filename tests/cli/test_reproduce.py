@@ -57,6 +57,21 @@ def test_a_table_is_filled_and_printed(tiny, capsys):
     assert "training" not in capsys.readouterr().out
 
 
+def test_where_every_row_fails_it_says_why_and_writes_no_table(tmp_path, capsys):
+    assert main(["reproduce", "table1", "--rows", "PYLON", "--seeds", "1", "--out", str(tmp_path / "out")]) == 1
+    captured = capsys.readouterr()
+    assert "PYLON, seed 0: The dataset 'nih_cxr14' needs its folder" in captured.out
+    assert captured.err == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_quiet_still_says_what_failed(tmp_path, capsys):
+    words = ["reproduce", "table1", "--rows", "PYLON", "--seeds", "1", "--quiet", "--out", str(tmp_path)]
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.count("PYLON, seed 0")) == ("", 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
