@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from pylon_zoo.cli.arguments import add_device, add_quiet, add_workers, non_negative_int, positive_int
