@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -50,6 +51,7 @@ def free_port() -> int:
 def command(arguments: Sequence[str], messages: str) -> None:
     """`pylon-zoo` with these arguments; stderr goes to a file."""
     _quietly(messages)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what is in the background without it
     sys.exit(main(arguments))
 
 
