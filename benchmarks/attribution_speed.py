@@ -1,6 +1,7 @@
 """Class heatmaps per second: PYLON's, and the Grad-CAM of each class of a plain classifier on the same backbone.
 
     python benchmarks/attribution_speed.py              # minutes on two cores; writes docs/speed.md and the CSV
+    python benchmarks/attribution_speed.py --device cuda
 
 Random weights; all take turns in one run, after a warm-up with one class, on the same images. Each contestant makes a
 map of every class of every image: PYLON by one forward, the loops as each package's users write them. What does all
@@ -22,17 +23,16 @@ import pytorch_grad_cam
 import torch
 import torchcam.methods
 from captum.attr import LayerGradCam
-from inference_speed import BACKBONE, BFLOAT16, OPTIMIZED, PAPER, classifier, images, method, pylon
+from inference_speed import BACKBONE, BATCHES, BFLOAT16, OPTIMIZED, PAPER, classifier, images, method, pylon
 from machine import describe
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-from tables import PAGE, RESULTS_FOLDER, Row, publish
+from tables import PAGE, Row, command_for, publish, results_file
 from timing import interleave
 from torch import Tensor
 
 from pylon_zoo.attribution import create_attribution
 
-RESULTS = RESULTS_FOLDER / "attribution_speed.csv"
-COMMAND = "python benchmarks/attribution_speed.py"
+NAME = "attribution_speed"
 LAYER = "layer4"
 PYTORCH_GRAD_CAM = f"pytorch-grad-cam {version('grad-cam')}, a call per class"
 TORCHCAM = f"torch-cam {version('torchcam')}, a forward and a call per class"
@@ -49,9 +49,9 @@ class Contestant:
     """Whether each class costs as much as any other, so that some of them tell the cost of all."""
 
 
-def contestants(backbone: str, layer: str, classes: int) -> dict[str, Contestant]:
+def contestants(backbone: str, layer: str, classes: int, device: str = "cpu") -> dict[str, Contestant]:
     """Name → contestant: PYLON first, then what runs on the plain classifier."""
-    model = classifier(backbone, torch.contiguous_format, classes)
+    model = classifier(backbone, torch.contiguous_format, classes, device)
     module = model.get_submodule(layer)
     ours = create_attribution("grad_cam", model, layer)
     captum = LayerGradCam(model, module)
@@ -77,9 +77,9 @@ def contestants(backbone: str, layer: str, classes: int) -> dict[str, Contestant
             captum.attribute(x, target=label)
 
     pylons = {
-        PAPER: method(backbone, "pylon", classes),
-        OPTIMIZED: pylon(backbone, classes),
-        BFLOAT16: pylon(backbone, classes, dtype=torch.bfloat16),
+        PAPER: method(backbone, "pylon", classes, device),
+        OPTIMIZED: pylon(backbone, classes, device),
+        BFLOAT16: pylon(backbone, classes, device, dtype=torch.bfloat16),
     }
     return {
         **{name: Contestant(lambda x, _, run=run: no_grad(run, x)) for name, run in pylons.items()},
@@ -100,15 +100,14 @@ def no_grad(run: Callable[[Tensor], object], x: Tensor) -> object:
 def measure(args: argparse.Namespace, layer: str, classes: int) -> list[dict[str, Any]]:
     """The rows of one layer and number of classes."""
     torch.manual_seed(0)
-    x = images(args.batch, args.size)
-    entrants = contestants(args.backbone, layer, classes)
+    x = images(args.batch, args.size, args.device)
+    entrants = contestants(args.backbone, layer, classes, args.device)
     timed = {name: min(classes, args.loop_classes) if one.scales else classes for name, one in entrants.items()}
     for one in entrants.values():
         one.run(x, 1)
     runs = {name: (lambda one=one, count=timed[name]: one.run(x, count)) for name, one in entrants.items()}
-    seconds = {
-        name: median(each) * classes / timed[name] for name, each in interleave(runs, args.rounds, warm_up=0).items()
-    }
+    rounds = interleave(runs, args.rounds, warm_up=0, device=args.device)
+    seconds = {name: median(each) * classes / timed[name] for name, each in rounds.items()}
     return [
         {
             "layer": layer,
@@ -123,7 +122,7 @@ def measure(args: argparse.Namespace, layer: str, classes: int) -> list[dict[str
             "batch": args.batch,
             "size": args.size,
             "rounds": args.rounds,
-            "machine": describe(),
+            "machine": describe(args.device),
         }
         for name, took in seconds.items()
     ]
@@ -168,16 +167,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--loop-classes", type=int, default=8, help="of these, time a slow loop on the first (default: 8)"
     )
-    parser.add_argument("--batch", type=int, default=8, help="images at once (default: 8)")
+    parser.add_argument("--batch", type=int, help="images at once (default: 8, on a GPU 64)")
     parser.add_argument("--size", type=int, default=256, help="side of the images in pixels (default: 256)")
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch (default: 2)")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--csv", type=Path, default=RESULTS)
+    parser.add_argument("--device", choices=BATCHES, default="cpu")
+    parser.add_argument("--csv", type=Path, help="(default: in benchmarks/results)")
     parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file whose table to replace")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
+    args.batch = args.batch or BATCHES[args.device][0]
     rows = [row for layer in args.layers for count in args.classes for row in measure(args, layer, count)]
-    publish(rows, report, args.csv, args.out, COMMAND)
+    publish(rows, report, args.csv or results_file(NAME, args.device), args.out, command_for(NAME, args.device))
     return 0
 
 

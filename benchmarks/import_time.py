@@ -17,10 +17,9 @@ from pathlib import Path
 from statistics import median
 
 from machine import describe
-from tables import PAGE, RESULTS_FOLDER, Row, publish
+from tables import PAGE, Row, command_for, publish, results_file
 
-RESULTS = RESULTS_FOLDER / "import_time.csv"
-COMMAND = "python benchmarks/import_time.py"
+NAME = "import_time"
 LIMIT_SECONDS = 0.3
 IMPORT = "import pylon_zoo as pz"
 # What is timed, in order, in one namespace; {0} is the backbone.
@@ -73,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbone", default="resnet50")
     parser.add_argument("--runs", type=int, default=7, help="fresh processes (default: 7)")
-    parser.add_argument("--csv", type=Path, default=RESULTS)
+    parser.add_argument("--csv", type=Path, default=results_file(NAME))
     parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file whose table to replace")
     args = parser.parse_args(argv)
     measure(args.backbone)  # fills the disk cache and writes the bytecode
@@ -89,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
         for step, seconds in zip(STEPS, columns, strict=True)
     ]
-    publish(rows, report, args.csv, args.out, COMMAND)
+    publish(rows, report, args.csv, args.out, command_for(NAME))
     took = next(row["seconds"] for row in rows if row["what"] == IMPORT)
     print(f"{IMPORT}: {took:.3f} s on top of `import timm`; limit: {LIMIT_SECONDS} s")
     return int(took > LIMIT_SECONDS)

@@ -12,6 +12,16 @@ PAGE = Path(__file__).parents[1] / "docs" / "speed.md"  # where the tables on sp
 Row = Mapping[str, Any]
 
 
+def results_file(name: str, device: str = "cpu") -> Path:
+    """Where a script's figures for a device go."""
+    return RESULTS_FOLDER / (f"{name}.csv" if device == "cpu" else f"{name}_{device}.csv")
+
+
+def command_for(name: str, device: str = "cpu") -> str:
+    """What makes its table, as the marks around it in a page say."""
+    return f"python benchmarks/{name}.py" + ("" if device == "cpu" else f" --device {device}")
+
+
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
     """Rows of the same keys, the first one's in its order as the header."""
     with path.open("w", newline="", encoding="utf-8") as file:

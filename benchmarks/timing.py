@@ -16,13 +16,16 @@ MEGABYTE = 1e6
 RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 
 
-def interleave(runs: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2) -> dict[str, list[float]]:
+def interleave(
+    runs: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2, device: str = "cpu"
+) -> dict[str, list[float]]:
     """Seconds of each run in each round; a round runs every one once, so that all see the same machine.
 
     Args:
         runs: name → what to time.
         rounds: how often.
         warm_up: runs of each before the first round, not timed.
+        device: whose work is waited for.
     """
     for run in runs.values():
         for _ in range(warm_up):
@@ -30,24 +33,40 @@ def interleave(runs: Mapping[str, Callable[[], object]], rounds: int, warm_up: i
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for index in range(rounds):
         for name, run in runs.items():
+            finish(device)
             start = time.perf_counter()
             run()
+            finish(device)
             seconds[name].append(time.perf_counter() - start)
         print(f"round {index + 1} of {rounds}", file=sys.stderr, flush=True)
     return seconds
 
 
-def matmul_rate(dtype: torch.dtype, side: int = 1536, rounds: int = 7) -> float:
-    """Floating-point operations a second of a square matrix product, the fastest of some rounds."""
-    a, b = (torch.randn(side, side).to(dtype) for _ in range(2))
-    return 2 * side**3 / min(interleave({f"matrix product in {dtype}": lambda: a @ b}, rounds).popitem()[1])
+def finish(device: str) -> None:
+    """Wait for what a GPU has been given to do."""
+    if device != "cpu":
+        torch.accelerator.synchronize()
 
 
-def bandwidth(megabytes: int = 256, rounds: int = 7) -> float:
+def matmul_rate(dtype: torch.dtype, device: str = "cpu", rounds: int = 7) -> float:
+    """Floating-point operations a second of a square matrix product, the fastest of some rounds.
+
+    float32 products on a GPU are taken in TF32, as PyTorch's convolutions there are.
+    """
+    side = 1536 if device == "cpu" else 8192
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    usual, torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.matmul.allow_tf32, True
+    seconds = interleave({f"matrix product in {dtype}": lambda: a @ b}, rounds, device=device).popitem()[1]
+    torch.backends.cuda.matmul.allow_tf32 = usual
+    return 2 * side**3 / min(seconds)
+
+
+def bandwidth(device: str = "cpu", megabytes: int = 256, rounds: int = 7) -> float:
     """Bytes read and written a second by a copy too large for the caches, the fastest of some rounds."""
-    source = torch.ones(megabytes * 250_000)
+    source = torch.ones(megabytes * 250_000, device=device)
     target = torch.empty_like(source)
-    return 2 * source.nbytes / min(interleave({"copy": lambda: target.copy_(source)}, rounds).popitem()[1])
+    copied = interleave({"copy": lambda: target.copy_(source)}, rounds, device=device)
+    return 2 * source.nbytes / min(copied.popitem()[1])
 
 
 def peak_memory(script: str, *arguments: str) -> float:
@@ -56,6 +75,25 @@ def peak_memory(script: str, *arguments: str) -> float:
     if done.returncode:
         raise SystemExit(f"{script} {' '.join(arguments)} failed:\n{done.stderr}")
     return float(done.stdout.split()[-1])
+
+
+class GpuMemory:
+    """The peak of GPU memory that is allocated while it is entered, beyond what was before, in megabytes.
+
+    Example:
+        >>> with GpuMemory() as memory:  # on a machine with a GPU
+        ...     model = build()
+        ...     model(images)
+        >>> memory.peak
+    """
+
+    def __enter__(self) -> GpuMemory:
+        torch.cuda.reset_peak_memory_stats()
+        self.before = torch.cuda.memory_allocated()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.peak = (torch.cuda.max_memory_allocated() - self.before) / MEGABYTE
 
 
 def print_peak_memory() -> None:

@@ -1,9 +1,11 @@
 """What training PYLON costs: a step of it against a step of the plain classifier on the same backbone.
 
     python benchmarks/training_speed.py
+    python benchmarks/training_speed.py --device cuda   # the same on a GPU, in batches of 64
 
 A step is forward, loss, backward and Adam. Models take turns in one run; medians over the rounds. Peak memory is that
-of a fresh process which does a few steps of one model. Writes docs/speed.md and the CSV.
+of a fresh process which does a few steps of one model, on a GPU what one model's steps allocate there. Writes
+docs/speed.md and the CSV.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ import timm
 import torch
 import torch.nn.functional as F
 from machine import describe
-from tables import PAGE, RESULTS_FOLDER, Row, publish
-from timing import interleave, peak_memory, print_peak_memory, ratio
+from tables import PAGE, Row, command_for, publish, results_file
+from timing import GpuMemory, interleave, peak_memory, print_peak_memory, ratio
 from torch import nn
 
 import pylon_zoo as pz
 
-RESULTS = RESULTS_FOLDER / "training_speed.csv"
-COMMAND = "python benchmarks/training_speed.py"
+NAME = "training_speed"
+BATCH = {"cpu": 8, "cuda": 64}
 BACKBONE, SIZE, CLASSES = "resnet50", 256, 14
 
 
@@ -48,14 +50,14 @@ MODELS: dict[str, tuple[Callable[[str], nn.Module], torch.memory_format]] = {
 }
 
 
-def make_step(name: str, backbone: str, batch: int) -> Callable[[], None]:
+def make_step(name: str, backbone: str, batch: int, device: str = "cpu") -> Callable[[], None]:
     """One training step of a model of `MODELS`, ready to run again and again."""
     torch.manual_seed(0)
     build, layout = MODELS[name]
-    model = build(backbone).train().to(memory_format=layout)
+    model = build(backbone).train().to(device, memory_format=layout)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-    images = torch.randn(batch, 3, SIZE, SIZE).to(memory_format=layout)
-    targets = torch.randint(0, 2, (batch, CLASSES)).float()
+    images = torch.randn(batch, 3, SIZE, SIZE).to(device, memory_format=layout)
+    targets = torch.randint(0, 2, (batch, CLASSES)).float().to(device)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -65,11 +67,21 @@ def make_step(name: str, backbone: str, batch: int) -> Callable[[], None]:
     return step
 
 
-def measure(backbone: str, batch: int, rounds: int, threads: int) -> list[dict[str, Any]]:
+def measure(backbone: str, batch: int, rounds: int, threads: int, device: str = "cpu") -> list[dict[str, Any]]:
     """The table, a dict a row."""
-    seconds = interleave({name: make_step(name, backbone, batch) for name in MODELS}, rounds)
+    steps, memory = {}, {}
+    for name in MODELS:
+        if device == "cpu":
+            steps[name] = make_step(name, backbone, batch)
+            common = ("--backbone", backbone, "--batch", str(batch), "--threads", str(threads))
+            memory[name] = peak_memory(__file__, "--memory-of", name, *common)
+        else:
+            with GpuMemory() as allocated:
+                steps[name] = make_step(name, backbone, batch, device)
+                try_out(steps[name])
+            memory[name] = allocated.peak
+    seconds = interleave(steps, rounds, device=device)
     default, channels_last = (seconds[name] for name in list(MODELS)[:2])
-    common = ("--backbone", backbone, "--batch", str(batch), "--threads", str(threads))
     return [
         {
             "model": name,
@@ -77,14 +89,20 @@ def measure(backbone: str, batch: int, rounds: int, threads: int) -> list[dict[s
             "images_per_second": round(batch / median(seconds[name]), 2),
             "throughput_to_plain_default": round(ratio(default, seconds[name]), 3),
             "throughput_to_plain_channels_last": round(ratio(channels_last, seconds[name]), 3),
-            "peak_mb": round(peak_memory(__file__, "--memory-of", name, *common)),
+            "peak_mb": round(memory[name]),
             "rounds": rounds,
             "batch": batch,
             "size": SIZE,
-            "machine": describe(),
+            "machine": describe(device),
         }
         for name in MODELS
     ]
+
+
+def try_out(step: Callable[[], None]) -> None:
+    """Three steps."""
+    for _ in range(3):
+        step()
 
 
 def report(rows: Sequence[Row]) -> str:
@@ -108,22 +126,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backbone", default=BACKBONE)
-    parser.add_argument("--batch", type=int, default=8, help="images a step (default: 8)")
+    parser.add_argument("--batch", type=int, help="images a step (default: 8, on a GPU 64)")
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--threads", type=int, default=2, help="of PyTorch (default: 2)")
-    parser.add_argument("--csv", type=Path, default=RESULTS)
+    parser.add_argument("--device", choices=BATCH, default="cpu")
+    parser.add_argument("--csv", type=Path, help="(default: in benchmarks/results)")
     parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file whose table to replace")
     parser.add_argument("--memory-of", choices=MODELS, help="only this model's peak memory, in megabytes")
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
+    batch = args.batch or BATCH[args.device]
     if args.memory_of:
-        step = make_step(args.memory_of, args.backbone, args.batch)
-        for _ in range(3):
-            step()
+        try_out(make_step(args.memory_of, args.backbone, batch))
         print_peak_memory()
         return 0
-    rows = measure(args.backbone, args.batch, args.rounds, args.threads)
-    publish(rows, report, args.csv, args.out, COMMAND)
+    rows = measure(args.backbone, batch, args.rounds, args.threads, args.device)
+    publish(rows, report, args.csv or results_file(NAME, args.device), args.out, command_for(NAME, args.device))
     return 0
 
 

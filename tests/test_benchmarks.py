@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 SCRIPTS = sorted(path for path in BENCHMARKS.glob("*.py") if '"__main__"' in path.read_text(encoding="utf-8"))
 WITH_TABLES = ("attribution_speed", "import_time", "inference_speed", "scaling", "training_speed")
+ON_A_GPU = ("attribution_speed", "inference_speed", "scaling", "training_speed")
 
 
 @pytest.fixture
@@ -33,11 +34,14 @@ def test_every_script_says_what_it_is_for(script, benchmark, monkeypatch, capsys
     assert capsys.readouterr().out.startswith("usage: ")
 
 
-@pytest.mark.parametrize("name", WITH_TABLES)
-def test_the_page_has_the_table_of_the_results(name, benchmark):
+@pytest.mark.parametrize(
+    ("name", "device"), [*((name, "cpu") for name in WITH_TABLES), *((n, "cuda") for n in ON_A_GPU)]
+)
+def test_the_page_has_the_table_of_the_results(name, device, benchmark):
     script, tables = benchmark(name), benchmark("tables")
-    shown = tables.read_between_marks(tables.PAGE, script.COMMAND)
-    assert shown == (script.report(tables.read_csv(script.RESULTS)).strip() if script.RESULTS.exists() else "")
+    shown = tables.read_between_marks(tables.PAGE, tables.command_for(name, device))
+    results = tables.results_file(name, device)
+    assert shown == (script.report(tables.read_csv(results)).strip() if results.exists() else "")
 
 
 def test_the_readme_has_the_table_of_the_results(benchmark):

@@ -43,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RECIPE=CHECKPOINT",
         help="weights that rows start from, in place of a run of RECIPE",
     )
+    parser.add_argument(
+        "--jobs",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="runs at a time, a process each; several GPUs are shared out (default: 1)",
+    )
     add_device(parser)
     add_workers(parser)
     add_quiet(parser)
@@ -61,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{name:<{width}}  {load_grid(name).title}")
         return 0
     from pylon_zoo.data.registry import parse_data_spec
+    from pylon_zoo.experiments.jobs import fill_at_once
     from pylon_zoo.experiments.reproduce import Laboratory
     from pylon_zoo.experiments.results import read_rows
     from pylon_zoo.experiments.summary import markdown, summarize, write_summary
@@ -80,10 +88,11 @@ def run(args: argparse.Namespace) -> int:
         starts=dict(given.split("=", 1) for given in args.start),
         device=str(resolve_device(args.device)) if args.device else None,
         workers=args.workers,
-        progress=shows_progress(args),
+        progress=shows_progress(args) and args.jobs == 1,
         say=(lambda text: None) if args.quiet else lambda text: print(text, flush=True),
     )
-    failures = laboratory.fill(grid.select(args.rows), range(args.first_seed, args.first_seed + args.seeds))
+    wanted = grid.select(args.rows), range(args.first_seed, args.first_seed + args.seeds)
+    failures = laboratory.fill(*wanted) if args.jobs == 1 else fill_at_once(laboratory, *wanted, args.jobs)
     for failure in failures if args.quiet else ():  # otherwise it has been said when it came
         print(f"pylon-zoo: error: {failure.row}, seed {failure.seed}: {failure.error}", file=sys.stderr)
     if lines := read_rows(results):  # none where every row failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 from collections import OrderedDict
@@ -24,6 +25,9 @@ from pylon_zoo.training.recipe_files import load_recipe
 from pylon_zoo.training.run_folder import RunFolder
 from pylon_zoo.training.train import open_split, train
 from pylon_zoo.weights.checkpoint import load_checkpoint
+
+Line = dict[str, Any]
+"""What is known of a row and seed, a column each."""
 
 KEPT_OPEN = 3
 """Datasets kept open between rows; drawn phantoms stay in memory with them."""
@@ -72,12 +76,30 @@ class Laboratory:
         """
         failures = []
         for row, seed in self.missing(rows, seeds):
-            try:
-                self.measure(row, seed)
-            except PylonZooError as error:
-                failures.append(Failure(row.name, seed, error))
-                self.say(f"{row.name}, seed {seed}: {error}")
+            outcome = self.attempt(row, seed)
+            if isinstance(outcome, Failure):
+                failures.append(outcome)
+            self.keep(outcome)
         return failures
+
+    def attempt(self, row: Row, seed: int) -> Line | Failure:
+        """A row's line, or why there is none."""
+        try:
+            return self.measure(row, seed)
+        except PylonZooError as error:
+            return Failure(row.name, seed, error)
+
+    def keep(self, outcome: Line | Failure) -> None:
+        """Append a line to the results, and say so; of a failure, only say it."""
+        if isinstance(outcome, Failure):
+            self.say(f"{outcome.row}, seed {outcome.seed}: {outcome.error}")
+            return
+        append_row(self.results, outcome)
+        point = outcome["point_accuracy"]
+        self.say(
+            f"{outcome['row']}, seed {outcome['seed']}: AUROC {outcome['auroc']:.3f}"
+            + ("" if math.isnan(point) else f", point accuracy {point:.3f}")
+        )
 
     def missing(self, rows: Sequence[Row], seeds: Sequence[int]) -> Iterator[tuple[Row, int]]:
         """What the results do not hold yet, looked up as it is asked for: another process may be filling it."""
@@ -87,38 +109,30 @@ class Laboratory:
                 if (row.name, str(seed)) not in done:
                     yield row, seed
 
-    def measure(self, row: Row, seed: int) -> None:
-        """Train a row's run if need be, evaluate it, append its line."""
+    def measure(self, row: Row, seed: int) -> Line:
+        """Train a row's run if need be, and evaluate it."""
         recipe, run, summary = self.trained(row.recipe, row.settings, seed, row.start)
         model, dataset = load_checkpoint(run), self.test_set(recipe)
         judged = AttributedClassifier(model, row.method) if row.method else model
         evaluation = evaluate(judged.eval(), dataset, controls=False, **self._how)
-        append_row(
-            self.results,
-            {
-                "row": row.name,
-                "recipe": row.recipe,
-                "settings": " ".join(row.settings),
-                "method": row.method,
-                "seed": seed,
-                **figures(evaluation),
-                "parameters": summary["parameters"],
-                "epochs": summary["epochs"],
-                "train_seconds": summary["seconds"],
-                "images_per_second": summary["images_per_second"],
-                "dataset": evaluation.dataset,
-                "split": evaluation.split,
-                "images": evaluation.images,
-                "device": summary["device"],
-                "version": __version__,
-                "command": self.command(row, seed),
-            },
-        )
-        point = evaluation.point_accuracy
-        self.say(
-            f"{row.name}, seed {seed}: AUROC {evaluation.auroc.macro:.3f}"
-            + (f", point accuracy {point.macro:.3f}" if point else "")
-        )
+        return {
+            "row": row.name,
+            "recipe": row.recipe,
+            "settings": " ".join(row.settings),
+            "method": row.method,
+            "seed": seed,
+            **figures(evaluation),
+            "parameters": summary["parameters"],
+            "epochs": summary["epochs"],
+            "train_seconds": summary["seconds"],
+            "images_per_second": summary["images_per_second"],
+            "dataset": evaluation.dataset,
+            "split": evaluation.split,
+            "images": evaluation.images,
+            "device": summary["device"],
+            "version": __version__,
+            "command": self.command(row, seed),
+        }
 
     def trained(
         self, name: str, settings: Sequence[str], seed: int, start: str = ""

@@ -108,7 +108,9 @@ def train_step(
 
 
 def total(accelerator: Accelerator, value: Tensor) -> Tensor:
-    """A number added up over all processes."""
+    """A number added up over all processes; of a single one as it is, so that nothing waits for a GPU."""
+    if accelerator.num_processes == 1:
+        return value
     return accelerator.reduce(value.to(accelerator.device), "sum")
 
 

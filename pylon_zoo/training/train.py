@@ -189,7 +189,9 @@ def set_transforms(
     """Give both splits the transforms that make the model's input."""
     val_set.transform = eval_transform(model)
     with blaming(recipe.origin.at("data.augmentation")):
-        train_set.transform = TrainTransform(**asdict(val_set.transform), augmentation=recipe.data.augmentation)
+        train_set.transform = TrainTransform(
+            **asdict(val_set.transform), augmentation=recipe.data.augmentation, keep_boxes=False
+        )
 
 
 @contextmanager

@@ -270,3 +270,18 @@ def test_masks_follow_the_image(augmentation):
         if augmentation in ("none", "flip", "affine"):
             bright = moved.image[0] > 0.5
             assert (bright != moved.masks[1]).float().mean() < 0.05
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_without_boxes_images_and_labels_are_the_same(name):
+    boxed = sample(textured(40, 40), [[0.0, 1, 1, 3, 3], [1.0, 10, 10, 30, 30]])
+    for seed in range(8):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            whole = TrainTransform((32, 32), **PLAIN, augmentation=name)(boxed)
+            torch.manual_seed(seed)
+            bare = TrainTransform((32, 32), **PLAIN, augmentation=name, keep_boxes=False)(boxed)
+        assert torch.equal(bare.image, whole.image)
+        torch.testing.assert_close(bare.target, whole.target, rtol=0, atol=0, equal_nan=True)
+        assert bare.boxes.shape == (0, 5)
+    assert len(boxed.boxes) == 2

@@ -1,0 +1,105 @@
+"""Several processes fill a grid as one does: the same figures, one file, failures named, each GPU in its turn."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+
+import pytest
+import torch
+
+import pylon_zoo.experiments.jobs as jobs
+from pylon_zoo.errors import DataError
+from pylon_zoo.experiments.grid import grid_from_table
+from pylon_zoo.experiments.jobs import fill_at_once
+from pylon_zoo.experiments.reproduce import Failure, Laboratory
+from pylon_zoo.experiments.results import FIGURES, read_rows
+
+TINY = [
+    "data.size=32",
+    "data.train.count=16",
+    "data.val.count=8",
+    "schedule.max_epochs=1",
+    "loop.precision=no",
+    "model.options.encoder_kwargs.channels=[4, 4, 8, 8]",
+]
+
+
+@pytest.fixture
+def grid():
+    rows = [
+        {"name": "CAM", "recipe": "phantom_encoder", "settings": TINY},
+        {"name": "CAM, Grad-CAM", "recipe": "phantom_encoder", "settings": TINY, "method": "grad_cam"},
+        {"name": "Broken", "recipe": "phantom_pylon", "settings": TINY, "start": "phantom_encoder"},
+    ]
+    # The validation images stand in for the 1,000 test images, which other processes would draw in full.
+    return grid_from_table("tiny", {"title": "Tiny", "data": "phantom", "split": "val", "rows": rows})
+
+
+@pytest.fixture
+def laboratory(grid, tmp_path):
+    def make(name, **options):
+        said = []
+        made = Laboratory(grid, tmp_path / name, tmp_path / f"{name}.csv", device="cpu", say=said.append, **options)
+        made.said = said
+        return made
+
+    return make
+
+
+def test_two_processes_give_the_figures_of_one(laboratory, grid, tmp_path):
+    absent = {"phantom_encoder": str(tmp_path / "absent")}  # so that the third row fails in its process
+    alone, together = (laboratory(name, starts=absent) for name in ("alone", "together"))
+    expected = alone.fill(grid.rows, [0, 1])
+    failures = fill_at_once(together, grid.rows, [0, 1], jobs=2)
+    assert sorted((f.row, f.seed) for f in failures) == [("Broken", 0), ("Broken", 1)]
+    assert {str(f.error) for f in failures} == {str(f.error) for f in expected}
+    assert sum("absent" in text for text in together.said) == 2
+
+    def figures(made):
+        return sorted(tuple(row[name] for name in ("row", "seed", *FIGURES)) for row in read_rows(made.results))
+
+    assert len(figures(alone)) == 4
+    assert figures(together) == figures(alone)
+
+    together.said.clear()
+    assert fill_at_once(together, grid.rows[:2], [0, 1], jobs=2) == []
+    assert (together.said, len(read_rows(together.results))) == ([], 4)
+
+
+def test_where_the_start_cannot_be_trained_its_rows_fail_and_nothing_else(laboratory, grid, monkeypatch):
+    def no_start(self, name, settings, seed, start=""):
+        raise DataError(f"no {name}")
+
+    monkeypatch.setattr(Laboratory, "trained", no_start)  # in this process, which trains what others start from
+    made = laboratory("runs")
+    failures = fill_at_once(made, grid.rows[2:], [4], jobs=2)
+    assert [(f.row, f.seed, str(f.error)) for f in failures] == [("Broken", 4, "no phantom_encoder")]
+    assert made.said == ["Broken, seed 4: no phantom_encoder"]
+
+
+def test_a_failure_comes_back_from_its_process():
+    failure = pickle.loads(pickle.dumps(Failure("CAM", 3, DataError("page 7 is missing"))))
+    assert (failure.row, failure.seed, str(failure.error)) == ("CAM", 3, "page 7 is missing")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "asked", "expected"),
+    [
+        (0, None, [None, None, None]),
+        (1, "cuda", ["cuda", "cuda", "cuda"]),
+        (2, "cuda", ["cuda:0", "cuda:1", "cuda:0"]),
+        (2, None, ["cuda:0", "cuda:1", "cuda:0"]),
+        (2, "cuda:1", ["cuda:1", "cuda:1", "cuda:1"]),
+        (2, "cpu", ["cpu", "cpu", "cpu"]),
+    ],
+)
+def test_gpus_are_taken_in_turn(laboratory, monkeypatch, gpus, asked, expected):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    made, count, devices = laboratory("runs"), multiprocessing.get_context("spawn").Value("i", 0), []
+    made.device = asked
+    for _ in expected:
+        jobs._begin(made, count, 3)
+        devices.append(jobs._laboratory.device)
+    assert devices == expected

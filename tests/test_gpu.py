@@ -1,0 +1,148 @@
+"""On a GPU the library says what it says on a CPU; without one every test here is skipped, by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+import pylon_zoo as pz
+from pylon_zoo.attribution import create_attribution
+from pylon_zoo.cli.main import main
+from pylon_zoo.data.phantom import PhantomCxr
+from pylon_zoo.evaluation import evaluate
+from pylon_zoo.experiments.grid import grid_from_table
+from pylon_zoo.experiments.jobs import fill_at_once
+from pylon_zoo.experiments.reproduce import Laboratory
+from pylon_zoo.experiments.results import read_rows
+from pylon_zoo.models.build import METHODS, build_model
+from pylon_zoo.training.loss import DivergedError
+from pylon_zoo.training.recipe_files import load_recipe
+from pylon_zoo.training.train import train
+from pylon_zoo.weights.checkpoint import load_checkpoint
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+BUNDLED = "pylon_resnet18.phantom_cxr"
+SMALL = ["data.size=64", "data.train.count=64", "data.val.count=16", "schedule.max_epochs=2", "transfer.required=false"]
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch):
+    """Convolutions in float32 rather than TF32, so that differences are rounding."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    torch.manual_seed(0)
+
+
+def difference(actual: Any, expected: Any) -> float:
+    """The largest one, in units of the largest absolute value."""
+    return max(
+        float((a.cpu().float() - b.cpu().float()).abs().max() / b.abs().max().cpu())
+        for a, b in zip(actual, expected, strict=True)
+    )
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_gives_the_cpus_heatmaps(method: str):
+    model, x = build_model(f"{method}_resnet18", 3).eval(), torch.randn(2, 3, 75, 101)
+    with torch.inference_mode():
+        expected = model.forward_with_heatmap(x)
+        actual = model.cuda().forward_with_heatmap(x.cuda())
+    assert all(one.is_cuda for one in actual)
+    assert difference(actual, expected) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("options", "tolerance"),
+    [
+        ({}, 1e-4),
+        ({"dtype": torch.float16}, 0.01),
+        ({"dtype": torch.bfloat16}, 0.05),
+        pytest.param({"compile": True}, 1e-4, marks=pytest.mark.slow),
+    ],
+)
+def test_an_optimized_model_is_the_model(options: dict[str, Any], tolerance: float):
+    model, x = pz.create_model(BUNDLED).eval(), torch.randn(2, 1, 96, 128)
+    with torch.inference_mode():
+        expected = model.forward_with_heatmap(x)
+        actual = pz.optimize(model.cuda(), **options).forward_with_heatmap(x.cuda())
+    assert difference(actual, expected) < tolerance
+
+
+@pytest.mark.parametrize("method", ["grad_cam", "grad_cam++", "xgrad_cam", "hires_cam", "layer_cam"])
+def test_attribution_gives_the_cpus_maps(method: str):
+    model = build_model("cam_resnet18", 3).eval().double()
+    x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    expected = create_attribution(method, model)(x)
+    assert difference([create_attribution(method, model.cuda())(x.cuda())], [expected]) < 1e-4
+
+
+def test_evaluation_gives_the_cpus_figures():
+    model, data = pz.create_model(BUNDLED).eval(), PhantomCxr("test", size=192, count=40)
+    on_gpu, on_cpu = (evaluate(model, data, controls=False, device=device) for device in ("cuda", "cpu"))
+    assert on_gpu.auroc.macro == pytest.approx(on_cpu.auroc.macro, abs=1e-6)
+    assert on_gpu.point_accuracy.macro == pytest.approx(on_cpu.point_accuracy.macro, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["loop.precision=no"],
+        ["loop.precision=bf16"],
+        ["loop.precision=fp16", "loop.clip_grad_norm=1.0"],
+        ["loop.accumulate=2", "loop.ema=0.9"],
+        ["loop.checkpointing=true", "loop.channels_last=false"],
+        pytest.param(["loop.compile=true"], marks=pytest.mark.slow),
+    ],
+    ids=" ".join,
+)
+def test_a_run_learns_and_its_checkpoint_loads_on_a_cpu(tmp_path: Path, settings: list[str]):
+    seen = []
+    recipe = load_recipe("phantom_pylon", [*SMALL, *settings])
+    summary = train(recipe, tmp_path / "run", device="cuda", report=seen.append)
+    assert summary["device"].startswith("cuda")
+    assert seen[1].loss < seen[0].loss
+    with torch.inference_mode():
+        assert load_checkpoint(tmp_path / "run").eval()(torch.randn(1, 1, 64, 64)).isfinite().all()
+
+
+def test_a_run_that_was_cut_short_goes_on(tmp_path: Path):
+    def stop(epoch: Any) -> None:
+        raise KeyboardInterrupt
+
+    recipe = load_recipe("phantom_pylon", [*SMALL, "loop.precision=fp16"])
+    whole = train(recipe, tmp_path / "whole", device="cuda")
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "cut", device="cuda", report=stop)
+    resumed = train(recipe, tmp_path / "cut", device="cuda", resume=True)
+    assert resumed["val_loss"] == pytest.approx(whole["val_loss"], rel=0.05), "a GPU's sums vary in their order"
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path):
+    recipe = load_recipe("phantom_pylon", [*SMALL, "optimizer.lr=1e30", "loop.precision=no"])
+    with pytest.raises(DivergedError, match="phantom_cxr/train/"):
+        train(recipe, tmp_path / "run", device="cuda")
+
+
+def test_several_runs_share_a_gpu(tmp_path: Path):
+    rows = [{"name": "PYLON", "recipe": "phantom_pylon", "settings": SMALL}]
+    grid = grid_from_table("tiny", {"title": "Tiny", "data": "phantom", "rows": rows})
+    laboratory = Laboratory(grid, tmp_path / "runs", tmp_path / "tiny.csv", device="cuda")
+    assert fill_at_once(laboratory, grid.rows, [0, 1], jobs=2) == []
+    assert sorted((line["seed"], line["device"]) for line in read_rows(laboratory.results)) == [
+        ("0", "cuda"),
+        ("1", "cuda"),
+    ]
+
+
+def test_explain_takes_a_gpu(tmp_path: Path):
+    image = tmp_path / "image.png"
+    Image.fromarray(PhantomCxr("test", size=192, count=1).load(0).image[0].numpy()).save(image)
+    assert main(["explain", str(image), "--model", BUNDLED, "--out", str(tmp_path / "out"), "--device", "cuda"]) == 0
+    assert (tmp_path / "out" / "report.html").exists()
+    model = pz.create_model(BUNDLED).eval()
+    on_cpu, on_gpu = pz.explain(model, image).heatmaps, pz.explain(model.cuda(), image).heatmaps
+    assert difference([torch.as_tensor(on_gpu)], [torch.as_tensor(on_cpu)]) < 1e-4
