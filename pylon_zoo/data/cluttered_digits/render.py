@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import cos, pi, sin
 
 import numpy as np
@@ -18,7 +19,7 @@ from pylon_zoo.data.phantom.geometry import (
     stream,
     value_noise,
 )
-from pylon_zoo.errors import ConfigError
+from pylon_zoo.errors import ConfigError, UnknownNameError
 
 PREVALENCE = 0.19
 # Streams of randomness under one (seed, index).
@@ -42,7 +43,7 @@ def sample_labels(seed: int, index: int) -> Array:
     return (stream(seed, index, LABELS).random(len(CLASSES)) < PREVALENCE).astype(np.float32)
 
 
-def render(seed: int, index: int, size: int) -> Drawing:
+def render(seed: int, index: int, size: int, digits: Iterable[str] | None = None) -> Drawing:
     """Draw one picture; the same arguments always give the same one.
 
     Args:
@@ -50,46 +51,67 @@ def render(seed: int, index: int, size: int) -> Drawing:
             handwriting is used: 0 the training split's, 1 the validation split's, 2 the test split's.
         index: of the image, not negative; any order of asking is fine.
         size: side of the image in pixels, at least 32; the scene does not depend on it, only the noise does.
+        digits: exactly these instead of the sampled ones; everything but digits stays as it was.
 
     Returns:
         The picture, its labels and its boxes.
 
     Raises:
         ConfigError: negative seed or index, or a size under 32.
+        UnknownNameError: a digit that is not in `CLASSES`.
         MissingDependencyError: scikit-learn, which brings the digits, is not installed.
 
     Example:
-        >>> render(0, 3, 64).image.shape
-        (64, 64)
+        >>> render(0, 3, 64, digits="17").labels.nonzero()[0].tolist()
+        [1, 7]
     """
     for what, value, least in (("seed", seed, 0), ("index", index, 0), ("size", size, MIN_SIZE)):
         if value < least:
             raise ConfigError(f"The {what} of cluttered digits must be at least {least}, got {value}.")
-    fragments, digits = plan(seed, index)
+    labels = sample_labels(seed, index) if digits is None else labels_of(digits)
+    classes = glyphs()[seed % len(COUNTS)]
+    fragments = plan_fragments(seed, index, classes)
+    planned = plan_digits(seed, index, classes, labels, fragments)
     grey, level = background(seed, index, size)
-    for mark in fragments + [mark for _, mark in digits]:
+    for mark in fragments + [mark for _, mark in planned]:
         paint(mark, grey, level)
     noise = stream(seed, index, NOISE)
     grey += np.float32(noise.uniform(0.01, 0.04)) * noise.standard_normal(grey.shape, dtype=np.float32)
     image = np.clip(grey * 255.0 + 0.5, 0.0, 255.0).astype(np.uint8)
-    boxes = np.array([(digit, *(edge * size for edge in mark.box)) for digit, mark in digits], np.float32)
-    return Drawing(image, sample_labels(seed, index), boxes.reshape(-1, 5))
+    boxes = np.array([(digit, *(edge * size for edge in mark.box)) for digit, mark in planned], np.float32)
+    return Drawing(image, labels, boxes.reshape(-1, 5))
 
 
-def plan(seed: int, index: int) -> tuple[list[Mark], list[tuple[int, Mark]]]:
-    """The fragments of an image, and its digits with their classes. Fragments do not know the digits."""
-    classes = glyphs()[seed % len(COUNTS)]
+def labels_of(digits: Iterable[str]) -> Array:
+    """(10,) float32, 1 for each of these digits."""
+    labels = np.zeros(len(CLASSES), np.float32)
+    for name in digits:
+        if name not in CLASSES:
+            raise UnknownNameError(f"There is no digit '{name}': one of {', '.join(CLASSES)}.")
+        labels[CLASSES.index(name)] = 1.0
+    return labels
+
+
+def plan_fragments(seed: int, index: int, classes: tuple[Array, ...]) -> list[Mark]:
+    """The fragments of an image, of these handwritten digits: the same whichever digits it shows."""
     rng = stream(seed, index, CLUTTER)
     fragments: list[Mark] = []
     for _ in range(int(rng.integers(1, 4))):
         fragments.append(place(rng, fragment(rng, classes), rng.uniform(*HEIGHTS), fragments))
+    return fragments
+
+
+def plan_digits(
+    seed: int, index: int, classes: tuple[Array, ...], labels: Array, fragments: list[Mark]
+) -> list[tuple[int, Mark]]:
+    """The digits of an image with their classes, in any order: of each present class one, in a quarter of cases two."""
     rng = stream(seed, index, DIGITS)
-    digits: list[tuple[int, Mark]] = []
-    for digit in rng.permutation(np.flatnonzero(sample_labels(seed, index))).tolist():
+    planned: list[tuple[int, Mark]] = []
+    for digit in rng.permutation(np.flatnonzero(labels)).tolist():
         for _ in range(1 + int(rng.random() < 0.25)):
-            taken = fragments + [mark for _, mark in digits]
-            digits.append((digit, place(rng, choose(rng, classes[digit]), rng.uniform(*HEIGHTS), taken)))
-    return fragments, digits
+            taken = fragments + [mark for _, mark in planned]
+            planned.append((digit, place(rng, choose(rng, classes[digit]), rng.uniform(*HEIGHTS), taken)))
+    return planned
 
 
 def background(seed: int, index: int, size: int) -> tuple[Array, float]:
