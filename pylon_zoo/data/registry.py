@@ -24,13 +24,15 @@ class DatasetEntry(NamedTuple):
     options: tuple[str, ...]
 
 
-_PHANTOM = DatasetEntry(
-    "pylon_zoo.data.phantom:PhantomCxr", needs_dir=False, options=("size", "count", "seed", "cache")
-)
+_DRAWN = ("size", "count", "seed", "cache")
+_PHANTOM = DatasetEntry("pylon_zoo.data.phantom:PhantomCxr", needs_dir=False, options=_DRAWN)
 _VOC = DatasetEntry("pylon_zoo.data.voc:PascalVoc", needs_dir=True, options=("year", "difficult", "background"))
 DATASETS = {
     "phantom": _PHANTOM,
     "phantom_cxr": _PHANTOM,
+    "cluttered_digits": DatasetEntry(
+        "pylon_zoo.data.cluttered_digits:ClutteredDigits", needs_dir=False, options=_DRAWN
+    ),
     "nih_cxr14": DatasetEntry("pylon_zoo.data.nih:NihChestXray14", needs_dir=True, options=("val_fraction",)),
     "pascal_voc": _VOC,
     "voc": _VOC,

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
+from pylon_zoo.data.drawn import DrawnDataset
 from pylon_zoo.data.phantom.findings import CLASSES
-from pylon_zoo.data.phantom.render import MIN_SIZE, Phantom, render, sample_labels
-from pylon_zoo.data.sample import Sample
-from pylon_zoo.errors import ConfigError, suggest
+from pylon_zoo.data.phantom.geometry import Array
+from pylon_zoo.data.phantom.render import Phantom, render, sample_labels
 
 # Grey values in [0, 1], measured over the first 500 train images of seed 0 at 128 px.
 MEAN = 0.517
 STD = 0.285
 
-COUNTS = {"train": 4000, "val": 500, "test": 1000}
 
-
-class PhantomCxr(LabelledDataset):
+class PhantomCxr(DrawnDataset):
     """Synthetic chest radiographs with findings and their boxes: no download, no patients, no medical use.
 
     Args:
@@ -42,58 +35,11 @@ class PhantomCxr(LabelledDataset):
 
     name = "phantom_cxr"
     classes = CLASSES
-    channels = 1
 
-    def __init__(
-        self,
-        split: str,
-        *,
-        size: int = 128,
-        count: int | None = None,
-        seed: int = 0,
-        transform: SampleTransform | None = None,
-        cache: bool = False,
-    ) -> None:
-        super().__init__(split, transform)
-        if split not in COUNTS:
-            raise ConfigError(
-                f"phantom_cxr has no split '{split}'.{suggest(split, COUNTS)} It has {', '.join(COUNTS)}."
-            )
-        count = COUNTS[split] if count is None else count
-        for what, value, least in (("size", size, MIN_SIZE), ("count", count, 1), ("seed", seed, 0)):
-            if value < least:
-                raise ConfigError(f"The option {what} of phantom_cxr must be at least {least}, got {value}.")
-        self.size, self.count, self.seed = size, count, seed
-        self._cache: dict[int, Phantom] | None = {} if cache else None
+    def draw(self, index: int) -> Phantom:
+        """Phantom `index`."""
+        return render(self.stream_seed, index, self.size)
 
-    def __len__(self) -> int:
-        return self.count
-
-    @property
-    def stream_seed(self) -> int:
-        """The seed to give `render` for this split; different for every (seed, split)."""
-        return self.seed * len(COUNTS) + list(COUNTS).index(self.split)
-
-    def load(self, index: int) -> Sample:
-        """Draw image `index`, or take it from the cache: (1, size, size) uint8, labels, boxes."""
-        phantom = self._cache.get(index) if self._cache is not None else None
-        if phantom is None:
-            phantom = render(self.stream_seed, index, self.size)
-            if self._cache is not None:
-                self._cache[index] = phantom
-        return Sample(
-            image=torch.from_numpy(phantom.image.copy())[None],
-            target=torch.from_numpy(phantom.labels.copy()),
-            boxes=torch.from_numpy(phantom.boxes.copy()),
-            patient=f"{self.split}-{index}",
-            path=f"{self.name}/{self.split}/{index:06d}",
-        )
-
-    def targets(self) -> Tensor:
-        """(count, K) float32 of 0 and 1, without drawing."""
-        return torch.from_numpy(np.stack([sample_labels(self.stream_seed, index) for index in range(self.count)]))
-
-    @property
-    def patients(self) -> list[str]:
-        """One patient an image."""
-        return [f"{self.split}-{index}" for index in range(self.count)]
+    def draw_labels(self, index: int) -> Array:
+        """(K,) the findings of phantom `index`."""
+        return sample_labels(self.stream_seed, index)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pylon_zoo.data.drawn import MIN_SIZE, Drawing
 from pylon_zoo.data.phantom import nuisance
 from pylon_zoo.data.phantom.anatomy import Anatomy, sample_anatomy
 from pylon_zoo.data.phantom.chest import draw_chest
@@ -17,24 +17,13 @@ from pylon_zoo.data.phantom.placement import Box, Planned
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
 
 PREVALENCE = 0.19
-MIN_SIZE = 32
 # Streams of randomness under one (seed, index); each finding has its own after these.
 LABELS, ANATOMY, EXPOSURE, TEXTURE, SPOTS, OBJECTS, MARKERS, NOISE, FIRST_FINDING = range(9)
 
 
 @dataclass(frozen=True, slots=True)
-class Phantom:
-    """A drawn chest radiograph and what is in it.
-
-    Attributes:
-        image: (H, W) uint8.
-        labels: (K,) float32, 1 where the finding of `CLASSES` is present, else 0.
-        boxes: (M, 5) float32: class index, x0, y0, x1, y1 in pixels of `image`.
-    """
-
-    image: NDArray[np.uint8]
-    labels: Array
-    boxes: Array
+class Phantom(Drawing):
+    """A drawn chest radiograph, its labels (the findings of `CLASSES`) and their boxes."""
 
 
 def sample_labels(seed: int, index: int) -> Array:
