@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from pylon_zoo.data import LabelledDataset, open_dataset
 
-COLOURS = "#e6194b #3cb4ff #ffe119 #f58231 #f032e6 #42d4f4 #bfef45 #3cff6e #fabed4 #ffd8b1".split()
+COLOURS = ["#e6194b", "#3cb4ff", "#ffe119", "#f58231", "#f032e6", "#42d4f4", "#bfef45", "#3cff6e", "#fabed4", "#ffd8b1"]
 
 
 def draw(data: LabelledDataset, index: int, boxes: bool) -> Image.Image:
