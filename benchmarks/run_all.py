@@ -49,7 +49,7 @@ def readme(results: Mapping[str, Sequence[Row]]) -> str:
     shown = [row for row in speed if row["model"] not in inference_speed.PEERS or row["model"] in (fastest, "U-Net")]
     lines = [
         f"`{first['backbone']}`, {inference_speed.CLASSES} classes, {inference_speed.SIZE} pixels, "
-        f"batches of {inference_speed.BATCHES[0]}, logits and heatmaps ({first['machine']}):\n",
+        f"batches of {first['batch']}, logits and heatmaps ({first['machine']}):\n",
         "| | images/s | time, × plain classifier | peak memory |",
         "|---|---|---|---|",
         *("| {model} | {images_per_second:.1f} | {time_to_plain:.2f} | {peak_mb} MB |".format(**row) for row in shown),

@@ -65,6 +65,18 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="NAME[:DIR]", help="dataset, such as phantom or nih-cxr14:DIR")
 
 
+def add_settings(parser: argparse.ArgumentParser, whose: str = "the recipe") -> None:
+    """`--set KEY=VALUE`, for `pylon_zoo.training.recipe_files.load_recipe`, as `args.settings`."""
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help=f"change a setting of {whose}, such as optimizer.lr=1e-3; may be repeated",
+    )
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """`--device`, read by `resolve_device`."""
     parser.add_argument("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps, …; by default the best there is")

@@ -6,6 +6,7 @@ import argparse
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from pylon_zoo.cli.arguments import add_settings
 from pylon_zoo.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -19,9 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("pattern", nargs="?", default="*", metavar="PATTERN", help="shell wildcards, quoted: 'nih_*'")
     show = actions.add_parser("show", help="a recipe with every setting spelled out")
     show.add_argument("name", metavar="NAME", help="a name of `pylon-zoo recipes list`, or a .toml file")
-    show.add_argument(
-        "--set", dest="settings", action="append", default=[], metavar="KEY=VALUE", help="with a setting changed"
-    )
+    add_settings(show)
     actions.add_parser("settings", help="every setting a recipe may have, as a table in Markdown")
 
 

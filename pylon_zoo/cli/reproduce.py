@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from pylon_zoo.cli.arguments import add_device, add_quiet, add_workers, non_negative_int, positive_int
+from pylon_zoo.cli.arguments import add_device, add_quiet, add_settings, add_workers, non_negative_int, positive_int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RECIPE=CHECKPOINT",
         help="weights that rows start from, in place of a run of RECIPE",
     )
+    add_settings(parser, "every recipe")
     parser.add_argument(
         "--jobs",
         type=positive_int,
@@ -86,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         results,
         data=args.data,
         starts=dict(given.split("=", 1) for given in args.start),
+        settings=args.settings,
         device=str(resolve_device(args.device)) if args.device else None,
         workers=args.workers,
         progress=shows_progress(args) and args.jobs == 1,

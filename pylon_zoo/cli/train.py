@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pylon_zoo.cli.arguments import add_device, add_quiet, add_workers, non_negative_int, positive_int
+from pylon_zoo.cli.arguments import add_device, add_quiet, add_settings, add_workers, non_negative_int, positive_int
 from pylon_zoo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,14 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="RUN", help="folder for the run; made if it is not there")
     parser.add_argument("--data", metavar="NAME[:DIR]", help="dataset in place of the recipe's, such as nih-cxr14:DIR")
-    parser.add_argument(
-        "--set",
-        dest="settings",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change a setting of the recipe, such as optimizer.lr=1e-3; may be repeated",
-    )
+    add_settings(parser)
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--overwrite", action="store_true", help="replace a run that is already in RUN")
     again.add_argument("--resume", action="store_true", help="go on with the run in RUN; begin it if there is none")

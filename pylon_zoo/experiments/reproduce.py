@@ -52,6 +52,7 @@ class Laboratory:
         results: the CSV file.
         data: `NAME[:DIR]`, for every dataset that a recipe names; the recipes' own without.
         starts: recipe → checkpoint in place of the run that a row would start from.
+        settings: `"key=value"` changes to every recipe, after the rows' own.
         device, workers: for training and evaluation.
         progress: progress bars on stderr.
         say: called with every step.
@@ -62,6 +63,7 @@ class Laboratory:
     results: Path
     data: Sequence[str] = ()
     starts: dict[str, str] = field(default_factory=dict)
+    settings: Sequence[str] = ()
     device: str | None = None
     workers: int = 0
     progress: bool = False
@@ -118,7 +120,7 @@ class Laboratory:
         return {
             "row": row.name,
             "recipe": row.recipe,
-            "settings": " ".join(row.settings),
+            "settings": " ".join((*row.settings, *self.settings)),
             "method": row.method,
             "seed": seed,
             **figures(evaluation),
@@ -142,6 +144,7 @@ class Laboratory:
         Raises:
             ConfigError: there is a run by other settings.
         """
+        settings = (*settings, *self.settings)
         changes = [*settings, f"loop.seed={seed}"]
         if start:
             source = self.starts.get(start) or str(self.trained(start, (), 0)[1])
@@ -172,9 +175,9 @@ class Laboratory:
 
     def command(self, row: Row, seed: int) -> str:
         """What makes this line alone."""
-        return shlex.join(
-            ["pylon-zoo", "reproduce", self.grid.name, "--rows", row.name, "--first-seed", str(seed), "--seeds", "1"]
-        )
+        chosen = ["--rows", row.name, "--first-seed", str(seed), "--seeds", "1"]
+        changed = [word for setting in self.settings for word in ("--set", setting)]
+        return shlex.join(["pylon-zoo", "reproduce", self.grid.name, *chosen, *changed])
 
     @property
     def _how(self) -> dict[str, Any]:

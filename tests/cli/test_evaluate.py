@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-import pylon_zoo.data.phantom.dataset as phantom
 from pylon_zoo.cli.main import main
+from pylon_zoo.data import drawn
+from pylon_zoo.data.phantom import PhantomCxr
 from pylon_zoo.models.build import build_model
 from pylon_zoo.weights.checkpoint import save_checkpoint
 
@@ -15,8 +16,8 @@ from pylon_zoo.weights.checkpoint import save_checkpoint
 @pytest.fixture
 def checkpoint(tmp_path, monkeypatch):
     """A small untrained model of the phantoms' classes, and few phantoms to judge it on."""
-    monkeypatch.setitem(phantom.COUNTS, "test", 12)
-    model = build_model("pylon_test_resnet", len(phantom.CLASSES), 1, label_names=phantom.CLASSES)
+    monkeypatch.setitem(drawn.COUNTS, "test", 12)
+    model = build_model("pylon_test_resnet", len(PhantomCxr.classes), 1, label_names=PhantomCxr.classes)
     model.pretrained_cfg["input_size"] = (1, 64, 64)
     return save_checkpoint(model, tmp_path / "checkpoint")
 
@@ -27,19 +28,19 @@ def test_a_checkpoint_is_evaluated(checkpoint, tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "12 images" in printed
     assert "64×64 px" in printed
-    assert all(name in printed for name in (*phantom.CLASSES, "macro", "weighted"))
+    assert all(name in printed for name in (*PhantomCxr.classes, "macro", "weighted"))
     content = json.loads((out / "metrics.json").read_text())
     assert (content["model"], content["dataset"], content["split"]) == (str(checkpoint), "phantom_cxr", "test")
     assert (
         (out / "metrics.csv").read_text().startswith("class,images,positives,auroc,boxed_images,point_accuracy,auprc,")
     )
     assert content["bootstrap"] == 1000
-    assert (out / "metrics.tex").read_text().count("\\\\") == len(phantom.CLASSES) + 3
+    assert (out / "metrics.tex").read_text().count("\\\\") == len(PhantomCxr.classes) + 3
     assert "operating_point" not in content
 
 
 def test_thresholds_come_from_another_split_and_say_so(checkpoint, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(phantom.COUNTS, "val", 16)
+    monkeypatch.setitem(drawn.COUNTS, "val", 16)
     arguments = ["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--bootstrap", "0"]
     for split, in_sample in (("val", False), ("test", True)):
         assert main([*arguments, "--thresholds-from", split, "--out", str(tmp_path / split)]) == 0

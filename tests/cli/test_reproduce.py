@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pylon_zoo.cli.main import main
-from pylon_zoo.data.phantom import dataset as phantoms
+from pylon_zoo.data import drawn
 from pylon_zoo.experiments import grid as grids
 
 TINY = """
@@ -35,7 +35,7 @@ def tiny(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "tiny.toml").write_text(TINY)
     monkeypatch.setattr(grids, "GRID_FOLDER", folder)
-    monkeypatch.setitem(phantoms.COUNTS, "test", 16)
+    monkeypatch.setitem(drawn.COUNTS, "test", 16)
     return tmp_path / "out"
 
 

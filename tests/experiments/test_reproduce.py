@@ -7,7 +7,7 @@ import csv
 import pytest
 
 import pylon_zoo.experiments.reproduce as reproduce
-from pylon_zoo.data.phantom import dataset as phantoms
+from pylon_zoo.data import drawn
 from pylon_zoo.errors import DataError
 from pylon_zoo.experiments.grid import grid_from_table
 from pylon_zoo.experiments.reproduce import Laboratory, run_name
@@ -25,7 +25,7 @@ TINY = [
 
 @pytest.fixture(autouse=True)
 def few_images(monkeypatch):
-    monkeypatch.setitem(phantoms.COUNTS, "test", 24)
+    monkeypatch.setitem(drawn.COUNTS, "test", 24)
 
 
 @pytest.fixture
@@ -159,3 +159,24 @@ def test_the_figures_are_the_evaluations(laboratory, grid, start):
     assert float(row["point_accuracy"]) == pytest.approx(expected.point_accuracy.macro, abs=1e-4)
     for name, value in zip(expected.classes, expected.auroc.per_class.tolist(), strict=True):
         assert row[f"auroc:{name}"] == ("" if value != value else f"{value:.4f}")
+
+
+def test_settings_change_every_run_and_the_one_it_starts_from(laboratory, grid, monkeypatch):
+    seen = []
+    monkeypatch.setattr(reproduce, "train", lambda recipe, out, **options: seen.append((recipe, out)))
+    monkeypatch.setattr(Laboratory, "splits", lambda self, recipe: None)
+    made = laboratory(settings=["loop.precision=fp16", "loop.batch_size=4"])
+    made.trained("phantom_pylon", TINY, 4, "phantom_encoder")
+    assert [(recipe.loop.precision, recipe.loop.batch_size) for recipe, _ in seen] == [("fp16", 4)] * 2
+    encoder, run = (out for _, out in seen)
+    assert encoder.parent.name == "phantom_encoder,loop.precision=fp16,loop.batch_size=4"
+    assert seen[1][0].transfer.checkpoint == str(encoder)
+    assert run.parent.name == run_name("phantom_pylon", [*TINY, *made.settings])
+
+
+def test_a_line_says_which_settings_were_changed(laboratory, grid):
+    made = laboratory(settings=["optimizer.lr=0.01"])
+    made.fill(grid.rows[:1], [0])
+    (line,) = read_rows(made.results)
+    assert line["settings"] == " ".join([*TINY, "optimizer.lr=0.01"])
+    assert line["command"] == "pylon-zoo reproduce tiny --rows CAM --first-seed 0 --seeds 1 --set optimizer.lr=0.01"

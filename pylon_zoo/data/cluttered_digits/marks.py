@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from pylon_zoo.data.phantom.geometry import Array, blur, pixel_centres, pixels_between, smoothstep, warped_noise
 
-HEIGHTS = (0.18, 0.32)  # of digits and of fragments
-SMALLEST = 0.13  # of what finds no room otherwise
-MAX_OVERLAP = 0.1  # of a box with another, as a share of the smaller, before it is made smaller
+HEIGHTS = (0.15, 0.30)  # of digits and of fragments
+MAX_OVERLAP = 0.1  # of a box with another, as a share of the smaller; smaller digits overlap less
 CELLS = 4  # of an enlarged pattern, for each pixel of a digit
 PAPER, INK = 0.28, 0.8  # what covers nothing of an enlarged pattern, and what covers all
 
@@ -59,10 +58,10 @@ def place(rng: np.random.Generator, pattern: Array, height: float, taken: list[M
     corners = rng.random((48, 2)) * (1.0 - wide, 1.0 - high)
     overlap = overlaps(corners, wide, high, np.array([mark.box for mark in taken]).reshape(-1, 4))
     best = int(overlap.argmin())
-    if overlap[best] > MAX_OVERLAP and height > SMALLEST:
-        return place(rng, pattern, max(0.8 * height, SMALLEST), taken)
+    if overlap[best] > MAX_OVERLAP and height > HEIGHTS[0]:
+        return place(rng, pattern, max(0.8 * height, HEIGHTS[0]), taken)
     x0, y0 = corners[best].tolist()
-    contrast = float(rng.uniform(0.30, 0.65))
+    contrast = float(rng.uniform(0.25, 0.60))
     return Mark(ink, ((a, b), (c, d)), (x0 - left, y0 - top), (x0, y0, x0 + wide, y0 + high), contrast)
 
 

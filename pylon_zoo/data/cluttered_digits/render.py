@@ -76,7 +76,7 @@ def render(seed: int, index: int, size: int, digits: Iterable[str] | None = None
     for mark in fragments + [mark for _, mark in planned]:
         paint(mark, grey, level)
     noise = stream(seed, index, NOISE)
-    grey += np.float32(noise.uniform(0.01, 0.03)) * noise.standard_normal(grey.shape, dtype=np.float32)
+    grey += np.float32(noise.uniform(0.01, 0.04)) * noise.standard_normal(grey.shape, dtype=np.float32)
     image = np.clip(grey * 255.0 + 0.5, 0.0, 255.0).astype(np.uint8)
     boxes = np.array([(digit, *(edge * size for edge in mark.box)) for digit, mark in planned], np.float32)
     return Drawing(image, labels, boxes.reshape(-1, 5))
@@ -96,7 +96,7 @@ def plan_fragments(seed: int, index: int, classes: tuple[Array, ...]) -> list[Ma
     """The fragments of an image, of these handwritten digits: the same whichever digits it shows."""
     rng = stream(seed, index, CLUTTER)
     fragments: list[Mark] = []
-    for _ in range(int(rng.integers(0, 4))):
+    for _ in range(int(rng.integers(1, 4))):
         fragments.append(place(rng, fragment(rng, classes), rng.uniform(*HEIGHTS), fragments))
     return fragments
 
@@ -131,7 +131,7 @@ def stroke(rng: np.random.Generator, grey: Array, level: float) -> None:
     radius, bend = float(rng.uniform(0.06, 0.5)), float(rng.uniform(0.1, 0.45))
     x, y = rng.uniform(-0.3, 1.3, 2).tolist()
     direction = rng.uniform(-pi, pi)
-    width, contrast = float(rng.uniform(0.008, 0.016)), float(rng.uniform(0.15, 0.40))
+    width, contrast = float(rng.uniform(0.008, 0.016)), float(rng.uniform(0.15, 0.45))
     centres = pixel_centres(len(grey))
     columns, rows = (pixels_between(one - radius - width, one + radius + width, len(grey)) for one in (x, y))
     across, down = centres[columns][None, :] - np.float32(x), centres[rows][:, None] - np.float32(y)
