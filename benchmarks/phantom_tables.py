@@ -7,17 +7,65 @@ python benchmarks/phantom_tables.py
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from tables import write_between_marks
 
 from pylon_zoo.experiments.grid import list_grids, load_grid
 from pylon_zoo.experiments.results import read_rows
-from pylon_zoo.experiments.summary import markdown, summarize
+from pylon_zoo.experiments.summary import Cell, difference, markdown, summarize
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "experiments.md"
+
+
+# Table → pairs of rows whose difference says something.
+PAIRS = {
+    "phantom_methods": (
+        ("PYLON", "Baseline"),
+        ("PYLON", "Average-pooled CAM"),
+        ("PYLON", "Li 2018"),
+        ("PYLON", "PYLON, one layer"),
+        ("PYLON", "FPN"),
+        ("PYLON", "DeepLabV3+"),
+        ("PYLON", "Unet"),
+        ("PYLON", "PAN"),
+        ("FPN, group norm", "FPN"),
+        ("PAN, no GAP", "PAN"),
+        ("DeepLabV3+, no GAP", "DeepLabV3+"),
+        ("Baseline, GradCAM", "Baseline"),
+        ("Baseline, GradCAM++", "Baseline"),
+        ("Average-pooled, GradCAM", "Average-pooled CAM"),
+    ),
+    "phantom_ablations": tuple(
+        (row.name, "Two layers (proposed)")
+        for row in load_grid("phantom_ablations").rows
+        if row.name != "Two layers (proposed)" and not row.name.startswith(("Li 2018", "MLP head, 2", "MLP head, 3"))
+    ),
+    "phantom_choices": tuple(
+        (row.name, load_grid("phantom_choices").rows[0].name) for row in load_grid("phantom_choices").rows[1:]
+    ),
+}
+
+
+def differences(name: str) -> str:
+    """A table's pairs, with the difference in point accuracy and in AUROC, in Markdown."""
+    rows = read_rows(RESULTS / f"{name}.csv")
+    lines = ["| | | point accuracy | AUROC | pairs of runs |", "| --- | --- | --- | --- | --- |"]
+    for one, other in PAIRS[name]:
+        point, auroc = (difference(rows, one, other, column) for column in ("point_accuracy", "auroc"))
+        lines.append(f"| {one} | − {other} | {signed(point)} | {signed(auroc)} | {point.runs} |")
+    return "\n".join(lines)
+
+
+def signed(cell: Cell) -> str:
+    """A difference with its interval, in bold where that leaves out zero."""
+    if math.isnan(cell.half):
+        return f"{cell.mean:+.2f}"
+    text = f"{cell.mean:+.2f} ± {cell.half:.2f}"
+    return f"**{text}**" if cell.low > 0 or cell.high < 0 else text
 
 
 def main() -> None:
@@ -26,6 +74,8 @@ def main() -> None:
     for name in list_grids():
         if rows := read_rows(RESULTS / f"{name}.csv"):
             write_between_marks(PAGE, markdown(summarize(load_grid(name), rows)), f"pylon-zoo reproduce {name}")
+            if name in PAIRS:
+                write_between_marks(PAGE, differences(name), f"differences of {name}")
             print(f"{name}: {len(rows)} runs")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from scipy import stats
 
 from pylon_zoo.experiments.grid import list_grids, load_grid
 from pylon_zoo.experiments.results import read_rows
-from pylon_zoo.experiments.summary import markdown, summarize, write_summary
+from pylon_zoo.experiments.summary import difference, markdown, summarize, write_summary
 
 ROOT = Path(__file__).parents[2]
 RESULTS, PAGE = ROOT / "benchmarks" / "results", ROOT / "docs" / "experiments.md"
@@ -37,6 +38,33 @@ def test_one_run_has_no_interval_and_a_class_without_boxes_no_column():
     assert summary.cells["PYLON"]["auroc"].text() == "0.80"
 
 
+def test_runs_without_heatmaps_are_counted():
+    lines = markdown(summarize(GRID, [line("PYLON", seed, "") for seed in range(2)])).splitlines()
+    assert lines[2].startswith("| PYLON | – | – | 0.80 ± 0.00 |")
+    assert lines[2].endswith("| 2 |")
+
+
+def test_differences_are_of_runs_that_were_made_alike():
+    def run(row, seed, point, device="cpu", changed=""):
+        return {**line(row, seed, point), "device": device, "command": f"pylon-zoo reproduce x --rows {row}{changed}"}
+
+    rows = [
+        run("a", 0, 0.5),
+        run("b", 0, 0.4),
+        run("a", 0, 0.9, device="cuda:1"),
+        run("b", 0, 0.6, device="cuda"),
+        run("a", 0, 0.7, changed=" --set loop.precision=no"),
+        run("b", 0, 0.2, changed=" --set loop.precision=no"),
+        run("a", 1, 0.1),  # b has no such run
+        run("c", 0, 0.3),
+    ]
+    found = difference(rows, "a", "b")
+    low, high = stats.t.interval(0.95, 2, loc=0.3, scale=stats.sem([0.1, 0.3, 0.5]))
+    assert (found.mean, found.low, found.high) == pytest.approx((0.3, low, high))
+    assert found.runs == 3
+    assert (difference(rows, "a", "d").runs, difference(rows, "c", "b").runs) == (0, 1)
+
+
 def test_rows_stand_in_the_tables_order_and_those_without_runs_are_left_out():
     summary = summarize(GRID, [line("PYLON", 0, 0.5), line("Baseline", 0, 0.4), line("not in the table", 0, 0.1)])
     assert list(summary.cells) == ["Baseline", "PYLON"]
@@ -60,3 +88,12 @@ def test_the_page_shows_what_was_measured(name):
     grid = load_grid(name)
     assert {row["row"] for row in rows} <= {row.name for row in grid.rows}
     assert markdown(summarize(grid, rows)) in PAGE.read_text(encoding="utf-8"), "run benchmarks/phantom_tables.py"
+
+
+def test_the_page_shows_the_differences_and_the_picture_of_what_was_measured(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    tables, plot = importlib.import_module("phantom_tables"), importlib.import_module("phantom_plot")
+    page = PAGE.read_text(encoding="utf-8")
+    for name in tables.PAIRS:
+        assert tables.differences(name) in page, "run benchmarks/phantom_tables.py"
+    assert plot.OUT.read_text(encoding="utf-8") == plot.picture(), "run benchmarks/phantom_plot.py"
