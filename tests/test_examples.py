@@ -12,7 +12,7 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 ARGUMENTS = {
     "explain_an_image.py": ["--out", "overlay.png"],
-    "heatmap_gallery.py": ["--findings", "Nodule", "--out", "gallery.png"],
+    "heatmap_gallery.py": ["--labels", "Nodule", "--out", "gallery.png"],
     "onnx_without_torch.py": ["model.onnx", "chest.png", "--out", "overlay.png"],
     "phantom_sheet.py": ["--rows", "1", "--columns", "2", "--out", "sheet.png"],
     "score_cam.py": ["--out", "score_cam.png"],
