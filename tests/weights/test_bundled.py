@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import pylon_zoo as pz
+from pylon_zoo.data.cluttered_digits import ClutteredDigits
 from pylon_zoo.data.phantom import PhantomCxr
 from pylon_zoo.data.splits import split_hash
 from pylon_zoo.evaluation import evaluate
@@ -29,17 +30,26 @@ def test_nothing_else_is_in_the_folder():
     assert {folder.name for folder in (ROOM / "bundled").iterdir() if folder.is_dir()} == listed
 
 
-def test_the_phantom_checkpoint_finds_and_points():
-    """A slice of the thousand test phantoms, with room for its noise; the manifest has the figures of all."""
-    model = pz.create_model("pylon_resnet18.phantom_cxr")
-    evaluation = evaluate(model, PhantomCxr("test", size=192, count=120))
+DRAWN = {  # checkpoint → what it was trained on, and how many images
+    "pylon_resnet18.phantom_cxr": (PhantomCxr, 4000, "Nodule"),
+    "pylon_resnet18.cluttered_digits": (ClutteredDigits, 8000, "5"),
+}
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_it_finds_and_points(name):
+    """A slice of the thousand test images, with room for its noise; the manifest has the figures of all."""
+    dataset, _, shown = DRAWN[name]
+    evaluation = evaluate(pz.create_model(name), dataset("test", size=BUNDLED[name].input_size[1], count=120))
     assert evaluation.auroc.macro >= 0.97
-    nodule = evaluation.classes.index("Nodule")
-    assert evaluation.point_accuracy.support[nodule] >= 15
-    assert evaluation.point_accuracy.per_class[nodule] >= 0.85
+    place = evaluation.classes.index(shown)
+    assert evaluation.point_accuracy.support[place] >= 15
+    assert evaluation.point_accuracy.per_class[place] >= 0.85
 
 
-def test_the_images_it_was_trained_on_can_be_recovered():
-    """The entry's hash is that of the phantoms' training split as this version draws it."""
-    data = PhantomCxr("train")
-    assert load_manifest()["pylon_resnet18.phantom_cxr"].split_hash == split_hash(data.patients, data.targets())
+@pytest.mark.parametrize("name", BUNDLED)
+def test_the_images_it_was_trained_on_can_be_recovered(name):
+    """The entry's hash is that of the training split as this version draws it."""
+    dataset, count, _ = DRAWN[name]
+    data = dataset("train", count=count)
+    assert BUNDLED[name].split_hash == split_hash(data.patients, data.targets())
