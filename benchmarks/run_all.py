@@ -86,9 +86,10 @@ def gpu(rows: Sequence[Row]) -> str:
     """A sentence on a GPU."""
     found = {row["model"]: row for row in rows}
     compiled, fastest = found[inference_speed.COMPILED], found[inference_speed.FASTEST]
+    name, *_ = rows[0]["machine"].split(",")
     return (
-        f"On a GPU ({rows[0]['machine'].partition(',')[0]}) compiled PYLON takes {compiled['time_to_plain']:.2f} of the "
-        f"plain classifier's time, and in bfloat16 {fastest['time_to_plain']:.2f}: "
+        f"On a GPU ({name}) compiled PYLON takes {compiled['time_to_plain']:.2f} of the plain classifier's time, "
+        f"and in bfloat16 {fastest['time_to_plain']:.2f}: "
         f"{fastest['images_per_second']:,.0f} images a second."
     )
 

@@ -57,6 +57,18 @@ def test_a_table_is_filled_and_printed(tiny, capsys):
     assert "training" not in capsys.readouterr().out
 
 
+def test_several_runs_at_a_time_with_a_setting_changed(tiny, capsys, monkeypatch):
+    # The processes draw what they are judged on in full, so here the smaller validation split.
+    file = grids.GRID_FOLDER / "tiny.toml"
+    file.write_text(file.read_text().replace('data = "phantom"', 'data = "phantom"\nsplit = "val"'))
+    words = ["reproduce", "tiny", "--seeds", "2", "--jobs", "2", "--set", "optimizer.lr=1e-4", "--out", str(tiny)]
+    assert main([*words, "--device", "cpu"]) == 0
+    lines = (tiny / "tiny.csv").read_text().splitlines()
+    assert len(lines) == 5
+    assert all("optimizer.lr=1e-4" in line and "--set optimizer.lr=1e-4" in line for line in lines[1:])
+    assert capsys.readouterr().out.count("AUROC") == 5  # a line each, and the table's head
+
+
 def test_where_every_row_fails_it_says_why_and_writes_no_table(tmp_path, capsys):
     assert main(["reproduce", "table1", "--rows", "PYLON", "--seeds", "1", "--out", str(tmp_path / "out")]) == 1
     captured = capsys.readouterr()
