@@ -21,6 +21,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "experiments.md"
 
 
+PROPOSED, PLAIN, LONGER = "Two layers (proposed)", "PYLON: max, width 32, 128 px, 5 epochs", "15 epochs"
 # Table → pairs of rows whose difference says something.
 PAIRS = {
     "phantom_methods": (
@@ -40,12 +41,14 @@ PAIRS = {
         ("Average-pooled, GradCAM", "Average-pooled CAM"),
     ),
     "phantom_ablations": tuple(
-        (row.name, "Two layers (proposed)")
+        (row.name, PROPOSED)
         for row in load_grid("phantom_ablations").rows
-        if row.name != "Two layers (proposed)" and not row.name.startswith(("Li 2018", "MLP head, 2", "MLP head, 3"))
+        if row.name != PROPOSED and not row.name.startswith("Li 2018")
     ),
     "phantom_choices": tuple(
-        (row.name, load_grid("phantom_choices").rows[0].name) for row in load_grid("phantom_choices").rows[1:]
+        (row.name, LONGER if row.name.endswith(", 15 epochs") else PLAIN)
+        for row in load_grid("phantom_choices").rows
+        if row.name != PLAIN
     ),
 }
 
@@ -53,15 +56,17 @@ PAIRS = {
 def differences(name: str) -> str:
     """A table's pairs, with the difference in point accuracy and in AUROC, in Markdown."""
     rows = read_rows(RESULTS / f"{name}.csv")
-    lines = ["| | | point accuracy | AUROC | pairs of runs |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| row | less | point accuracy | AUROC | pairs of runs |", "| --- | --- | --- | --- | --- |"]
     for one, other in PAIRS[name]:
         point, auroc = (difference(rows, one, other, column) for column in ("point_accuracy", "auroc"))
-        lines.append(f"| {one} | − {other} | {signed(point)} | {signed(auroc)} | {point.runs} |")
+        lines.append(f"| {one} | {other} | {signed(point)} | {signed(auroc)} | {auroc.runs} |")
     return "\n".join(lines)
 
 
 def signed(cell: Cell) -> str:
     """A difference with its interval, in bold where that leaves out zero."""
+    if math.isnan(cell.mean):
+        return cell.text()
     if math.isnan(cell.half):
         return f"{cell.mean:+.2f}"
     text = f"{cell.mean:+.2f} ± {cell.half:.2f}"
