@@ -74,6 +74,10 @@ class DrawnDataset(LabelledDataset):
                 raise ConfigError(f"The option {what} of {self.name} must be at least {least}, got {value}.")
         self.size, self.count, self.seed = size, count, seed
         self._cache: dict[int, Drawing] | None = {} if cache else None
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Load what drawing needs, so that it is missed now rather than at the first image; most need nothing."""
 
     @abstractmethod
     def draw(self, index: int) -> Drawing:

@@ -14,15 +14,7 @@ from pylon_zoo.experiments.grid import grid_from_table
 from pylon_zoo.experiments.jobs import fill_at_once
 from pylon_zoo.experiments.reproduce import Failure, Laboratory
 from pylon_zoo.experiments.results import FIGURES, read_rows
-
-TINY = [
-    "data.size=32",
-    "data.train.count=16",
-    "data.val.count=8",
-    "schedule.max_epochs=1",
-    "loop.precision=no",
-    "model.options.encoder_kwargs.channels=[4, 4, 8, 8]",
-]
+from tests.experiments.test_reproduce import TINY
 
 
 @pytest.fixture

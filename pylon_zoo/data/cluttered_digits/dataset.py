@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pylon_zoo.data.cluttered_digits.glyphs import CLASSES, glyphs
 from pylon_zoo.data.cluttered_digits.render import render, sample_labels
-from pylon_zoo.data.dataset import SampleTransform
 from pylon_zoo.data.drawn import Drawing, DrawnDataset
 from pylon_zoo.data.phantom.geometry import Array
 
@@ -38,18 +37,9 @@ class ClutteredDigits(DrawnDataset):
     name = "cluttered_digits"
     classes = CLASSES
 
-    def __init__(
-        self,
-        split: str,
-        *,
-        size: int = 128,
-        count: int | None = None,
-        seed: int = 0,
-        transform: SampleTransform | None = None,
-        cache: bool = False,
-    ) -> None:
-        super().__init__(split, size=size, count=count, seed=seed, transform=transform, cache=cache)
-        glyphs()  # now rather than at the first image
+    def prepare(self) -> None:
+        """Load the digits."""
+        glyphs()
 
     def draw(self, index: int) -> Drawing:
         """Picture `index`."""
