@@ -37,8 +37,8 @@ def quantize(source: str | Path, path: str | Path, batches: Iterable[Tensor]) ->
     """Write an int8 copy of an exported ONNX file, metadata included.
 
     Weights are int8 per output channel, activations int8 per map with the range that the calibration images gave
-    (MinMax), as QuantizeLinear and DequantizeLinear around each convolution; `FLOAT_PARTS` stay as they are. Weights use
-    7 of their 8 bits.
+    (MinMax), as QuantizeLinear and DequantizeLinear around each convolution; `FLOAT_PARTS` stay as they are. Of the
+    weights' 8 bits 7 are used.
 
     Args:
         source: a file of `export(…, format="onnx")`.
