@@ -51,7 +51,7 @@ def fill_at_once(laboratory: Laboratory, rows: Sequence[Row], seeds: Sequence[in
         min(jobs, max(len(started), 1)),
         spawn,
         _begin,
-        (replace(laboratory, say=_silent, _opened=OrderedDict()), spawn.Value("i", 0), jobs),
+        (replace(laboratory, say=_silent, progress=False, _opened=OrderedDict()), spawn.Value("i", 0), jobs),
     ) as pool:
         try:
             for done in as_completed([pool.submit(_work, *unit) for unit in started]):
