@@ -16,6 +16,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,7 +25,7 @@ import timm
 import torch
 from machine import describe
 from tables import PAGE, Row, command_for, publish, results_file
-from timing import GpuMemory, bandwidth, interleave, matmul_rate, peak_memory, print_peak_memory, ratio
+from timing import bandwidth, interleave, matmul_rate, print_peak_memory, ratio, with_peak_memory
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -120,16 +121,11 @@ def measure(
     """The table, a dict a row."""
     machine, (large, single) = Machine.measure(device), BATCHES[device]
     runs, memory = {}, {}
+    common = ("--backbone", backbone, "--threads", str(threads))
     for name in names:
-        if device == "cpu":
-            runs[name] = MODELS[name][0](backbone, device)
-            common = ("--backbone", backbone, "--threads", str(threads))
-            memory[name] = peak_memory(__file__, "--memory-of", name, *common)
-        else:
-            with GpuMemory() as allocated:
-                runs[name] = MODELS[name][0](backbone, device)
-                try_out(runs[name], device)
-            memory[name] = allocated.peak
+        build = partial(MODELS[name][0], backbone, device)
+        tried = partial(try_out, device=device)
+        runs[name], memory[name] = with_peak_memory(build, tried, device, __file__, "--memory-of", name, *common)
     seconds = {}
     for batch in (large, single):
         x = images(batch, device=device)

@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from typing import TypeVar
 
 import torch
 
+Built = TypeVar("Built")
 MEGABYTE = 1e6
 RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 
@@ -77,23 +79,20 @@ def peak_memory(script: str, *arguments: str) -> float:
     return float(done.stdout.split()[-1])
 
 
-class GpuMemory:
-    """The peak of GPU memory that is allocated while it is entered, beyond what was before, in megabytes.
+def with_peak_memory(
+    build: Callable[[], Built], try_out: Callable[[Built], None], device: str, script: str, *arguments: str
+) -> tuple[Built, float]:
+    """What `build` makes, and the megabytes it takes at most to make it and try it out.
 
-    Example:
-        >>> with GpuMemory() as memory:  # on a machine with a GPU
-        ...     model = build()
-        ...     model(images)
-        >>> memory.peak
+    On a processor those of a fresh process (`peak_memory`), on a GPU those allocated there beyond what was before.
     """
-
-    def __enter__(self) -> GpuMemory:
-        torch.cuda.reset_peak_memory_stats()
-        self.before = torch.cuda.memory_allocated()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.peak = (torch.cuda.max_memory_allocated() - self.before) / MEGABYTE
+    if device == "cpu":
+        return build(), peak_memory(script, *arguments)
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    built = build()
+    try_out(built)
+    return built, (torch.cuda.max_memory_allocated() - before) / MEGABYTE
 
 
 def print_peak_memory() -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from machine import describe
 from tables import PAGE, Row, command_for, publish, results_file
-from timing import GpuMemory, interleave, peak_memory, print_peak_memory, ratio
+from timing import interleave, print_peak_memory, ratio, with_peak_memory
 from torch import nn
 
 import pylon_zoo as pz
@@ -70,16 +71,10 @@ def make_step(name: str, backbone: str, batch: int, device: str = "cpu") -> Call
 def measure(backbone: str, batch: int, rounds: int, threads: int, device: str = "cpu") -> list[dict[str, Any]]:
     """The table, a dict a row."""
     steps, memory = {}, {}
+    common = ("--backbone", backbone, "--batch", str(batch), "--threads", str(threads))
     for name in MODELS:
-        if device == "cpu":
-            steps[name] = make_step(name, backbone, batch)
-            common = ("--backbone", backbone, "--batch", str(batch), "--threads", str(threads))
-            memory[name] = peak_memory(__file__, "--memory-of", name, *common)
-        else:
-            with GpuMemory() as allocated:
-                steps[name] = make_step(name, backbone, batch, device)
-                try_out(steps[name])
-            memory[name] = allocated.peak
+        build = partial(make_step, name, backbone, batch, device)
+        steps[name], memory[name] = with_peak_memory(build, try_out, device, __file__, "--memory-of", name, *common)
     seconds = interleave(steps, rounds, device=device)
     default, channels_last = (seconds[name] for name in list(MODELS)[:2])
     return [

@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
         settings=args.settings,
         device=str(resolve_device(args.device)) if args.device else None,
         workers=args.workers,
-        progress=shows_progress(args) and args.jobs == 1,
+        progress=shows_progress(args),
         say=(lambda text: None) if args.quiet else lambda text: print(text, flush=True),
     )
     wanted = grid.select(args.rows), range(args.first_seed, args.first_seed + args.seeds)

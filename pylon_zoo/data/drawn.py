@@ -18,6 +18,24 @@ COUNTS = {"train": 4000, "val": 500, "test": 1000}
 MIN_SIZE = 32
 
 
+def check_least(subject: str, **given: tuple[int, int]) -> None:
+    """Refuse a number that is below its least.
+
+    Args:
+        subject: of the message, with `{}` for the name.
+        given: name → the number, and its least.
+
+    Raises:
+        ConfigError: one is.
+
+    Example:
+        >>> check_least("The {} of a picture", seed=(3, 0), size=(64, MIN_SIZE))
+    """
+    for name, (value, least) in given.items():
+        if value < least:
+            raise ConfigError(f"{subject.format(name)} must be at least {least}, got {value}.")
+
+
 @dataclass(frozen=True, slots=True)
 class Drawing:
     """A drawn picture and what is in it.
@@ -69,9 +87,7 @@ class DrawnDataset(LabelledDataset):
                 f"{self.name} has no split '{split}'.{suggest(split, COUNTS)} It has {', '.join(COUNTS)}."
             )
         count = COUNTS[split] if count is None else count
-        for what, value, least in (("size", size, MIN_SIZE), ("count", count, 1), ("seed", seed, 0)):
-            if value < least:
-                raise ConfigError(f"The option {what} of {self.name} must be at least {least}, got {value}.")
+        check_least(f"The option {{}} of {self.name}", size=(size, MIN_SIZE), count=(count, 1), seed=(seed, 0))
         self.size, self.count, self.seed = size, count, seed
         self._cache: dict[int, Drawing] | None = {} if cache else None
         self.prepare()

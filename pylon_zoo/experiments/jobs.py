@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from typing import Any
 
@@ -33,35 +34,42 @@ def fill_at_once(laboratory: Laboratory, rows: Sequence[Row], seeds: Sequence[in
 
     Returns:
         What failed; the rest was done nevertheless.
+
+    Raises:
+        PylonZooError: a process was killed.
     """
     units = list(units_of(laboratory.missing(rows, seeds)))
-    started, failures = [], []
-    for unit in units:
-        try:
-            for start in {row.start for row in unit[0] if row.start and row.start not in laboratory.starts}:
+    broken: dict[str, PylonZooError] = {}
+    for start in dict.fromkeys(rows[0].start for rows, _ in units):
+        if start and start not in laboratory.starts:
+            try:
                 laboratory.trained(start, (), 0)
-        except PylonZooError as error:
-            failures += [Failure(row.name, unit[1], error) for row in unit[0]]
-        else:
-            started.append(unit)
-    for failure in failures:
-        laboratory.keep(failure)
+            except PylonZooError as error:
+                broken[start] = error
+    return laboratory.keep(_outcomes(laboratory, units, broken, jobs))
+
+
+def _outcomes(
+    laboratory: Laboratory, units: Sequence[Unit], broken: Mapping[str, PylonZooError], jobs: int
+) -> Iterator[Line | Failure]:
+    """Of every unit, as processes come to an end with it; at once of those whose start is broken."""
+    for rows, seed in units:
+        if error := broken.get(rows[0].start):
+            yield from (Failure(row.name, seed, error) for row in rows)
     spawn = multiprocessing.get_context("spawn")  # a forked process could not use a GPU that this one has used
-    with ProcessPoolExecutor(
-        min(jobs, max(len(started), 1)),
-        spawn,
-        _begin,
-        (replace(laboratory, say=_silent, progress=False, _opened=OrderedDict()), spawn.Value("i", 0), jobs),
-    ) as pool:
+    theirs = replace(laboratory, say=_silent, progress=False, _opened=OrderedDict())
+    with ProcessPoolExecutor(jobs, spawn, _begin, (theirs, spawn.Value("i", 0), jobs)) as pool:
+        begun = [pool.submit(_work, *unit) for unit in units if unit[0][0].start not in broken]
         try:
-            for done in as_completed([pool.submit(_work, *unit) for unit in started]):
-                for outcome in done.result():
-                    laboratory.keep(outcome)
-                    failures += [outcome] if isinstance(outcome, Failure) else []
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return failures
+            for done in as_completed(begun):
+                yield from done.result()
+        except BrokenProcessPool as error:
+            raise PylonZooError(
+                f"One of {jobs} processes was ended from outside, perhaps because memory ran out. Give fewer --jobs; "
+                "what is in the results stays there, and runs that were cut short go on where they were."
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)  # where not all was waited for; else there is nothing left
 
 
 def units_of(missing: Iterator[tuple[Row, int]]) -> Iterator[Unit]:
@@ -74,7 +82,7 @@ def units_of(missing: Iterator[tuple[Row, int]]) -> Iterator[Unit]:
     """
     found: dict[Any, list[Row]] = {}
     for row, seed in missing:
-        found.setdefault((row.recipe, row.settings, seed), []).append(row)
+        found.setdefault((row.recipe, row.settings, row.start, seed), []).append(row)
     for (*_, seed), rows in found.items():
         yield tuple(rows), seed
 

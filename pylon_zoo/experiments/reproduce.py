@@ -7,7 +7,7 @@ import math
 import re
 import shlex
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,13 +76,7 @@ class Laboratory:
         Returns:
             What failed; the rest was done nevertheless.
         """
-        failures = []
-        for row, seed in self.missing(rows, seeds):
-            outcome = self.attempt(row, seed)
-            if isinstance(outcome, Failure):
-                failures.append(outcome)
-            self.keep(outcome)
-        return failures
+        return self.keep(self.attempt(row, seed) for row, seed in self.missing(rows, seeds))
 
     def attempt(self, row: Row, seed: int) -> Line | Failure:
         """A row's line, or why there is none."""
@@ -91,17 +85,21 @@ class Laboratory:
         except PylonZooError as error:
             return Failure(row.name, seed, error)
 
-    def keep(self, outcome: Line | Failure) -> None:
-        """Append a line to the results, and say so; of a failure, only say it."""
-        if isinstance(outcome, Failure):
-            self.say(f"{outcome.row}, seed {outcome.seed}: {outcome.error}")
-            return
-        append_row(self.results, outcome)
-        point = outcome["point_accuracy"]
-        self.say(
-            f"{outcome['row']}, seed {outcome['seed']}: AUROC {outcome['auroc']:.3f}"
-            + ("" if math.isnan(point) else f", point accuracy {point:.3f}")
-        )
+    def keep(self, outcomes: Iterable[Line | Failure]) -> list[Failure]:
+        """Append lines to the results as they come, and say so; of failures, say why, and give them all."""
+        failures = []
+        for outcome in outcomes:
+            if isinstance(outcome, Failure):
+                failures.append(outcome)
+                self.say(f"{outcome.row}, seed {outcome.seed}: {outcome.error}")
+                continue
+            append_row(self.results, outcome)
+            point = outcome["point_accuracy"]
+            self.say(
+                f"{outcome['row']}, seed {outcome['seed']}: AUROC {outcome['auroc']:.3f}"
+                + ("" if math.isnan(point) else f", point accuracy {point:.3f}")
+            )
+        return failures
 
     def missing(self, rows: Sequence[Row], seeds: Sequence[int]) -> Iterator[tuple[Row, int]]:
         """What the results do not hold yet, looked up as it is asked for: another process may be filling it."""

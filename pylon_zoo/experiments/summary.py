@@ -79,7 +79,7 @@ def summarize(grid: Grid, rows: Sequence[Mapping[str, str]]) -> Summary:
         if mine:
             paper = published.get(row.column, {})
             cells[row.name] = {
-                name: _cell([line[column] for line in mine], paper.get(name, math.nan))
+                name: _cell([float(line[column]) for line in mine if line[column]], paper.get(name, math.nan))
                 for name, column in columns.items()
             }
     return Summary(grid, boxed, cells)
@@ -108,7 +108,7 @@ def difference(rows: Sequence[Mapping[str, str]], one: str, other: str, column: 
             made = (line["seed"], line["device"].partition(":")[0], line["command"].partition(" --set ")[2])
             runs[line["row"]][made] = float(line[column])
     pairs = [runs[one][made] - runs[other][made] for made in runs[one] if made in runs[other]]
-    return Cell(sum(pairs) / len(pairs) if pairs else math.nan, *student_t_interval(pairs), len(pairs))
+    return _cell(pairs)
 
 
 def markdown(summary: Summary) -> str:
@@ -137,8 +137,7 @@ def write_summary(summary: Summary, results: Path) -> list[Path]:
     return paths
 
 
-def _cell(values: Sequence[str], paper: float) -> Cell:
-    """The figure of several runs; runs where it is undefined do not count."""
-    known = [float(value) for value in values if value]
-    mean = sum(known) / len(known) if known else math.nan
-    return Cell(mean, *student_t_interval(known), len(known), paper)
+def _cell(values: Sequence[float], paper: float = math.nan) -> Cell:
+    """The figure of the runs in which it is defined."""
+    mean = sum(values) / len(values) if values else math.nan
+    return Cell(mean, *student_t_interval(values), len(values), paper)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 
 import pytest
 import torch
 
 import pylon_zoo.experiments.jobs as jobs
-from pylon_zoo.errors import DataError
+from pylon_zoo.errors import DataError, PylonZooError
 from pylon_zoo.experiments.grid import grid_from_table
 from pylon_zoo.experiments.jobs import fill_at_once
 from pylon_zoo.experiments.reproduce import Failure, Laboratory
@@ -68,6 +69,30 @@ def test_where_the_start_cannot_be_trained_its_rows_fail_and_nothing_else(labora
     failures = fill_at_once(made, grid.rows[2:], [4], jobs=2)
     assert [(f.row, f.seed, str(f.error)) for f in failures] == [("Broken", 4, "no phantom_encoder")]
     assert made.said == ["Broken, seed 4: no phantom_encoder"]
+
+
+def test_a_start_that_fails_is_tried_once(laboratory, grid, monkeypatch):
+    tried = []
+
+    def no_start(self, name, settings, seed, start=""):
+        tried.append(name)
+        raise DataError(f"no {name}")
+
+    monkeypatch.setattr(Laboratory, "trained", no_start)
+    assert len(fill_at_once(laboratory("runs"), grid.rows[2:], range(3), jobs=2)) == 3
+    assert tried == ["phantom_encoder"]
+
+
+class Deadly:
+    """Ends the process that unpickles it, as the kernel does when memory runs out."""
+
+    def __reduce__(self):
+        return os._exit, (1,)
+
+
+def test_a_process_that_is_killed_ends_it_in_one_sentence(laboratory, grid):
+    with pytest.raises(PylonZooError, match=r"One of 2 processes was ended from outside.*fewer --jobs"):
+        fill_at_once(laboratory("runs", data=(Deadly(),)), grid.rows[:1], [0], jobs=2)
 
 
 def test_a_failure_comes_back_from_its_process():

@@ -9,7 +9,7 @@ import numpy as np
 
 from pylon_zoo.data.cluttered_digits.glyphs import CLASSES, choose, fragment, glyphs
 from pylon_zoo.data.cluttered_digits.marks import HEIGHTS, Mark, blend, paint, place
-from pylon_zoo.data.drawn import COUNTS, MIN_SIZE, Drawing
+from pylon_zoo.data.drawn import COUNTS, MIN_SIZE, Drawing, check_least
 from pylon_zoo.data.phantom.geometry import (
     Array,
     pixel_centres,
@@ -19,7 +19,7 @@ from pylon_zoo.data.phantom.geometry import (
     stream,
     value_noise,
 )
-from pylon_zoo.errors import ConfigError, UnknownNameError
+from pylon_zoo.errors import UnknownNameError
 
 PREVALENCE = 0.19
 # Streams of randomness under one (seed, index).
@@ -65,9 +65,7 @@ def render(seed: int, index: int, size: int, digits: Iterable[str] | None = None
         >>> render(0, 3, 64, digits="17").labels.nonzero()[0].tolist()
         [1, 7]
     """
-    for what, value, least in (("seed", seed, 0), ("index", index, 0), ("size", size, MIN_SIZE)):
-        if value < least:
-            raise ConfigError(f"The {what} of cluttered digits must be at least {least}, got {value}.")
+    check_least("The {} of cluttered digits", seed=(seed, 0), index=(index, 0), size=(size, MIN_SIZE))
     labels = sample_labels(seed, index) if digits is None else labels_of(digits)
     classes = glyphs()[seed % len(COUNTS)]
     fragments = plan_fragments(seed, index, classes)

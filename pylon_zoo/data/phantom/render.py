@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pylon_zoo.data.drawn import MIN_SIZE, Drawing
+from pylon_zoo.data.drawn import MIN_SIZE, Drawing, check_least
 from pylon_zoo.data.phantom import nuisance
 from pylon_zoo.data.phantom.anatomy import Anatomy, sample_anatomy
 from pylon_zoo.data.phantom.chest import draw_chest
 from pylon_zoo.data.phantom.findings import CLASSES, FINDINGS
 from pylon_zoo.data.phantom.geometry import Array, pixel_centres, stream
 from pylon_zoo.data.phantom.placement import Box, Planned
-from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
+from pylon_zoo.errors import UnknownNameError, suggest
 
 PREVALENCE = 0.19
 # Streams of randomness under one (seed, index); each finding has its own after these.
@@ -73,9 +73,7 @@ def render(seed: int, index: int, size: int, findings: Iterable[str] | None = No
 
 def render_grey(seed: int, index: int, size: int, findings: Iterable[str] | None = None) -> tuple[Array, Array, Array]:
     """As `render`, before quantisation: (H, W) float32 around [0, 1], labels, boxes."""
-    for what, value, least in (("seed", seed, 0), ("index", index, 0), ("size", size, MIN_SIZE)):
-        if value < least:
-            raise ConfigError(f"A phantom's {what} must be at least {least}, got {value}.")
+    check_least("A phantom's {}", seed=(seed, 0), index=(index, 0), size=(size, MIN_SIZE))
     labels = sample_labels(seed, index) if findings is None else _labels_of(findings)
     anatomy = sample_anatomy(stream(seed, index, ANATOMY))
     exposure = nuisance.sample_exposure(stream(seed, index, EXPOSURE))
