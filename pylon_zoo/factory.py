@@ -35,8 +35,8 @@ def create_pylon(
         in_channels: the same as `in_chans`.
         label_names: names of the classes.
         options: `encoder_pretrained`, `output_stride`, `decoder_channels`, `attention`, `attention_gap`, `up_modules`,
-            `up_layers`, `up_kernel`, `head_kernel`, `head_mlp_layers`, `norm`, `pooling`, `activation`, `img_size`,
-            `encoder_kwargs`; see `pylon_zoo.models.pylon.Pylon` and `pylon_zoo.models.backbone.Backbone`.
+            `up_layers`, `up_kernel`, `head_kernel`, `head_mlp_layers`, `norm`, `alignment`, `pooling`, `activation`,
+            `img_size`, `encoder_kwargs`; see `pylon_zoo.models.pylon.Pylon` and `pylon_zoo.models.backbone.Backbone`.
 
     Returns:
         A `Pylon` in training mode: `forward(x)` gives logits (N, K), `forward_heatmap(x)` heatmaps (N, K, h, w).
@@ -81,7 +81,7 @@ def create_model(
             summed, otherwise repeated and scaled by old ÷ new, as in timm; other stems than convolutions are refused.
         label_names: names of the classes.
         options: the method's options, as in `create_pylon`. With weights only those that keep the shapes:
-            `img_size` and `encoder_kwargs`.
+            `img_size`, `encoder_kwargs` and, for PYLON, `alignment`.
 
     Returns:
         The model; in eval mode with pretrained weights, in training mode without.

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from pylon_zoo.errors import ConfigError, PylonZooError
 from pylon_zoo.models.backbone import list_backbones
-from pylon_zoo.models.build import build_model, per_channel
+from pylon_zoo.models.build import build_model, per_channel, said_options
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights import manifest
 from pylon_zoo.weights.checkpoint import load_state, tuples
@@ -109,7 +109,8 @@ def build(
         'avg'
     """
     source = find_source(architecture, pretrained, pretrained_cfg, pretrained_cfg_overlay, pretrained_model_args)
-    recorded = translate(architecture, source.model_args)
+    described = said_options(architecture, source.model_args) if source.model_args else {}
+    recorded = translate(architecture, described)
     # timm has mixed the recorded options into the caller's.
     chosen = {name: value for name, value in options.items() if (name, value) not in source.model_args.items()}
     options = merge(recorded, translate(architecture, chosen))
@@ -212,6 +213,8 @@ def describe_architectures() -> dict[str, DefaultCfg]:
     cfgs: dict[str, dict[str, Any]] = {}
     for backbone in list_backbones():
         encoder = _encoder_cfg(backbone)
+        if encoder is None:  # somebody's own, registered without a description; create_pylon takes it
+            continue
         cfgs[f"{METHOD}_{backbone}"] = {
             "input_size": encoder.input_size,
             "fixed_input_size": encoder.fixed_input_size,
@@ -232,7 +235,7 @@ def describe_architectures() -> dict[str, DefaultCfg]:
     return default_cfgs
 
 
-def _encoder_cfg(backbone: str) -> PretrainedCfg:
+def _encoder_cfg(backbone: str) -> PretrainedCfg | None:
     # Where timm registered it from: timm.get_pretrained_cfg copies deeply, a third of what importing this costs.
     registered = getattr(sys.modules[model_entrypoint(backbone).__module__], "default_cfgs", {}).get(backbone)
     return registered.default if isinstance(registered, DefaultCfg) else timm.get_pretrained_cfg(backbone)

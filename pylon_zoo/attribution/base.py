@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import index
+from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pylon_zoo.attribution.capture import Capture, capture, gradients
+from pylon_zoo.attribution.capture import Capture, capture, gradients, outputs_of
 from pylon_zoo.attribution.layers import LayerLike, Layers, default_layer, find_layers
 from pylon_zoo.attribution.layout import Layout, check_layout, hints_of, layout_of
+from pylon_zoo.cells import CellGrid, positions, to_pixels
 from pylon_zoo.errors import ConfigError
+from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.grids import found_grids
 from pylon_zoo.models.layers import without_autocast
 from pylon_zoo.models.modes import evaluating
 
@@ -64,6 +67,7 @@ class Attribution:
         self.relu = relu
         self.layout = layout
         self._layers: Layers | None = None if layer is None else find_layers(model, layer)
+        self._cells: dict[tuple[int, int], list[LayerCells]] = {}
         self._check_count(1 if self._layers is None else len(self._layers))
 
     def __call__(self, images: Tensor, classes: Sequence[int] | None = None) -> Tensor:
@@ -98,6 +102,41 @@ class Attribution:
             self._layers = default_layer(self.model, images)
         return self._layers
 
+    def cell_grid(self, images: Tensor) -> CellGrid | None:
+        """Which pixels the heatmaps' cells are centred on, for `pylon_zoo.cells.to_pixels`.
+
+        Args:
+            images: (N, C, H, W) of the size asked for; what they show does not matter.
+
+        Returns:
+            The grid in pixels of the images, of several layers that of the largest map; None for methods whose maps
+            are pixels already.
+        """
+        return _largest(self.layer_cells(images)).grid
+
+    def layer_cells(self, images: Tensor) -> list[LayerCells]:
+        """Where the cells of each layer's map lie for images of that size, found once per size."""
+        size = (images.shape[2], images.shape[3])
+        if size not in self._cells:
+            self._cells[size] = self._find_cells(images)
+        return self._cells[size]
+
+    def _find_cells(self, images: Tensor) -> list[LayerCells]:
+        layers, shapes = self.layers(images), {}
+
+        def run(images: Tensor) -> list[Tensor]:
+            outputs = outputs_of(self.model, layers, images)
+            layouts = zip(self._layouts(outputs, images), outputs.values(), strict=True)
+            maps = [layout.to_map(output) for layout, output in layouts]
+            shapes.update(enumerate((level.shape[2], level.shape[3]) for level in maps))
+            return maps
+
+        with torch.inference_mode(False), evaluating(self.model):
+            grids = found_grids(run, torch.zeros_like(images[:1]))
+        if isinstance(self.model, HeatmapClassifier) and list(layers) == ["features"]:
+            grids = [self.model.cell_grid(tuple(images.shape[2:]))]  # which knows what its decoder does
+        return [LayerCells(grid, shapes[place]) for place, grid in enumerate(grids)]
+
     def maps(self, activations: Tensor, gradients: Tensor) -> Tensor:
         """The method's formula.
 
@@ -110,14 +149,23 @@ class Attribution:
         """
         raise NotImplementedError
 
-    def combine(self, maps: list[Tensor]) -> Tensor:
-        """One heatmap (N, K, h, w) from those of the layers, each (N, K, h', w')."""
+    def combine(self, maps: list[Tensor], cells: Sequence[LayerCells] | None = None) -> Tensor:
+        """One heatmap (N, K, h, w) from those of the layers.
+
+        Args:
+            maps: one per layer, each (N, K, h', w').
+            cells: where each one's cells lie; None takes all for tiles of the image.
+        """
         return maps[0]
+
+    def _layouts(self, outputs: Mapping[str, Tensor], images: Tensor) -> list[Layout]:
+        hints, size = hints_of(self.model), (images.shape[2], images.shape[3])
+        return [layout_of(name, output.shape, size, hints, self.layout) for name, output in outputs.items()]
 
     def _heatmaps(self, captured: Capture, images: Tensor, classes: Sequence[int] | None) -> Tensor:
         chosen = check_classes(classes, captured.logits.shape[1])
-        hints, size = hints_of(self.model), tuple(images.shape[2:])
-        layouts = [layout_of(name, output.shape, size, hints, self.layout) for name, output in captured.outputs.items()]
+        layouts = self._layouts(captured.outputs, images)
+        cells = self.layer_cells(images) if len(layouts) > 1 else None
         activations = [
             layout.to_map(output).float() for layout, output in zip(layouts, captured.outputs.values(), strict=True)
         ]
@@ -127,7 +175,7 @@ class Attribution:
                 self.maps(activation, _per_image(layout, grad))
                 for layout, activation, grad in zip(layouts, activations, grads, strict=True)
             ]
-            chunks.append(self.combine([each.relu() for each in maps] if self.relu else maps))
+            chunks.append(self.combine([each.relu() for each in maps] if self.relu else maps, cells))
         return torch.cat(chunks, dim=1)
 
     def _check_count(self, count: int) -> None:
@@ -148,10 +196,37 @@ def _per_image(layout: Layout, grads: Tensor) -> Tensor:
     return layout.to_map(grads.flatten(0, 1)).float().unflatten(0, grads.shape[:2]).transpose(0, 1)
 
 
-def resized_to_largest(maps: list[Tensor]) -> list[Tensor]:
-    """Maps (N, K, h, w), all bilinearly resized (`align_corners=False`) to the greatest h and w among them."""
-    size = tuple(max(sides) for sides in zip(*(each.shape[2:] for each in maps), strict=True))
-    return [F.interpolate(each, size, mode="bilinear", align_corners=False) for each in maps]
+class LayerCells(NamedTuple):
+    """The cells of one layer's map.
+
+    Attributes:
+        grid: where they lie, in pixels of the images.
+        size: (h, w), how many.
+    """
+
+    grid: CellGrid
+    size: tuple[int, int]
+
+
+def _largest(cells: Sequence[LayerCells]) -> LayerCells:
+    return max(cells, key=lambda one: one.size)
+
+
+def resized_to_largest(maps: list[Tensor], cells: Sequence[LayerCells] | None = None) -> list[Tensor]:
+    """Maps (N, K, h, w), all bilinearly resampled on the cells of the one with the most.
+
+    Args:
+        maps: of layers.
+        cells: where each one's lie; None takes all for tiles of the image (`align_corners=False`).
+    """
+    if cells is None:
+        size = tuple(max(sides) for sides in zip(*(each.shape[2:] for each in maps), strict=True))
+        return [to_pixels(each, size) for each in maps]
+    finest = _largest(cells)
+    # A cell of the finest map is to another's what a pixel is to a cell.
+    places = [positions(one.grid, among=finest.grid) for one in cells]
+    grids = [CellGrid((down[0], across[0]), (down[1], across[1])) for down, across in places]
+    return [to_pixels(each, finest.size, grid) for each, grid in zip(maps, grids, strict=True)]
 
 
 def check_images(images: Tensor) -> Tensor:

@@ -69,6 +69,23 @@ def capture(model: nn.Module, layers: Layers, images: Tensor) -> Capture:
     return Capture(logits, {name: outputs[name] for name in layers})
 
 
+def outputs_of(model: nn.Module, layers: Layers, images: Tensor) -> dict[str, Tensor]:
+    """Layer name → what it gave for images (N, C, H, W), in the order of `layers`.
+
+    Example:
+        >>> model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten())
+        >>> outputs_of(model, {"0": model[0]}, torch.zeros(1, 1, 4, 4))["0"].shape
+        torch.Size([1, 2, 4, 4])
+    """
+    outputs: dict[str, Tensor] = {}
+    with ExitStack() as stack:
+        for name, module in layers.items():
+            hook = module.register_forward_hook(lambda module, args, output, name=name: outputs.update({name: output}))
+            stack.callback(hook.remove)
+        model(images)
+    return {name: outputs[name] for name in layers}
+
+
 def _keep(name: str, outputs: dict[str, Tensor], batch: int) -> Any:
     def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Tensor:
         if name in outputs:

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from pylon_zoo.attribution.base import Attribution
 from pylon_zoo.attribution.layers import LayerLike
 from pylon_zoo.attribution.registry import create_attribution
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import ACTIVATIONS, HeatmapClassifier, default_label_names
+from pylon_zoo.models.options import as_pair
 
 
 class AttributedClassifier(nn.Module):
@@ -89,6 +91,18 @@ class AttributedClassifier(nn.Module):
     def forward_with_heatmap(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, K) and heatmaps (N, K, h, w), both float32."""
         return self.attribution.with_logits(x)
+
+    def cell_grid(self, size: int | tuple[int, int]) -> CellGrid | None:
+        """Which pixels the heatmap's cells are centred on, whatever the layer.
+
+        Args:
+            size: pixels of the images, square or (H, W).
+
+        Returns:
+            The grid in pixels of the input; None for methods whose maps are pixels already.
+        """
+        like = next(self.model.parameters())
+        return self.attribution.cell_grid(like.new_zeros(1, self.in_chans, *as_pair("size", size)))
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits (N, K) to probabilities (N, K), float32 in [0, 1]."""

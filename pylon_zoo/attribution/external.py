@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pylon_zoo.attribution.base import Attribution, check_classes, check_images
 from pylon_zoo.attribution.layers import LayerLike
 from pylon_zoo.attribution.layout import SIDES, hints_of, layout_of
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.layers import without_autocast
 from pylon_zoo.models.modes import evaluating
@@ -76,6 +77,10 @@ class PytorchGradCam(Attribution):
             chosen = check_classes(classes, logits.shape[1])
             maps = [self._one(images, each) for each in (chosen if self.per_class else chosen[:1])]
         return logits, torch.stack(maps if self.per_class else maps * len(chosen), dim=1)
+
+    def cell_grid(self, images: Tensor) -> CellGrid | None:
+        """None: the package has resized its maps to the images already, as tiles of them."""
+        return None
 
     def _one(self, images: Tensor, label: int) -> Tensor:
         layers = list(self.layers(images).items()) if self.takes_layer else []

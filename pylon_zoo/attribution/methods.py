@@ -5,10 +5,12 @@ Comparisons of these with the packages that also have them are in `tests/attribu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from pylon_zoo.attribution.base import Attribution, resized_to_largest
+from pylon_zoo.attribution.base import Attribution, LayerCells, resized_to_largest
 
 
 def weighted(weights: Tensor, activations: Tensor) -> Tensor:
@@ -101,13 +103,13 @@ class LayerCAM(Attribution):
         """Maps (N, C, h, w) and gradients (N, K, C, h, w) to heatmaps (N, K, h, w)."""
         return torch.einsum("nkchw,nchw->nkhw", gradients.relu(), activations)
 
-    def combine(self, maps: list[Tensor]) -> Tensor:
+    def combine(self, maps: list[Tensor], cells: Sequence[LayerCells] | None = None) -> Tensor:
         """One layer's map as it is; of several, the maximum of the scaled ones."""
         if len(maps) == 1:
             return maps[0]
         peaks = [each.amax(dim=(2, 3), keepdim=True) for each in maps]
         scaled = [each / torch.where(peak > 0, peak, 1) for each, peak in zip(maps, peaks, strict=True)]
-        return torch.stack(resized_to_largest(scaled)).amax(dim=0)
+        return torch.stack(resized_to_largest(scaled, cells)).amax(dim=0)
 
 
 class RefineCAM(GradCAMPlusPlus):
@@ -125,9 +127,9 @@ class RefineCAM(GradCAMPlusPlus):
     min_layers = 2
     max_layers = None
 
-    def combine(self, maps: list[Tensor]) -> Tensor:
+    def combine(self, maps: list[Tensor], cells: Sequence[LayerCells] | None = None) -> Tensor:
         """The product of the scaled maps."""
-        return torch.stack(resized_to_largest([scaled_to_unit(each) for each in maps])).prod(dim=0)
+        return torch.stack(resized_to_largest([scaled_to_unit(each) for each in maps], cells)).prod(dim=0)
 
 
 def scaled_to_unit(maps: Tensor) -> Tensor:

@@ -65,6 +65,17 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="NAME[:DIR]", help="dataset, such as phantom or nih-cxr14:DIR")
 
 
+def add_placement(parser: argparse.ArgumentParser) -> None:
+    """`--placement exact|paper`, for `pylon_zoo.cells.to_pixels`."""
+    parser.add_argument(
+        "--placement",
+        choices=("exact", "paper"),
+        default="exact",
+        help="where heatmaps are drawn: each cell at the pixels it looks at, or cells as tiles of the image, up to "
+        "half a stride beside, as in published figures (default: exact)",
+    )
+
+
 def add_settings(parser: argparse.ArgumentParser, whose: str = "the recipe") -> None:
     """`--set KEY=VALUE`, for `pylon_zoo.training.recipe_files.load_recipe`, as `args.settings`."""
     parser.add_argument(

@@ -12,6 +12,7 @@ from pylon_zoo.cli.arguments import (
     add_device,
     add_method,
     add_model,
+    add_placement,
     add_quiet,
     add_workers,
     non_negative_int,
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="localization metrics besides point accuracy, or all; see docs/evaluation.md (some take a while)",
     )
+    add_placement(parser)
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="folder for report.html, metrics.json, metrics.csv and metrics.tex"
     )
@@ -78,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         "size": args.size,
         "batch_size": args.batch_size,
         "workers": args.workers,
+        "placement": args.placement,
         "progress": shows_progress(args),
     }
     dataset = splits[args.split]

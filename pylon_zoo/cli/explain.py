@@ -6,7 +6,15 @@ import argparse
 import sys
 from typing import Any
 
-from pylon_zoo.cli.arguments import add_batch_size, add_device, add_method, add_model, add_quiet, positive_int
+from pylon_zoo.cli.arguments import (
+    add_batch_size,
+    add_device,
+    add_method,
+    add_model,
+    add_placement,
+    add_quiet,
+    positive_int,
+)
 
 SUMMARISED_AT_MOST = 10
 """With more images than this, the console points to the report instead of naming findings."""
@@ -32,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="colours from probability 0 to 1, or from each map's minimum to its maximum (default: absolute)",
     )
     parser.add_argument("--save-heatmaps", choices=("npz",), help="keep the raw maps, one file per image")
+    add_placement(parser)
     add_device(parser)
     add_batch_size(parser, default=8)
     add_quiet(parser)
@@ -51,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         labels=None if args.labels is None else names_in(args.labels),
         top=args.top,
         threshold=args.threshold,
+        placement=args.placement,
         scaling=args.scaling,
         batch_size=args.batch_size,
         save_heatmaps=args.save_heatmaps is not None,

@@ -10,6 +10,7 @@ from pylon_zoo.cli.arguments import (
     add_batch_size,
     add_device,
     add_model,
+    add_placement,
     add_quiet,
     add_workers,
     positive_int,
@@ -64,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run a faster copy of the model in this precision (float32 where none is named); see docs/speed.md",
     )
     parser.add_argument("--overwrite", action="store_true", help="start anew, whatever there is")
+    add_placement(parser)
     add_device(parser)
     add_batch_size(parser, default=32)
     add_workers(parser)
@@ -85,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
         model_name=model_name(args),
         labels=None if args.labels is None else names_in(args.labels),
         threshold=args.threshold,
+        placement=args.placement,
         native_size=args.native_size,
         batch_size=args.batch_size,
         workers=args.workers,

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.heads import ConvHead
-from pylon_zoo.models.layers import resize_like
 from pylon_zoo.models.pylon import PylonDecoder
 
 
@@ -38,7 +37,7 @@ class HeadFirstDecoder(nn.Module):
         out = self.head(self.attention(pyramid[0]))
         for up, lateral in zip(self.upsampling, pyramid[1:], strict=False):
             lateral = F.conv2d(up.lateral(lateral), self.head.weight)  # the bias is in the coarsest map already
-            out = lateral + resize_like(out, lateral)
+            out = lateral + up.bring(out, lateral)
         return out
 
 

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.deployment.formats import open_session, session_runner
-from pylon_zoo.deployment.metadata import METADATA, from_props
+from pylon_zoo.deployment.metadata import METADATA, from_props, grid_from
 from pylon_zoo.errors import DataError, MissingDependencyError
 from pylon_zoo.models.contract import ACTIVATIONS
+from pylon_zoo.models.options import as_pair
 
 
 class OnnxModel(nn.Module):
@@ -61,6 +63,7 @@ class OnnxModel(nn.Module):
         self.activation: str = values["activation"]
         self.thresholds = None if values["thresholds"] is None else tuple(values["thresholds"])
         self.heatmap_unit: str = values["heatmap_unit"]
+        self._cells: dict[str, Any] = values["cells"]
         self.pretrained_cfg: dict[str, Any] = {
             **{key: values[key] for key in ("input_size", "mean", "std", "interpolation")},
             "num_classes": self.num_classes,
@@ -79,6 +82,10 @@ class OnnxModel(nn.Module):
     def forward_with_heatmap(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, K) and heatmaps (N, K, h, w), both float32."""
         return self._run(x.float().cpu())
+
+    def cell_grid(self, size: int | tuple[int, int]) -> CellGrid:
+        """Which pixels the heatmap's cells are centred on, for images of that size (a side, or (H, W))."""
+        return grid_from(self._cells, as_pair("size", size))
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits (N, K) to probabilities (N, K), float32 in [0, 1]."""

@@ -107,6 +107,7 @@ class OptimizedClassifier(HeatmapClassifier):
         self.pretrained_cfg = plain.pretrained_cfg
         # A bound method, so that the modules it uses are registered once, here.
         self._decode: Callable[[Tensor], Tensor] = plain.decode
+        self.heatmap_grid = plain.heatmap_grid
         self._layout: dict[str, Any] = {}
         self.eval()
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from pylon_zoo.cells import check_placement, grid_for
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.label_names import match_labels
 from pylon_zoo.data.sample import Batch, collate
@@ -59,6 +60,7 @@ class Evaluation:
         replicates: draws of the bootstrap; 0 without.
         records: what was predicted for each image; None unless it comes from `evaluate`.
         decided: what thresholds from another split decide (`pylon_zoo.evaluation.decisions`).
+        placement: where heatmaps' cells were judged to lie, `"exact"` or `"paper"`.
         calibrated: `"temperature"` and `"platt"` → expected calibration error after scaling fitted on that split.
     """
 
@@ -82,6 +84,7 @@ class Evaluation:
     records: Records | None = None
     decided: OperatingPoint | None = None
     calibrated: Mapping[str, MetricResult] = field(default_factory=dict)
+    placement: str = "exact"
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +127,7 @@ def evaluate(
     seed: int = 0,
     controls: bool = True,
     metrics: Sequence[str] = (),
+    placement: str = "exact",
 ) -> Evaluation:
     """Evaluate a model on a dataset, classes matched by name.
 
@@ -139,16 +143,19 @@ def evaluate(
         seed: of those draws.
         controls: also judge maps that know nothing of the image.
         metrics: names in `pylon_zoo.metrics.LOCALIZATION` to run besides point accuracy; some take a while.
+        placement: where heatmaps' cells are judged to lie: `"exact"` is at the pixels they look at, `"paper"` as tiles
+            of the image, as in the paper's tables.
 
     Returns:
         The evaluation. Point accuracy is at input size, as in the paper.
 
     Raises:
-        ConfigError: model and dataset have no class in common.
+        ConfigError: model and dataset have no class in common, or no such placement.
         UnknownNameError: a metric that does not exist; names the nearest.
         DataError: no images, or images that cannot be read.
         MissingDependencyError: scikit-learn is not installed.
     """
+    check_placement(placement)
     require("sklearn.metrics", extra="metrics")  # now rather than after the last image
     class_map = match_labels(model.label_names, dataset.classes)
     dataset = prepared(model, dataset, size)
@@ -175,7 +182,7 @@ def evaluate(
     started = time.perf_counter()
     with evaluating(model.to(device)):
         shown = bar(batches, "evaluating", len(dataset), progress)
-        scores = score(model, noted(shown), device, class_map, others)
+        scores = score(model, noted(shown), device, class_map, others, placement)
 
     common = [label for label, match in enumerate(class_map) if match is not None]
     chosen = [match for match in class_map if match is not None]
@@ -209,6 +216,7 @@ def evaluate(
         intervals=_intervals(records, bootstrap, seed, scores.points is not None) if bootstrap else {},
         replicates=bootstrap,
         records=records,
+        placement=placement,
     )
 
 
@@ -244,6 +252,7 @@ def score(
     device: torch.device | str,
     class_map: Sequence[int | None] | None = None,
     others: Sequence[str] = (),
+    placement: str = "exact",
 ) -> Scores:
     """Run a model over batches of one image size.
 
@@ -253,6 +262,7 @@ def score(
         device: where the model is.
         class_map: dataset class → model class, None for a class the model does not have; by default the same.
         others: names in `LOCALIZATION` of metrics to run besides point accuracy.
+        placement: as for `evaluate`.
 
     Returns:
         The scores, images in the order of `batches`.
@@ -264,5 +274,7 @@ def score(
     for batch in batches:
         images = batch.images.to(device, non_blocking=True)
         logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)
-        keeper.update(logits, heatmap, batch.targets, batch.boxes, tuple(images.shape[-2:]))
+        size = tuple(images.shape[-2:])
+        grid = None if heatmap is None else grid_for(model, size, placement)
+        keeper.update(logits, heatmap, batch.targets, batch.boxes, size, grid=grid)
     return keeper.compute()

@@ -10,6 +10,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from pylon_zoo.cells import CellGrid, grid_for, to_pixels
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.label_names import match_labels
 from pylon_zoo.evaluation.evaluate import Evaluation
@@ -121,11 +122,25 @@ def gallery(model: HeatmapClassifier, dataset: LabelledDataset, evaluation: Eval
                     bool(records.outcomes.values[rows].item() > 0),
                     float(records.probabilities[index, label]),
                     records.paths[index],
-                    draw(raw.image, values, boxes, size, relative=activation is None),
+                    draw(
+                        raw.image,
+                        values,
+                        boxes,
+                        size,
+                        relative=activation is None,
+                        grid=grid_for(model, size, evaluation.placement),
+                    ),
                 )
 
 
-def draw(image: Tensor, values: Tensor, boxes: Tensor, size: tuple[int, int], relative: bool = False) -> Image.Image:
+def draw(
+    image: Tensor,
+    values: Tensor,
+    boxes: Tensor,
+    size: tuple[int, int],
+    relative: bool = False,
+    grid: CellGrid | None = None,
+) -> Image.Image:
     """One map over its image, with the true boxes and the peak as it was judged.
 
     Args:
@@ -134,6 +149,7 @@ def draw(image: Tensor, values: Tensor, boxes: Tensor, size: tuple[int, int], re
         boxes: (M, 5) in pixels of `size`.
         size: (H, W) that maps were judged at.
         relative: colour by share of the map's maximum.
+        grid: of the map's cells, in pixels of `size`, see `pylon_zoo.cells.to_pixels`.
 
     Returns:
         RGB, the longer side `SIDE` pixels.
@@ -141,8 +157,8 @@ def draw(image: Tensor, values: Tensor, boxes: Tensor, size: tuple[int, int], re
     high, wide = image.shape[-2:]
     width, height = (max(1, round(side * SIDE / max(high, wide))) for side in (wide, high))
     grey = np.asarray(to_picture(image, (width, height)).convert("L"), dtype=np.float32)
-    peak = int(peak_indices(values[None], size))
-    full = torch.nn.functional.interpolate(values[None, None], (height, width), mode="bilinear")[0, 0]
+    peak = int(peak_indices(values[None], size, grid))
+    full = to_pixels(values, (height, width), None if grid is None else grid.scaled(size, (height, width)))
     shown = (full / values.max().clamp(min=1e-12) if relative else full).clamp(0, 1).numpy()
     canvas = blend(grey, shown, lookup_table(COLORMAP))
     across, down = width / size[1], height / size[0]

@@ -24,6 +24,8 @@ HEADINGS = {
     "point_accuracy": "point acc.",
 }
 """Key of a row → heading on the console; `columns` adds those that an evaluation has besides."""
+PLACED = {"exact": "cells where they look", "paper": "cells as tiles, as in the paper"}
+"""Placement → how a table says it."""
 AVERAGES = ("macro", "weighted")
 ENDS = ("low", "high")
 
@@ -97,7 +99,7 @@ def console_table(evaluation: Evaluation) -> str:
     height, width = evaluation.size
     title = (
         f"{evaluation.model} on {evaluation.dataset}/{evaluation.split}: "
-        f"{evaluation.images} images, heatmaps judged at {width}×{height} px"
+        f"{evaluation.images} images, heatmaps judged at {width}×{height} px, {PLACED[evaluation.placement]}"
     )
     note = f"Not evaluated (the model has no such class): {', '.join(evaluation.missing)}"
     averages = len(AVERAGES)
@@ -116,6 +118,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "split": evaluation.split,
         "images": evaluation.images,
         "input_size": list(evaluation.size),
+        "placement": evaluation.placement,
         "classes": table[: -len(AVERAGES)],
         **averages,
         "missing_classes": list(evaluation.missing),

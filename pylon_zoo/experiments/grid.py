@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from pylon_zoo.cells import PLACEMENTS
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
 from pylon_zoo.training.sections import Origin, build, setting
 
@@ -46,6 +47,8 @@ class Grid:
         title: one line.
         data: the dataset it is defined on, as `--data` takes it.
         split: that is evaluated.
+        placement: where heatmaps' cells are judged to lie, see `pylon_zoo.evaluation.evaluate.evaluate`; `"paper"` in
+            tables that stand beside the paper's, or were begun before there was a choice.
         paper: file in `paper/` with the paper's figures, one row a class; empty without.
         name: of its file.
         rows: in the table's order.
@@ -54,6 +57,7 @@ class Grid:
     title: str = setting("")
     data: str = setting("")
     split: str = setting("test")
+    placement: str = setting("exact", choices=PLACEMENTS)
     paper: str = setting("")
     name: str = field(default="", metadata={"internal": True})
     rows: tuple[Row, ...] = field(default=(), metadata={"internal": True})

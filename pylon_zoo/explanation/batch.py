@@ -38,6 +38,7 @@ def explain_to_folder(
     top: int = 3,
     threshold: float = 0.5,
     scaling: str = "absolute",
+    placement: str = "exact",
     batch_size: int = 8,
     save_heatmaps: bool = False,
     progress: bool = False,
@@ -45,15 +46,16 @@ def explain_to_folder(
     """Explain images and write what was found; an image that cannot be explained does not stop the others.
 
     Writes `results.json`, `report.html`, `overlays/*.png` and, with `save_heatmaps`, `heatmaps/*.npz` (arrays
-    `heatmaps` (K, h, w) float32 raw logits, `probabilities` (K,), `labels` (K,), and the image's `path`). All of it
-    appears at the end or not at all.
+    `heatmaps` (K, h, w) float32 raw logits, `probabilities` (K,), `labels` (K,), `cells`, the first cell's centre and
+    the step, each (vertical, horizontal) in pixels of the image, and the image's `path`). All of it appears at the end
+    or not at all.
 
     Args:
         model: any classifier of this library.
         images: paths, or `(name, image)` pairs for images from memory.
         out: the folder; made if it is not there, files of the same names are replaced.
         model_name: how results name the model.
-        labels, threshold, scaling: as for `pylon_zoo.explanation.explainer.explain`.
+        labels, threshold, scaling, placement: as for `pylon_zoo.explanation.explainer.explain`.
         top: findings per image, the most probable first, whether or not they reach the threshold.
         batch_size: images per pass of the model.
         save_heatmaps: keep the raw maps.
@@ -71,7 +73,7 @@ def explain_to_folder(
     for option, value in (("top", top), ("batch_size", batch_size)):
         if value < 1:
             raise ConfigError(f"{option}={value} must be at least 1.")
-    explainer = Explainer(model, labels, threshold=threshold, scaling=scaling)
+    explainer = Explainer(model, labels, threshold=threshold, scaling=scaling, placement=placement)
     with staged(out, last=RESULTS) as folder, tqdm(total=len(images), unit=" images", disable=not progress) as bar:
         writer = _Writer(folder, model_name, top, save_heatmaps)
         for start in range(0, len(images), batch_size):
@@ -149,6 +151,7 @@ class _Writer:
                 heatmaps=explanation.native_heatmaps.numpy(),
                 probabilities=explanation.probabilities.numpy(),
                 labels=np.array(explanation.labels),
+                cells=np.array([explanation.cells.first, explanation.cells.step]),
                 path=np.array(explanation.path),
             )
         self.results["images"].append(entry)

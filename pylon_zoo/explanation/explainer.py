@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from pylon_zoo.cells import check_placement, grid_for
 from pylon_zoo.data.images import read_image
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
 from pylon_zoo.explanation.labels import select_labels
@@ -29,6 +30,7 @@ def explain(
     *,
     threshold: float = 0.5,
     scaling: str = "absolute",
+    placement: str = "exact",
 ) -> Explanation:
     """Say what a model finds in an image, and where.
 
@@ -41,6 +43,8 @@ def explain(
         threshold: probability in (0, 1] from which on a place belongs to a box and lies inside the contour.
         scaling: what the colours of overlays span: `"absolute"` is probabilities from 0 to 1, `"image"` is each map's
             own minimum to maximum, as in the paper's figures.
+        placement: where cells of heatmaps are drawn: `"exact"` is at the pixels they look at (`model.cell_grid`),
+            `"paper"` as tiles of the image, up to half a stride beside them, as in published figures.
 
     Returns:
         Probabilities, heatmaps, peaks and boxes in pixels of the original image, and overlays on demand.
@@ -48,7 +52,7 @@ def explain(
     Raises:
         ImageError: the image cannot be read.
         UnknownNameError: a label or a scaling that does not exist.
-        ConfigError: a threshold outside (0, 1], or a model without heatmaps.
+        ConfigError: a threshold outside (0, 1], another placement, or a model without heatmaps.
         DataError: the model's output holds NaN.
 
     Example:
@@ -57,7 +61,7 @@ def explain(
         >>> explanation.labels, explanation.heatmaps.shape
         (('class_0', 'class_1'), torch.Size([2, 48, 40]))
     """
-    explainer = Explainer(model, labels, threshold=threshold, scaling=scaling)
+    explainer = Explainer(model, labels, threshold=threshold, scaling=scaling, placement=placement)
     return check_finite(explainer.run([explainer.load(image)])[0])
 
 
@@ -79,7 +83,7 @@ class Explainer:
     """A model with all choices made and checked, ready to explain batches of images.
 
     Args:
-        model, labels, threshold, scaling: as for `explain`.
+        model, labels, threshold, scaling, placement: as for `explain`.
 
     Raises:
         UnknownNameError, ConfigError: as for `explain`.
@@ -92,6 +96,7 @@ class Explainer:
         *,
         threshold: float = 0.5,
         scaling: str = "absolute",
+        placement: str = "exact",
     ) -> None:
         if scaling not in SCALINGS:
             raise UnknownNameError(
@@ -99,7 +104,9 @@ class Explainer:
             )
         if not 0 < threshold <= 1:
             raise ConfigError(f"threshold={threshold} is not a probability in (0, 1].")
+        check_placement(placement)
         self.model = model
+        self.placement = placement
         self.threshold = threshold
         self.scaling = scaling
         self.classes = list(select_labels(labels, model.label_names))
@@ -129,6 +136,8 @@ class Explainer:
             logits, heatmaps = self.model.forward_with_heatmap(inputs)
             halves = half_logits(logits.float(), self.model.activation)
             outputs = [tensor.float().cpu() for tensor in (self.model.probabilities(logits), heatmaps, halves)]
+        size = tuple(inputs.shape[-2:])
+        grid = grid_for(self.model, size, self.placement)
         # Indexing copies, which also turns inference tensors into ordinary ones.
         probabilities, heatmaps, halves = (tensor[:, self.classes] for tensor in outputs)
         return [
@@ -143,6 +152,7 @@ class Explainer:
                 threshold=self.threshold,
                 scaling=self.scaling,
                 unit=self.model.heatmap_unit,
+                grid=None if grid is None else grid.scaled(size, tuple(loaded.image.shape[-2:])),
             )
             for i, loaded in enumerate(batch)
         ]

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
-from torch.nn import functional
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.metrics.components import find_runs
 from pylon_zoo.metrics.point import peak_indices
 
@@ -28,20 +28,7 @@ class Box(NamedTuple):
     y1: int
 
 
-def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps at another size, bilinear with `align_corners=False`, as the paper evaluates them.
-
-    Args:
-        maps: (K, h, w) floating point.
-        size: (H, W) in pixels.
-
-    Returns:
-        (K, H, W), the dtype of `maps`.
-    """
-    return functional.interpolate(maps.unsqueeze(0), size=size, mode="bilinear", align_corners=False).squeeze(0)
-
-
-def find_peak(native: Tensor, size: tuple[int, int]) -> Point:
+def find_peak(native: Tensor, size: tuple[int, int], grid: CellGrid | None = None) -> Point:
     """The brightest pixel of a map once upsampled, the first in raster order among equals.
 
     It is the pixel that point localization accuracy judges.
@@ -49,6 +36,7 @@ def find_peak(native: Tensor, size: tuple[int, int]) -> Point:
     Args:
         native: (h, w) at the model's own resolution.
         size: (H, W) of the image.
+        grid: of the map's cells, in pixels of the image, see `pylon_zoo.cells.to_pixels`.
 
     Returns:
         The pixel in the image.
@@ -58,7 +46,7 @@ def find_peak(native: Tensor, size: tuple[int, int]) -> Point:
         >>> find_peak(torch.tensor([[0.0, 1.0], [0.0, 0.0]]), (4, 4))
         Point(x=3, y=0)
     """
-    row, column = divmod(int(peak_indices(native.unsqueeze(0), size)), size[1])
+    row, column = divmod(int(peak_indices(native.unsqueeze(0), size, grid)), size[1])
     return Point(column, row)
 
 

@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from pylon_zoo.cells import CellGrid, tiling, to_pixels
 from pylon_zoo.errors import UnknownNameError
 from pylon_zoo.explanation.labels import unknown_label
 from pylon_zoo.explanation.overlay import render_overlay
-from pylon_zoo.explanation.peaks import Box, Point, find_boxes, find_peak, upsample
+from pylon_zoo.explanation.peaks import Box, Point, find_boxes, find_peak
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Explanation:
         scaling: `"absolute"`: overlays colour probabilities from 0 to 1; `"image"`: from each map's minimum to its
             maximum, as in the paper's figures. Nothing else depends on it.
         unit: of the heatmaps, `"logit"` or `"relevance"` (an attribution method's).
+        grid: which pixels of the original image the maps' cells are centred on; None draws them as tiles of the image
+            (`placement="paper"`).
     """
 
     path: str
@@ -68,6 +71,7 @@ class Explanation:
     threshold: float = 0.5
     scaling: str = "absolute"
     unit: str = "logit"
+    grid: CellGrid | None = None
     _findings: dict[str, Finding] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -86,13 +90,19 @@ class Explanation:
         height, width = self.native_heatmaps.shape[1:]
         return f"{width}x{height}"
 
+    @property
+    def cells(self) -> CellGrid:
+        """Where the maps' cells are drawn: first and step, in pixels of the original image."""
+        height, width = self.native_heatmaps.shape[1:]
+        return self.grid or tiling((height, width), (self.height, self.width))
+
     @cached_property
     def heatmaps(self) -> Tensor:
-        """(K, H, W) float32 raw values at the size of the original image, bilinear (`align_corners=False`).
+        """(K, H, W) float32 raw values at the size of the original image, bilinear between the centres of cells.
 
         All K maps of a large image take memory; `native_heatmaps` and `probability_map` do not.
         """
-        return upsample(self.native_heatmaps, (self.height, self.width))
+        return to_pixels(self.native_heatmaps, (self.height, self.width), self.grid)
 
     def native_probability_map(self, label: str) -> Tensor:
         """(h, w) float32 in [0, 1]: one class's map as probabilities at the model's own resolution."""
@@ -110,13 +120,15 @@ class Explanation:
             size: (H, W) to upsample to; None is the original image's.
 
         Returns:
-            (H, W) float32 in [0, 1], bilinear (`align_corners=False`) in probabilities, as the paper evaluates maps.
+            (H, W) float32 in [0, 1], bilinear in probabilities, as the paper evaluates maps.
 
         Raises:
             UnknownNameError: no such label.
         """
-        native = self.native_probability_map(label).unsqueeze(0)
-        return upsample(native, size or (self.height, self.width)).squeeze(0).clamp(0, 1)
+        own = (self.height, self.width)
+        size = size or own
+        grid = None if self.grid is None else self.grid.scaled(own, size)
+        return to_pixels(self.native_probability_map(label), size, grid).clamp(0, 1)
 
     def finding(self, label: str) -> Finding:
         """Probability, peak and boxes of one class.
@@ -132,7 +144,7 @@ class Explanation:
             self._findings[label] = Finding(
                 label=label,
                 probability=float(self.probabilities[self.index(label)]),
-                peak=find_peak(peaked, (self.height, self.width)),
+                peak=find_peak(peaked, (self.height, self.width), self.grid),
                 boxes=find_boxes(self.probability_map(label).numpy(), self.threshold) if reached else (),
             )
         return self._findings[label]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics.erasing import Classifier, all_logits, check_pairs, fill_value, groups, heatmap_order
 from pylon_zoo.metrics.pairs import ACTIVATIONS
@@ -33,6 +34,7 @@ class Deletion:
         activation: `"sigmoid"` or `"softmax"`, how logits become the probabilities of the curve.
         pairs: `"positive"`: pairs whose target is 1; `"top"`: the class with the highest logit of each image, as RISE.
         batch_size: images per forward pass.
+        grid: where the heatmaps' cells lie in the images, see `pylon_zoo.cells.to_pixels`; None takes them for tiles.
 
     Raises:
         ConfigError: an option that does not exist or is out of range.
@@ -58,6 +60,7 @@ class Deletion:
         activation: str = "sigmoid",
         pairs: str = "positive",
         batch_size: int = 32,
+        grid: CellGrid | None = None,
     ) -> None:
         if num_classes < 1 or not 0 < step <= 1 or batch_size < 1:
             raise ConfigError(f"num_classes={num_classes}, step={step} in (0, 1], batch_size={batch_size}: one is off.")
@@ -67,8 +70,8 @@ class Deletion:
             raise ConfigError(f"pairs={pairs!r} is not one of {', '.join(PAIRS)}.")
         self.model, self.num_classes, self.batch_size = model, num_classes, batch_size
         self.substrate = self.default_substrate if substrate is None else substrate
-        self.mean, self.std = mean, std
-        self.settings: dict[str, object] = {"step": step, "activation": activation, "pairs": pairs}
+        self.mean, self.std, self.grid = mean, std, grid
+        self.settings: dict[str, object] = {"step": step, "activation": activation, "pairs": pairs, "grid": grid}
         for option, value in (("substrate", self.substrate), ("mean", mean), ("std", std)):
             plain = value is None or isinstance(value, str)
             self.settings[option] = value if plain else tuple(torch.as_tensor(value).flatten().tolist())
@@ -102,7 +105,7 @@ class Deletion:
         areas = torch.zeros(len(owner), dtype=torch.float64)
         for some in groups(len(owner), self.batch_size):
             image, label = owner[some], labels[some]
-            ranks = heatmap_order(heatmaps.to(images.device)[image, label], tuple(images.shape[2:]))
+            ranks = heatmap_order(heatmaps.to(images.device)[image, label], tuple(images.shape[2:]), self.grid)
             curves = torch.cat(
                 [
                     self.probabilities(images[image[at]], substrate[image[at]], ranks[at], label[at], step)

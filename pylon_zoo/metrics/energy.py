@@ -20,6 +20,7 @@ class EnergyPointingGame(PairMetric):
         num_classes: K.
         size: (H, W) in pixels.
         activation: as for `PointAccuracy`. A sigmoid gives every pixel some mass, 1/2 at logit 0.
+        grid: as for `PairMetric`.
 
     Raises:
         ConfigError: as for `PointAccuracy`.
@@ -54,6 +55,7 @@ class RelevanceRank(PairMetric):
         num_classes: K.
         size: (H, W) in pixels.
         activation: as for `PointAccuracy`; None gives the same ranks as the sigmoid where that does not saturate.
+        grid: as for `PairMetric`.
 
     Raises:
         ConfigError: as for `PointAccuracy`.

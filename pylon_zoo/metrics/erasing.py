@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError, DataError
 from pylon_zoo.metrics.geometry import upsample
 
@@ -24,7 +25,7 @@ def groups(count: int, size: int) -> list[Tensor]:
     return list(torch.arange(count).split(size)) if count else []
 
 
-def heatmap_order(heatmaps: Tensor, size: tuple[int, int]) -> Tensor:
+def heatmap_order(heatmaps: Tensor, size: tuple[int, int], grid: CellGrid | None = None) -> Tensor:
     """The rank of each pixel when the heatmap, bilinearly at image size, is read from its strongest pixel down.
 
     Equal pixels come in raster order. The raw heatmap is sorted: a sigmoid would keep the order and add ties.
@@ -32,6 +33,7 @@ def heatmap_order(heatmaps: Tensor, size: tuple[int, int]) -> Tensor:
     Args:
         heatmaps: (P, h, w) floating point.
         size: (H, W).
+        grid: of the cells, see `pylon_zoo.cells.to_pixels`.
 
     Returns:
         (P, H, W) int64 in [0, H·W), 0 for the strongest pixel.
@@ -43,7 +45,7 @@ def heatmap_order(heatmaps: Tensor, size: tuple[int, int]) -> Tensor:
         >>> heatmap_order(torch.tensor([[[1.0, 5.0, 3.0]]]), (1, 3)).tolist()
         [[[2, 0, 1]]]
     """
-    order = upsample(heatmaps.float(), size).flatten(1).argsort(dim=1, descending=True, stable=True)
+    order = upsample(heatmaps.float(), size, grid).flatten(1).argsort(dim=1, descending=True, stable=True)
     ranks = torch.arange(order.shape[1], device=order.device).expand_as(order)
     return torch.empty_like(order).scatter_(1, order, ranks).view(len(heatmaps), *size)
 

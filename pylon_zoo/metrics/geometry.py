@@ -6,20 +6,41 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from pylon_zoo.cells import CellGrid, to_pixels
 from pylon_zoo.errors import DataError
 
 
-def upsample(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Maps (P, h, w) to (P, H, W), bilinear, `align_corners=False`.
+def upsample(maps: Tensor, size: tuple[int, int], grid: CellGrid | None = None) -> Tensor:
+    """Maps (P, h, w) to (P, H, W), see `pylon_zoo.cells.to_pixels`.
 
     Raises:
         DataError: a map holds NaN or infinity.
     """
     if not bool(maps.isfinite().all()):
         raise DataError("A heatmap holds NaN or infinity. Look for a diverged model or broken pixels.")
-    return functional.interpolate(maps.unsqueeze(1), size=size, mode="bilinear", align_corners=False).squeeze(1)
+    return to_pixels(maps, size, grid)
+
+
+def peak_pixels(full: Tensor, window: tuple[slice, slice]) -> Tensor:
+    """Flat index `row * W + column` of each map's brightest pixel in a window, the first in raster order among equals.
+
+    Args:
+        full: (P, H, W) at image size.
+        window: rows and columns, of `pylon_zoo.cells.between_centres`.
+
+    Returns:
+        (P,) int64.
+
+    Example:
+        >>> peak_pixels(torch.tensor([[[9.0, 1.0, 3.0, 3.0]]]), (slice(0, 1), slice(1, 4)))
+        tensor([2])
+    """
+    rows, columns = window
+    part = full[:, rows, columns]
+    peaks = part.flatten(1).max(dim=1).indices
+    across = part.shape[2]
+    return (peaks // across + rows.start) * full.shape[2] + peaks % across + columns.start
 
 
 def unit_range(maps: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics.geometry import unit_range
 from pylon_zoo.metrics.pairs import PairMetric, Pairs
@@ -29,6 +30,7 @@ class HeatmapIou(PairMetric):
             [0, 1] of the normalised map.
         normalise: scale each upsampled map to [0, 1] by its minimum and maximum first; a constant map becomes 0.
         true_positives_only: leave out pairs without any pixel at or above the threshold, instead of counting 0.
+        grid: as for `PairMetric`.
 
     Raises:
         ConfigError: as for `PointAccuracy`, or not one threshold per class.
@@ -50,8 +52,9 @@ class HeatmapIou(PairMetric):
         thresholds: float | Sequence[float] = 0.5,
         normalise: bool = False,
         true_positives_only: bool = False,
+        grid: CellGrid | None = None,
     ) -> None:
-        super().__init__(num_classes, size, activation)
+        super().__init__(num_classes, size, activation, grid)
         chosen = (thresholds,) * num_classes if isinstance(thresholds, (int, float)) else tuple(thresholds)
         if len(chosen) != num_classes or any(value != value for value in chosen):
             raise ConfigError(

@@ -32,7 +32,7 @@ class Localizer(Protocol):
         """The values so far."""
 
 
-LOCALIZATION: dict[str, Callable[[int, tuple[int, int], str | None], Localizer]] = {
+LOCALIZATION: dict[str, Callable[..., Localizer]] = {
     "point_accuracy": PointAccuracy,
     "pointing_game": PointingGame,
     "energy": EnergyPointingGame,
@@ -45,5 +45,5 @@ LOCALIZATION: dict[str, Callable[[int, tuple[int, int], str | None], Localizer]]
     "max_box": MaxBoxAccuracy,
     "pxap": PixelPrecision,
 }
-"""Name → factory, called with K, the size (H, W) that the boxes are on, and what to do to the heatmaps first
-(`"sigmoid"`, `"softmax"` or None)."""
+"""Name → factory, called with K, the size (H, W) that the boxes are on, what to do to the heatmaps first (`"sigmoid"`,
+`"softmax"` or None), and `grid`, where their cells lie."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics.erasing import Classifier, all_logits, check_pairs, fill_value, groups, heatmap_order, logits_of
 from pylon_zoo.metrics.result import MetricResult
@@ -60,6 +61,7 @@ class MaskedOutArea:
         never_flipped: `"full"`: area 1; `"skip"`: left out of mean and support. Both are counted in the result.
         search: `"scan"` or `"bisection"`.
         batch_size: masked images per forward pass.
+        grid: where the heatmaps' cells lie in the images, see `pylon_zoo.cells.to_pixels`; None takes them for tiles.
 
     Raises:
         ConfigError: an option that does not exist or is out of range.
@@ -84,6 +86,7 @@ class MaskedOutArea:
         never_flipped: str = "full",
         search: str = "scan",
         batch_size: int = 32,
+        grid: CellGrid | None = None,
     ) -> None:
         chosen = (thresholds,) * num_classes if isinstance(thresholds, (int, float)) else tuple(thresholds)
         if num_classes < 1 or len(chosen) != num_classes or not all(0 < value < 1 for value in chosen):
@@ -98,7 +101,7 @@ class MaskedOutArea:
             if value not in allowed:
                 raise ConfigError(f"{name}={value!r} is not one of {', '.join(allowed)}.")
         self.model, self.num_classes, self.batch_size = model, num_classes, batch_size
-        self.fill, self.mean, self.std = fill, mean, std
+        self.fill, self.mean, self.std, self.grid = fill, mean, std, grid
         self.settings: dict[str, object] = {
             "thresholds": tuple(map(float, chosen)),
             "step": step,
@@ -108,6 +111,7 @@ class MaskedOutArea:
             "pairs": pairs,
             "never_flipped": never_flipped,
             "search": search,
+            "grid": grid,
         }
         self.steps = math.ceil(1 / step - 1e-9)
         self.total = torch.zeros(num_classes, dtype=torch.float64)
@@ -144,7 +148,7 @@ class MaskedOutArea:
         flips = torch.zeros(len(owner), dtype=torch.int64)
         for some in groups(len(owner), self.batch_size):  # memory: one batch of pairs at a time
             image, label = owner[some], labels[some]
-            ranks = heatmap_order(heatmaps.to(images.device)[image, label], tuple(images.shape[2:]))
+            ranks = heatmap_order(heatmaps.to(images.device)[image, label], tuple(images.shape[2:]), self.grid)
             pixels = ranks[0].numel()
 
             def negative(pair: Tensor, step: Tensor, image=image, label=label, ranks=ranks, pixels=pixels) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics.components import boxes_of_holes, boxes_of_regions
 from pylon_zoo.metrics.geometry import unit_range
@@ -41,6 +42,7 @@ class MaxBoxAccuracy(PairMetric):
         ious: the δ, in (0, 1].
         edges: `"wsolevaluation"`: a contour's box ends one pixel after its last, as there (boxes of the data are
             closed); `"closed"`: it ends at its last pixel, so that a perfect map has IoU 1.
+        grid: as for `PairMetric`.
 
     Raises:
         ConfigError: as for `PointAccuracy`, or an interval, IoU or edges out of range.
@@ -62,8 +64,9 @@ class MaxBoxAccuracy(PairMetric):
         interval: float = 0.001,
         ious: Sequence[float] = (0.3, 0.5, 0.7),
         edges: str = "wsolevaluation",
+        grid: CellGrid | None = None,
     ) -> None:
-        super().__init__(num_classes, size, activation)
+        super().__init__(num_classes, size, activation, grid)
         if not 0 < interval < 1 or not ious or not all(0 < iou <= 1 for iou in ious):
             raise ConfigError(f"interval={interval} must be in (0, 1) and ious={tuple(ious)} in (0, 1].")
         if edges not in EDGES:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics.components import boxes_of_regions
 from pylon_zoo.metrics.geometry import unit_range
@@ -31,6 +32,7 @@ class OverlapAccuracy(PairMetric):
         threshold: T in [0, 1); the paper's code has 0.1, 0.25 and 0.5.
         overlap: `"either"` as in that code, `"iou"` or `"iobb"`.
         level: share of the maximum above which a pixel is predicted, in [0, 1).
+        grid: as for `PairMetric`.
 
     Raises:
         ConfigError: as for `PointAccuracy`, an unknown overlap, or a threshold or level outside [0, 1).
@@ -52,8 +54,9 @@ class OverlapAccuracy(PairMetric):
         threshold: float = 0.1,
         overlap: str = "either",
         level: float = 0.5,
+        grid: CellGrid | None = None,
     ) -> None:
-        super().__init__(num_classes, size, activation)
+        super().__init__(num_classes, size, activation, grid)
         _check(overlap, threshold)
         if not 0 <= level < 1:
             raise ConfigError(f"level={level} is not a share of the maximum in [0, 1).")
@@ -90,6 +93,7 @@ class RegionAccuracy(PairMetric):
         threshold: T in (0, 1]; Wang et al. have 0.1, 0.25, 0.5, 0.75 and 0.9 for IoBB and 0.1 to 0.7 for IoU.
         overlap: `"iobb"` or `"iou"`.
         levels: of the map in 0 to 255.
+        grid: as for `PairMetric`.
 
     Raises:
         ConfigError: as for `PointAccuracy`, an unknown overlap, or a threshold or level out of range.
@@ -111,8 +115,9 @@ class RegionAccuracy(PairMetric):
         threshold: float = 0.1,
         overlap: str = "iobb",
         levels: Sequence[int] = (60, 180),
+        grid: CellGrid | None = None,
     ) -> None:
-        super().__init__(num_classes, size, activation)
+        super().__init__(num_classes, size, activation, grid)
         _check(overlap, threshold, OVERLAPS[:2])
         if not threshold or not levels or min(levels) < 1 or max(levels) > 255:
             raise ConfigError(f"threshold={threshold} must be above 0 and levels={tuple(levels)} within 1 to 255.")

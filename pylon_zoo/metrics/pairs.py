@@ -10,9 +10,10 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from pylon_zoo.cells import CellGrid, between_centres
 from pylon_zoo.errors import ConfigError, DataError, suggest
 from pylon_zoo.metrics.components import boxes_of_regions
-from pylon_zoo.metrics.geometry import rasterize, stack_boxes, upsample
+from pylon_zoo.metrics.geometry import peak_pixels, rasterize, stack_boxes, upsample
 from pylon_zoo.metrics.outcomes import Outcomes
 from pylon_zoo.metrics.result import MetricResult
 
@@ -45,6 +46,7 @@ class Pairs:
         boxes: (B, 4) float32 x0, y0, x1, y1 of all pairs; (0, 4) where masks were given.
         owner: (B,) int64, which of the P pairs each box belongs to.
         masks: (P, H, W) bool; None where boxes were given.
+        window: rows and columns where peaks are looked for.
     """
 
     maps: Tensor
@@ -53,6 +55,12 @@ class Pairs:
     boxes: Tensor
     owner: Tensor
     masks: Tensor | None
+    window: tuple[slice, slice]
+
+    @property
+    def peaks(self) -> Tensor:
+        """(P,) int64 flat index of each map's brightest pixel, first in raster order among equals."""
+        return peak_pixels(self.maps, self.window)
 
     @cached_property
     def truth(self) -> Tensor:
@@ -89,14 +97,16 @@ class Pairs:
 class PairMetric:
     """A metric that is a mean over (image, class) pairs; a subclass says what one pair scores.
 
-    Pairs without a box (or with an empty mask) say nothing about their class. Heatmaps are activated, upsampled
-    bilinearly (`align_corners=False`) and judged in chunks; only sums are kept, so memory is flat in the number of
-    images and of maps.
+    Pairs without a box (or with an empty mask) say nothing about their class. Heatmaps are activated, brought to pixels
+    (`pylon_zoo.cells.to_pixels`) and judged in chunks; only sums are kept, so memory is flat in the number of images
+    and of maps.
 
     Args:
         num_classes: K.
         size: (H, W) in pixels, the size of the image that boxes or masks are drawn on.
         activation: `"sigmoid"`, `"softmax"` over the classes, or None for the raw heatmap.
+        grid: where the heatmaps' cells lie, in pixels of `size` (a model's `cell_grid`); None takes them for tiles of
+            the image, as the paper does.
 
     Raises:
         ConfigError: unknown activation, or a size or class count below 1.
@@ -104,7 +114,13 @@ class PairMetric:
 
     name = "pairs"
 
-    def __init__(self, num_classes: int, size: tuple[int, int], activation: str | None = "sigmoid") -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        size: tuple[int, int],
+        activation: str | None = "sigmoid",
+        grid: CellGrid | None = None,
+    ) -> None:
         if activation not in ACTIVATIONS:
             near = suggest(str(activation), [name for name in ACTIVATIONS if name])
             raise ConfigError(f"activation={activation!r} is not one of 'sigmoid', 'softmax' and None.{near}")
@@ -116,6 +132,7 @@ class PairMetric:
         self.num_classes = num_classes
         self.size = (int(size[0]), int(size[1]))
         self.activation = activation
+        self.grid = grid
         self.sums: dict[str, Tensor] = {}
         self.support = self.add_sum("support", dtype=torch.int64)
         self.total = self.add_sum("total")
@@ -174,13 +191,19 @@ class PairMetric:
         at_once = max(1, PIXELS_AT_ONCE // (self.size[0] * self.size[1]))
         for start in range(0, len(pairs), at_once):
             chunk = pairs[start : start + at_once]
-            full = upsample(maps[chunk], self.size)
+            full = upsample(maps[chunk], self.size, self.grid)
             mine = (owner >= start) & (owner < start + at_once)
             masks = None
             if isinstance(regions, Tensor):
                 masks = regions.flatten(0, 1)[chunk.to(regions.device)].to(full.device) != 0
             yield Pairs(
-                full, chunk // self.num_classes, chunk % self.num_classes, boxes[mine], owner[mine] - start, masks
+                full,
+                chunk // self.num_classes,
+                chunk % self.num_classes,
+                boxes[mine],
+                owner[mine] - start,
+                masks,
+                between_centres((heatmaps.shape[2], heatmaps.shape[3]), self.size, self.grid),
             )
 
     def score(self, pairs: Pairs) -> Tensor:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pylon_zoo.cells import CellGrid, between_centres
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics import pairs as shared
-from pylon_zoo.metrics.geometry import upsample
+from pylon_zoo.metrics.geometry import peak_pixels, upsample
 from pylon_zoo.metrics.pairs import PairMetric, Pairs
 
 TIES = ("first", "any", "expected")
@@ -18,7 +19,7 @@ class PointAccuracy(PairMetric):
     """Share of (image, class) pairs whose heatmap peaks inside a box of the class, as the paper measures it.
 
     For every image and every class that has a box in it: the heatmap goes through `activation`, then bilinearly
-    (`align_corners=False`) to `size`; its maximum is a hit when it lies in *any* of the class's boxes, borders
+    to `size`; its maximum is a hit when it lies in *any* of the class's boxes, borders
     included. Images without a box of a class say nothing about that class. (Preechakul et al. 2022, "point
     localization accuracy".) With masks instead of boxes this is CheXlocalize's hit rate.
 
@@ -35,6 +36,7 @@ class PointAccuracy(PairMetric):
         ties: `"first"` as in the paper's code; `"any"`: a hit if any of the equal pixels is inside; `"expected"`: the
             share of them that is inside, the expectation of choosing one at random. The last two do not depend on
             which way the picture is read, except where upsampling rounds equal values apart.
+        grid: as for `PairMetric`.
 
     Raises:
         ConfigError: unknown activation or ties, or a size or class count below 1.
@@ -49,9 +51,14 @@ class PointAccuracy(PairMetric):
     name = "point_accuracy"
 
     def __init__(
-        self, num_classes: int, size: tuple[int, int], activation: str | None = "sigmoid", ties: str = "first"
+        self,
+        num_classes: int,
+        size: tuple[int, int],
+        activation: str | None = "sigmoid",
+        ties: str = "first",
+        grid: CellGrid | None = None,
     ) -> None:
-        super().__init__(num_classes, size, activation)
+        super().__init__(num_classes, size, activation, grid)
         if ties not in TIES:
             raise ConfigError(f"ties={ties!r} is not one of {', '.join(TIES)}.")
         self.ties = ties
@@ -64,8 +71,7 @@ class PointAccuracy(PairMetric):
     def score(self, pairs: Pairs) -> Tensor:
         """1 for a hit and 0 for a miss, (P,)."""
         if self.ties == "first":
-            peaks = pairs.maps.flatten(1).max(dim=1).indices
-            return inside(pairs, peaks)
+            return inside(pairs, pairs.peaks)
         maps, truth = pairs.flat
         brightest = maps == maps.amax(dim=1, keepdim=True)
         within = (brightest & truth).sum(dim=1)
@@ -84,6 +90,7 @@ class PointingGame(PairMetric):
         size: (H, W) in pixels.
         activation: as for `PointAccuracy`.
         tolerance: radius in pixels, greater than 0; 1 is the peak alone.
+        grid: as for `PairMetric`.
 
     Raises:
         ConfigError: as for `PointAccuracy`, or a tolerance of 0 or less.
@@ -98,17 +105,21 @@ class PointingGame(PairMetric):
     name = "pointing_game"
 
     def __init__(
-        self, num_classes: int, size: tuple[int, int], activation: str | None = "sigmoid", tolerance: float = 15
+        self,
+        num_classes: int,
+        size: tuple[int, int],
+        activation: str | None = "sigmoid",
+        tolerance: float = 15,
+        grid: CellGrid | None = None,
     ) -> None:
-        super().__init__(num_classes, size, activation)
+        super().__init__(num_classes, size, activation, grid)
         if tolerance <= 0:
             raise ConfigError(f"tolerance={tolerance} would let nothing be a hit; give a radius above 0 pixels.")
         self.tolerance = tolerance
 
     def score(self, pairs: Pairs) -> Tensor:
         """1 for a hit and 0 for a miss, (P,)."""
-        peaks = pairs.maps.flatten(1).max(dim=1).indices
-        return (squared_distance(pairs, peaks) < self.tolerance**2).float()
+        return (squared_distance(pairs, pairs.peaks) < self.tolerance**2).float()
 
 
 def inside(pairs: Pairs, pixels: Tensor) -> Tensor:
@@ -142,12 +153,13 @@ def squared_distance(pairs: Pairs, pixels: Tensor) -> Tensor:
     return distances.scatter_reduce(0, pairs.owner, nearest, "amin")
 
 
-def peak_indices(maps: Tensor, size: tuple[int, int]) -> Tensor:
+def peak_indices(maps: Tensor, size: tuple[int, int], grid: CellGrid | None = None) -> Tensor:
     """Where each map is brightest once bilinearly upsampled, first in raster order among equals.
 
     Args:
         maps: (P, h, w) floating point.
         size: (H, W) to upsample to.
+        grid: of the cells, see `pylon_zoo.cells.to_pixels`.
 
     Returns:
         (P,) int64 flat indices `row * W + column`.
@@ -161,5 +173,6 @@ def peak_indices(maps: Tensor, size: tuple[int, int]) -> Tensor:
     """
     at_once = max(1, shared.PIXELS_AT_ONCE // (size[0] * size[1]))
     peaks = [torch.zeros(0, dtype=torch.int64, device=maps.device)]
-    peaks += [upsample(chunk, size).flatten(1).max(dim=1).indices for chunk in maps.split(at_once) if len(chunk)]
+    window = between_centres((maps.shape[1], maps.shape[2]), size, grid)
+    peaks += [peak_pixels(upsample(chunk, size, grid), window) for chunk in maps.split(at_once) if len(chunk)]
     return torch.cat(peaks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics.geometry import unit_range
 from pylon_zoo.metrics.pairs import PairMetric, Pairs
@@ -26,6 +27,7 @@ class PixelPrecision(PairMetric):
         size: (H, W) in pixels.
         activation: as for `PointAccuracy`; per-map scaling makes the sigmoid a matter of spacing only.
         interval: width of a bin, in (0, 1).
+        grid: as for `PairMetric`.
 
     Raises:
         ConfigError: as for `PointAccuracy`, or an interval outside (0, 1).
@@ -40,9 +42,14 @@ class PixelPrecision(PairMetric):
     name = "pxap"
 
     def __init__(
-        self, num_classes: int, size: tuple[int, int], activation: str | None = "sigmoid", interval: float = 0.001
+        self,
+        num_classes: int,
+        size: tuple[int, int],
+        activation: str | None = "sigmoid",
+        interval: float = 0.001,
+        grid: CellGrid | None = None,
     ) -> None:
-        super().__init__(num_classes, size, activation)
+        super().__init__(num_classes, size, activation, grid)
         if not 0 < interval < 1:
             raise ConfigError(f"interval={interval} is not a bin width in (0, 1).")
         self.interval = interval

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import DataError
 from pylon_zoo.metrics.localization import LOCALIZATION, Localizer
 from pylon_zoo.metrics.outcomes import Outcomes
@@ -98,6 +99,7 @@ class ScoreKeeper:
         boxes: Sequence[Tensor],
         size: tuple[int, int],
         indices: Sequence[int] | Tensor | None = None,
+        grid: CellGrid | None = None,
     ) -> None:
         """Take one batch.
 
@@ -108,6 +110,8 @@ class ScoreKeeper:
             boxes: N tensors (M, 5), class indices the dataset's, in pixels of `size`.
             size: (H, W) of the images, the same for every batch.
             indices: N positions in the dataset, each of them once in a pass; None counts on from the images so far.
+            grid: where the heatmap's cells lie in pixels of `size`, the same for every batch; None takes them for
+                tiles of the image.
 
         Raises:
             DataError: a heatmap that has a box is not finite, or shapes do not fit.
@@ -118,7 +122,7 @@ class ScoreKeeper:
             raise DataError(f"{len(positions)} positions were given for {len(logits)} images; give one for each.")
         self._size = size
         if heatmap is not None:
-            self._start_judges()
+            self._start_judges(grid)
             boxes = [relabel(image_boxes, self.class_map) for image_boxes in boxes]
             outcomes = self._points.judge(heatmap, boxes)
             self._points.count(outcomes.labels, outcomes.values)
@@ -164,12 +168,12 @@ class ScoreKeeper:
                 for name, judge in {"point_accuracy": self._points, **self._others}.items():
                     judge.add_sums(state["sums"][name])
 
-    def _start_judges(self) -> None:
+    def _start_judges(self, grid: CellGrid | None = None) -> None:
         """The localization metrics, once the size of the images is known."""
         if self._points is None:
             judges = (self.num_classes, self._size, self.activation if self.heatmap_unit == "logit" else None)
-            self._points = PointAccuracy(*judges)
-            self._others = {name: LOCALIZATION[name](*judges) for name in self._names}
+            self._points = PointAccuracy(*judges, grid=grid)
+            self._others = {name: LOCALIZATION[name](*judges, grid=grid) for name in self._names}
 
     def compute(self) -> Scores:
         """Everything so far, images in the dataset's order.

@@ -12,13 +12,17 @@ from timm.layers.format import Format
 from timm.models import is_model_pretrained, model_entrypoint
 from torch import Tensor, nn
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError, UnknownNameError, WeightsError, suggest
+from pylon_zoo.models.grids import Level, found_levels, tabled_levels
 from pylon_zoo.models.layers import crop_padding, pad_to, same_size
+from pylon_zoo.models.modes import evaluating
 from pylon_zoo.models.options import as_pair, check_option
-from pylon_zoo.models.sizes import round_up, size_rule
+from pylon_zoo.models.sizes import ceil_div, round_up, size_rule
 
 OWN_PACKAGE = __name__.partition(".")[0]
 NOMINAL_STRIDE = 32  # of a network that is not built yet
+TRACED_SIZE = (64, 96)  # pixels, of the image that shows where cells lie; networks of one size pad it
 
 
 class Backbone(nn.Module):
@@ -39,6 +43,7 @@ class Backbone(nn.Module):
     Attributes:
         channels: channels of each level, coarse to fine.
         strides: pixels per cell of each level, coarse to fine.
+        grids: where the cells of each level lie in the images, coarse to fine.
         fixed_size: (H, W) beyond which the network cannot go, or None.
         pretrained_cfg: timm's description of the network and its input.
 
@@ -52,6 +57,8 @@ class Backbone(nn.Module):
         >>> [tuple(level.shape) for level in Backbone("test_resnet")(torch.zeros(1, 3, 64, 48))]
         [(1, 96, 2, 2), (1, 192, 4, 3), (1, 48, 8, 6), (1, 32, 16, 12)]
     """
+
+    is_whole_stages = True  # its levels end where timm's feature extractor's do
 
     def __init__(
         self,
@@ -67,7 +74,8 @@ class Backbone(nn.Module):
         if output_stride is not None:
             check_option("output_stride", output_stride, at_least=1)
         name = resolve_backbone(name, pretrained)
-        cfg = timm.get_pretrained_cfg(name).to_dict()
+        described = timm.get_pretrained_cfg(name)
+        cfg = described.to_dict() if described else {}  # none of somebody's own without one
         self.name = name
         self.in_chans = in_chans
         self.rule = size_rule(timm_module(name), name.partition(".")[0])
@@ -83,6 +91,8 @@ class Backbone(nn.Module):
         self.model = self._checked_build(name, in_chans, bool(pretrained), options)
         self.pretrained_cfg: dict[str, Any] = dict(self.model.pretrained_cfg)
         self._read_levels(output_stride)
+        self._levels = self._find_levels()
+        self.grids: tuple[CellGrid, ...] = tuple(level.grid for level in self._levels)
 
     def _build(self, name: str, in_chans: int, pretrained: bool, options: Mapping[str, Any]) -> nn.Module:
         return timm.create_model(name, pretrained=pretrained, features_only=True, in_chans=in_chans, **options)
@@ -115,6 +125,21 @@ class Backbone(nn.Module):
         self.strides = [strides[i] for i in self._indices]
         self.channels = [channels[i] for i in self._indices]
         self._channels_last = getattr(self.model, "output_fmt", None) == Format.NHWC
+
+    def _find_levels(self) -> list[Level]:
+        arch = self.name.partition(".")[0]
+        levels = tabled_levels(arch, self.strides, self._options) if self.is_whole_stages else None
+        return self.traced_levels() if levels is None else levels
+
+    def traced_levels(self) -> list[Level]:
+        """The levels as a run of the network tells them, whatever the table says."""
+        like, native = next(self.parameters()), tuple(self.pretrained_cfg["input_size"][1:])
+        sizes = [self.padded_size(*size) for size in (TRACED_SIZE, native)]
+        with evaluating(self):
+            try:
+                return found_levels(self._maps, like.new_zeros(1, self.in_chans, *sizes[0]), self.strides)
+            except (RuntimeError, AssertionError):  # some run at few sizes, which nobody has written down
+                return found_levels(self._maps, like.new_zeros(1, self.in_chans, *sizes[1]), self.strides)
 
     def _size_to_build(self, native: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
         if wanted == native:
@@ -156,6 +181,45 @@ class Backbone(nn.Module):
                 + ("resize the images." if self.rule.native_only else f"build it with img_size=({height}, {width}).")
             )
         return self.fixed_size
+
+    def cell_grids(self, size: int | tuple[int, int]) -> tuple[CellGrid, ...]:
+        """Which pixels the cells of each level are centred on.
+
+        Images are padded at the right and bottom alone, to a size at which every stage halves evenly, so the grids of
+        one network are the same at every size it takes.
+
+        Args:
+            size: pixels of the images, square or (H, W).
+
+        Returns:
+            A grid per level, coarse to fine, in pixels of the images.
+
+        Raises:
+            ConfigError: the network cannot take that size.
+
+        Example:
+            >>> Backbone("resnet18").cell_grids(224)[0]
+            CellGrid(first=(0.0, 0.0), step=(32.0, 32.0))
+        """
+        self.padded_size(*as_pair("size", size))
+        return self.grids
+
+    def cells(self, size: int | tuple[int, int]) -> list[tuple[int, int]]:
+        """(h, w) of each level's map, coarse to fine, for images of that size (a side, or (H, W)).
+
+        Example:
+            >>> Backbone("inception_v3").cells(299)[0]
+            (8, 8)
+        """
+        sides = as_pair("size", size)
+        target = self.padded_size(*sides)
+        return [
+            tuple(
+                ceil_div(side * (whole // stride - lacking), whole)
+                for side, whole, lacking in zip(sides, target, level.lacking, strict=True)
+            )
+            for level, stride in zip(self._levels, self.strides, strict=True)
+        ]
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
         """Recompute activations in the backward pass instead of keeping them.

@@ -61,6 +61,8 @@ ENCODER_OPTIONS: dict[str, Any] = {
     "img_size": None,
     "encoder_kwargs": {},
 }
+# Options that a description always says, with what one means that does not: it is older than the choice.
+ALWAYS_SAID: dict[str, Any] = {"alignment": "paper"}
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -97,6 +99,24 @@ def method_options(method: str) -> dict[str, Any]:
     own = {name: p.default for name, p in signature.parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
     stride = {"output_stride": METHODS[method].output_stride} if METHODS[method].stride_option else {}
     return {**own, **stride, **ENCODER_OPTIONS}
+
+
+def said_options(architecture: str, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a model's description, with those that one of an earlier version leaves unsaid.
+
+    Args:
+        architecture: `<method>_<timm architecture>`.
+        recorded: `model_args` as found.
+
+    Raises:
+        UnknownNameError: no such method.
+
+    Example:
+        >>> said_options("pylon_resnet50", {"in_chans": 1}), said_options("cam_resnet50", {"in_chans": 1})
+        ({'alignment': 'paper', 'in_chans': 1}, {'in_chans': 1})
+    """
+    known = method_options(split_name(architecture)[0])
+    return {name: value for name, value in ALWAYS_SAID.items() if name in known} | dict(recorded)
 
 
 def check_backbone(method: str, backbone: str) -> None:
@@ -164,7 +184,9 @@ def build_model(
     model.architecture = f"{method}_{backbone.partition('.')[0]}"
     # The encoder's weights are part of any checkpoint: a recorded encoder_pretrained would download them again.
     model.model_args = {"in_chans": in_chans} | {
-        name: value for name, value in chosen.items() if value != known[name] and name != "encoder_pretrained"
+        name: value
+        for name, value in chosen.items()
+        if (value != known[name] or name in ALWAYS_SAID) and name != "encoder_pretrained"
     }
     model.pretrained_cfg = input_cfg(model, encoder.pretrained_cfg, in_chans, chosen["img_size"])
     if encoder.pretrained_cfg.get("fixed_input_size"):

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.heads import ConvHead, MlpHead
+from pylon_zoo.models.options import as_pair
 from pylon_zoo.models.pooling import build_pooling
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -102,6 +104,10 @@ class HeatmapClassifier(nn.Module):
 
     def heatmap_from_features(self, features: Tensor) -> Tensor:
         """Raw class logits (N, K, h, w), float32 whatever the precision of `features` (N, C, h, w)."""
+        self._check_heatmap()
+        return self.head(features).float()
+
+    def _check_heatmap(self) -> None:
         if not self.has_heatmap:
             reason = (
                 "has no classes (reset_classifier)"
@@ -109,7 +115,6 @@ class HeatmapClassifier(nn.Module):
                 else "has an MLP head, which mixes positions"
             )
             raise ConfigError(f"{self.architecture or type(self).__name__} {reason}, so it has no heatmap.")
-        return self.head(features).float()
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
         """Logits from the decoder's map, as in timm.
@@ -149,6 +154,25 @@ class HeatmapClassifier(nn.Module):
         """Logits (N, K) and heatmap (N, K, h, w), both float32, from one pass."""
         heatmap = self.forward_heatmap(x)
         return self.pooling(heatmap), heatmap
+
+    def cell_grid(self, size: int | tuple[int, int]) -> CellGrid:
+        """Which pixels the heatmap's cells are centred on; `pylon_zoo.cells.to_pixels` draws by it.
+
+        Args:
+            size: pixels of the images, square or (H, W).
+
+        Returns:
+            First cell and step, each (vertical, horizontal), in pixels of the input.
+
+        Raises:
+            ConfigError: the model has no heatmap, or cannot take that size.
+        """
+        self._check_heatmap()
+        return self.heatmap_grid(as_pair("size", size))
+
+    def heatmap_grid(self, size: tuple[int, int]) -> CellGrid:
+        """`cell_grid` of images (H, W); of the coarsest level, unless a subclass says otherwise."""
+        return self.encoder.cell_grids(size)[0]
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits (N, K) to probabilities (N, K), float32 in [0, 1], by the model's own activation."""

@@ -70,6 +70,8 @@ class GapBackbone(Backbone):
         torch.Size([1000, 96, 1, 1])
     """
 
+    is_whole_stages = False
+
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options, output_stride=None)
 

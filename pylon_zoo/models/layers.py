@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from math import gcd
 
 import torch
@@ -11,7 +12,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.amp import is_autocast_available
 
+from pylon_zoo.cells import Pair
 from pylon_zoo.models.sizes import ceil_div
+
+Places = tuple[Pair, Pair]
+"""For the vertical and the horizontal axis: where the first of some cells lies and their step, in cells of a map."""
 
 
 class BatchNorm2d(nn.BatchNorm2d):
@@ -99,6 +104,61 @@ def resize_like(maps: Tensor, reference: Tensor) -> Tensor:
     # Of one cell the scale is another formula; the first of two is the same cell.
     resized = F.interpolate(maps, size=(max(height, 2), max(width, 2)), mode="bilinear", align_corners=True)
     return first_cells(resized, height, width)
+
+
+def resample_like(maps: Tensor, reference: Tensor, places: Places) -> Tensor:
+    """Maps (N, C, h, w) on the cells of `reference`: bilinear between centres, the outermost repeated beyond theirs.
+
+    Two products with matrices that depend on sizes and places alone. That is faster than interpolation where a
+    channel's cells lie side by side, exact where sums of maps are resampled, and nothing that exporters do not know.
+
+    Args:
+        maps: (N, C, h, w).
+        reference: (N, C', h', w').
+        places: of the cells of `reference` among those of `maps`, see `pylon_zoo.cells.positions`.
+
+    Example:
+        >>> half = ((0.0, 0.5), (0.0, 0.5))
+        >>> resample_like(torch.tensor([[[[0.0, 4.0]]]]), torch.zeros(1, 1, 1, 4), half)
+        tensor([[[[0., 2., 4., 4.]]]])
+    """
+    batch, channels, height, width = maps.shape
+    sizes = zip((height, width), reference.shape[-2:], places, strict=True)
+    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing() or type(maps) is not Tensor
+    weigh = axis_weights if recorded else _kept_weights
+    down, across = (weigh(cells, wanted, place, maps.dtype, maps.device) for cells, wanted, place in sizes)
+    with without_autocast(maps.device.type):  # whose precision would be lower than the maps'
+        if recorded or maps.is_contiguous() or not maps.is_contiguous(memory_format=torch.channels_last):
+            return down @ (maps @ across.T)
+        lines = down @ maps.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
+        cells = across @ lines.view(batch * len(down), width, channels)
+        return cells.view(batch, len(down), len(across), channels).permute(0, 3, 1, 2)
+
+
+def axis_weights(cells: int, wanted: int, place: Pair, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The matrix (`wanted`, `cells`) that resamples one axis; rows add up to 1.
+
+    Args:
+        cells: how many there are.
+        wanted: how many are wanted.
+        place: of the first one wanted, and their step, in cells.
+        dtype, device: of the matrix.
+
+    Example:
+        >>> axis_weights(2, 3, (0.0, 0.5), torch.float32, torch.device("cpu"))
+        tensor([[1.0000, 0.0000],
+                [0.5000, 0.5000],
+                [0.0000, 1.0000]])
+    """
+    at = (torch.arange(wanted, device=device) * place[1] + place[0]).clamp(min=0).clamp(max=cells - 1)
+    return (1 - (at.unsqueeze(1) - torch.arange(cells, device=device)).abs()).clamp(min=0).to(dtype)
+
+
+@lru_cache(maxsize=256)
+def _kept_weights(cells: int, wanted: int, place: Pair, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """`axis_weights`, made once: a map's sizes come again and again."""
+    with torch.inference_mode(False):  # or training could not use what inference made
+        return axis_weights(cells, wanted, place, dtype, device)
 
 
 def pad_to(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pylon_zoo.cells import CellGrid, corner_aligned
 from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.heads import ConvHead
@@ -85,6 +86,11 @@ class Li2018(HeatmapClassifier):
     def num_features(self) -> int:
         """Channels of the decoder's map."""
         return self.decoder_channels
+
+    def heatmap_grid(self, size: tuple[int, int]) -> CellGrid:
+        """The fixed grid, spread from the first to the last cell of the coarsest map."""
+        coarse, cells = self.encoder.cell_grids(size)[0], self.encoder.cells(size)[0]
+        return corner_aligned(coarse, cells, self.decoder.grid, size)
 
     def build_head(self, num_classes: int) -> nn.Module:
         """A 1×1 head with PyTorch's default initialisation."""

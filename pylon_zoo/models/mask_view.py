@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pylon_zoo.cells import check_placement, grid_for, to_pixels
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import HeatmapClassifier
 
@@ -21,8 +21,9 @@ class MaskView(nn.Module):
         encoder, decoder, segmentation_head: the model's encoder, decoder and head.
     """
 
-    def __init__(self, model: HeatmapClassifier) -> None:
+    def __init__(self, model: HeatmapClassifier, placement: str = "exact") -> None:
         super().__init__()
+        check_placement(placement)
         if not model.has_heatmap:
             raise ConfigError(
                 f"{model.architecture} has no heatmap, so it gives no mask. Build it with a heatmap head."
@@ -30,6 +31,7 @@ class MaskView(nn.Module):
         self.encoder = model.encoder
         self.decoder = model.decoder
         self.segmentation_head = model.head
+        self.placement = placement
         # In a tuple, so that its parameters are not registered a second time.
         self._model = (model,)
 
@@ -40,9 +42,10 @@ class MaskView(nn.Module):
             x: normalised images (N, C, H, W).
 
         Returns:
-            (N, K, H, W) float32, bilinear (`align_corners=False`) from the heatmap.
+            (N, K, H, W) float32, bilinear from the heatmap.
         """
-        return F.interpolate(self._model[0].forward_heatmap(x), size=x.shape[-2:], mode="bilinear", align_corners=False)
+        size = (x.shape[2], x.shape[3])
+        return to_pixels(self._model[0].forward_heatmap(x), size, grid_for(self._model[0], size, self.placement))
 
     @torch.inference_mode()
     def predict(self, x: Tensor) -> Tensor:
@@ -69,21 +72,22 @@ class MaskView(nn.Module):
         self._model[0].unfreeze_encoder()
 
 
-def smp_view(model: HeatmapClassifier) -> MaskView:
+def smp_view(model: HeatmapClassifier, placement: str = "exact") -> MaskView:
     """A model of the zoo as a segmentation model in the manner of smp, weights shared.
 
     Args:
         model: any model with a heatmap.
+        placement: where the heatmap's cells are drawn, as for `pylon_zoo.explain`.
 
     Returns:
         A module whose `forward` gives masks (N, K, H, W), raw logits at input size, ready for smp's losses and loops.
 
     Raises:
-        ConfigError: the model has no heatmap (an MLP head, or no classes).
+        ConfigError: the model has no heatmap (an MLP head, or no classes), or no such placement.
 
     Example:
         >>> from pylon_zoo.models.build import build_model
         >>> smp_view(build_model("pylon_test_resnet", 2))(torch.zeros(1, 3, 64, 48)).shape
         torch.Size([1, 2, 64, 48])
     """
-    return MaskView(model)
+    return MaskView(model, placement)

@@ -2,22 +2,44 @@
 
 The decoder is linear after its laterals: no activation follows a sum. So the heatmap is, exactly, a sum of one
 contribution per level (`Pylon.forward_levels`).
+
+Levels are brought onto each other either by where their cells truly lie in the image (`alignment="exact"`), or by
+aligning the corners of their maps, as the official implementation does (`"paper"`): right at sides of 32 k + 1 pixels
+alone, elsewhere coarse evidence drifts to the right and down.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from torch import Tensor, nn
 
+from pylon_zoo.cells import CellGrid, positions
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.heads import ConvHead, MlpHead
-from pylon_zoo.models.layers import NORMS, ConvNormReLU, halve, initialize_decoder, resize_like, without_autocast
+from pylon_zoo.models.layers import (
+    NORMS,
+    ConvNormReLU,
+    Places,
+    halve,
+    initialize_decoder,
+    resample_like,
+    resize_like,
+    without_autocast,
+)
 from pylon_zoo.models.options import check_flag, check_option
+
+ALIGNMENTS = ("exact", "paper")
+HALVED: Places = ((-0.25, 0.5), (-0.25, 0.5))  # a map's cells among those of its 2×2 pooling
+
+
+def bring(maps: Tensor, reference: Tensor, places: Places | None) -> Tensor:
+    """Maps (N, C, h, w) on the cells of `reference`: by where they lie, or corners aligned where that is None."""
+    return resize_like(maps, reference) if places is None else resample_like(maps, reference, places)
 
 
 class PyramidAttention(nn.Module):
@@ -31,6 +53,7 @@ class PyramidAttention(nn.Module):
         norm: `"batch"` or `"group"`.
         attention: False leaves the 1×1 convolution alone (ablation).
         gap: add a globally average-pooled branch, as PAN has (ablation; the paper advises against it).
+        exact: bring the mask's scales onto each other by where their cells lie, not by their corners.
 
     Example:
         >>> import torch
@@ -39,9 +62,17 @@ class PyramidAttention(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, norm: str = "batch", *, attention: bool = True, gap: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        norm: str = "batch",
+        *,
+        attention: bool = True,
+        gap: bool = False,
+        exact: bool = False,
     ) -> None:
         super().__init__()
+        self.places = HALVED if exact else None
         self.mid = ConvNormReLU(in_channels, out_channels, norm=norm)
         self.attention = attention
         if attention:
@@ -61,9 +92,9 @@ class PyramidAttention(nn.Module):
             x1 = self.down1(halve(x.to(self.down1.conv.weight.dtype)))
             x2 = self.down2(halve(x1))
             x3 = self.down3(halve(x2))
-            mask = resize_like(self.conv3(x3), x2) + self.conv2(x2)
-            mask = resize_like(mask, x1) + self.conv1(x1)
-            return resize_like(mask, x)
+            mask = bring(self.conv3(x3), x2, self.places) + self.conv2(x2)
+            mask = bring(mask, x1, self.places) + self.conv1(x1)
+            return bring(mask, x, self.places)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, in_channels, h, w) to (N, out_channels, h, w)."""
@@ -76,7 +107,7 @@ class PyramidAttention(nn.Module):
 
 
 class Upsampling(nn.Module):
-    """UP: the lateral map through ConvReLUs, plus the coarser map, bilinearly upsampled to the lateral's size.
+    """UP: the lateral map through ConvReLUs, plus the coarser map, bilinearly upsampled to the lateral's cells.
 
     Args:
         in_channels: channels of the lateral map.
@@ -84,6 +115,7 @@ class Upsampling(nn.Module):
         layers: 2 is the paper's `in → in → out`, 1 its small variant `in → out`.
         kernel: 1, or 3 (ablation).
         norm: `"batch"` or `"group"`.
+        places: of the lateral map's cells among the coarser map's; None aligns the corners of the two.
 
     Example:
         >>> import torch
@@ -92,16 +124,27 @@ class Upsampling(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, layers: int = 2, kernel: int = 1, norm: str = "batch"
+        self,
+        in_channels: int,
+        out_channels: int,
+        layers: int = 2,
+        kernel: int = 1,
+        norm: str = "batch",
+        places: Places | None = None,
     ) -> None:
         super().__init__()
+        self.places = places
         widths = [in_channels] * layers + [out_channels]
         self.lateral = nn.Sequential(*(ConvNormReLU(a, b, kernel, norm) for a, b in pairwise(widths)))
 
     def forward(self, coarse: Tensor, lateral: Tensor) -> Tensor:
         """Coarser decoder map (N, out, h', w') and lateral map (N, in, h, w) to (N, out, h, w)."""
         lateral = self.lateral(lateral)
-        return lateral + resize_like(coarse, lateral)
+        return lateral + self.bring(coarse, lateral)
+
+    def bring(self, coarse: Tensor, lateral: Tensor) -> Tensor:
+        """A coarser map (N, C, h', w'), of any channels, on the lateral map's cells: (N, C, h, w)."""
+        return bring(coarse, lateral, self.places)
 
 
 class PylonDecoder(nn.Module):
@@ -113,6 +156,7 @@ class PylonDecoder(nn.Module):
         up_modules: how many upsampling modules; None is one for each finer map.
         up_layers, up_kernel, norm: see `Upsampling`.
         attention, attention_gap: see `PyramidAttention`.
+        grids: where the cells of the pyramid's maps lie, coarse to fine; None aligns the corners of maps.
     """
 
     def __init__(
@@ -126,6 +170,7 @@ class PylonDecoder(nn.Module):
         norm: str = "batch",
         attention: bool = True,
         attention_gap: bool = False,
+        grids: Sequence[CellGrid] | None = None,
     ) -> None:
         super().__init__()
         finer = channels[1:]
@@ -137,8 +182,12 @@ class PylonDecoder(nn.Module):
                     f"give 0 to {len(finer)}, or None for all of them."
                 )
             finer = finer[:up_modules]
-        self.attention = PyramidAttention(channels[0], width, norm, attention=attention, gap=attention_gap)
-        self.upsampling = nn.ModuleList(Upsampling(c, width, up_layers, up_kernel, norm) for c in finer)
+        exact = grids is not None
+        self.attention = PyramidAttention(channels[0], width, norm, attention=attention, gap=attention_gap, exact=exact)
+        places = [positions(fine, among=coarse) for coarse, fine in pairwise(grids)] if exact else [None] * len(finer)
+        self.upsampling = nn.ModuleList(
+            Upsampling(c, width, up_layers, up_kernel, norm, place) for c, place in zip(finer, places, strict=False)
+        )
         initialize_decoder(self)
 
     def forward(self, pyramid: list[Tensor]) -> Tensor:
@@ -153,7 +202,7 @@ class PylonDecoder(nn.Module):
         terms = [self.attention(pyramid[0])]
         for up, lateral in zip(self.upsampling, pyramid[1:], strict=False):
             lateral = up.lateral(lateral)
-            terms = [resize_like(term, lateral) for term in terms] + [lateral]
+            terms = [up.bring(term, lateral) for term in terms] + [lateral]
         return terms
 
 
@@ -165,6 +214,8 @@ class Pylon(HeatmapClassifier):
         num_classes: K.
         decoder_channels: width of the decoder.
         up_modules, up_layers, up_kernel, norm, attention, attention_gap: the decoder, see `PylonDecoder`.
+        alignment: `"exact"`: levels are brought onto each other by where their cells lie in the image; `"paper"`: by
+            the corners of their maps, the official arithmetic.
         head_kernel: 1 (paper) or 3 (ablation).
         head_mlp_layers: 0 is the heatmap head. 1 to 3 is average pooling and that many linear layers (ablation): one
             layer is CAM, with a heatmap; two or three have none.
@@ -197,10 +248,12 @@ class Pylon(HeatmapClassifier):
         head_kernel: int = 1,
         head_mlp_layers: int = 0,
         norm: str = "batch",
+        alignment: str = "exact",
         pooling: str = "max",
         pooling_kwargs: Mapping[str, Any] | None = None,
         activation: str = "sigmoid",
     ) -> None:
+        check_option("alignment", alignment, ALIGNMENTS)
         check_option("decoder_channels", decoder_channels, at_least=1)
         check_option("up_layers", up_layers, (1, 2))
         check_option("up_kernel", up_kernel, (1, 3))
@@ -228,6 +281,7 @@ class Pylon(HeatmapClassifier):
             norm=norm,
             attention=attention,
             attention_gap=attention_gap,
+            grids=encoder.grids if alignment == "exact" else None,
         )
         self.head = self.build_head(num_classes) if num_classes else nn.Identity()
 
@@ -235,6 +289,10 @@ class Pylon(HeatmapClassifier):
     def num_features(self) -> int:
         """Channels of the decoder's map."""
         return self.decoder_channels
+
+    def heatmap_grid(self, size: tuple[int, int]) -> CellGrid:
+        """Of the finest level used."""
+        return self.encoder.cell_grids(size)[len(self.decoder.upsampling)]
 
     def build_head(self, num_classes: int) -> nn.Module:
         """A convolution, or the ablation's MLP; an MLP of one layer is a 1×1 convolution before average pooling."""

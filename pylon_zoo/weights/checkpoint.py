@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from pylon_zoo.errors import ConfigError, PylonZooError, WeightsError
-from pylon_zoo.models.build import build_model
+from pylon_zoo.models.build import build_model, said_options
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights.integrity import read_bytes, write_files
 from pylon_zoo.weights.stem import adapt_input, adapt_stem
@@ -74,7 +74,7 @@ def load_checkpoint(directory: str | Path, **overrides: Any) -> HeatmapClassifie
 
     Args:
         directory: the folder.
-        overrides: options that do not change the weights' shapes (`img_size`, `encoder_kwargs`).
+        overrides: options that do not change the weights' shapes (`img_size`, `encoder_kwargs`, `alignment`).
 
     Returns:
         The model in eval mode, with its labels, activation and input description.
@@ -213,9 +213,9 @@ def model_from(
         WeightsError: the configuration cannot be built, or the tensors do not fit it.
     """
     recorded = tuples(config.get("model_args") or {})
-    # The encoder's weights are among the tensors; a description that asks for timm's would download them for nothing.
-    options = {**recorded, **overrides, "encoder_pretrained": False}
     try:
+        # The encoder's weights are among the tensors; one that asks for timm's would download them for nothing.
+        options = {**said_options(config["architecture"], recorded), **overrides, "encoder_pretrained": False}
         if "encoder_kwargs" in overrides:
             options["encoder_kwargs"] = {**recorded.get("encoder_kwargs", {}), **overrides["encoder_kwargs"]}
         model = build_model(

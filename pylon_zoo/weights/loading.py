@@ -28,7 +28,7 @@ from pylon_zoo.weights.planned import planned_error
 
 LOCAL = "local-dir:"
 SHA256_KEY = "sha256"  # at the root of a published config.json: the hash of model.safetensors
-OVERRIDES = ("img_size", "encoder_kwargs")
+OVERRIDES = ("alignment", "encoder_kwargs", "img_size")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def load_pretrained(
             and an existing folder, or has a path separator.
         in_chans: channels of the images; None is the checkpoint's own. Others adapt the stem, see
             `pylon_zoo.weights.stem`.
-        overrides: `img_size` and `encoder_kwargs`; nothing else may differ from what was trained.
+        overrides: `img_size`, `encoder_kwargs` and, for PYLON, `alignment`; nothing else may differ from what was
+            trained.
 
     Returns:
         The model in eval mode, with its labels, thresholds, activation and input description.
@@ -174,5 +175,5 @@ def _check_overrides(architecture: str, overrides: dict[str, Any]) -> None:
     if fixed := [name for name in overrides if name not in OVERRIDES]:
         raise ConfigError(
             f"{', '.join(fixed)} cannot be chosen for pretrained weights of {architecture}: the checkpoint has its "
-            f"own. Give no more than {' and '.join(OVERRIDES)}."
+            f"own. Give no more than {', '.join(OVERRIDES)}."
         )

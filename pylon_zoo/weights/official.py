@@ -151,6 +151,7 @@ def _pylon_options(state: Mapping[str, Tensor], where: str) -> dict[str, Any]:
     """The variant of the paper, by the tensors that only some variants have and by the shapes of convolutions."""
     head = _shape(state, "net.segmentation_head.0.weight", where)
     options = {
+        "alignment": "paper",
         "decoder_channels": head[1],
         "head_kernel": head[-1],
         "attention": "net.decoder.pa.down1.1.conv.weight" in state,

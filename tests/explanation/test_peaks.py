@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from torch.nn import functional
 
-from pylon_zoo.explanation.peaks import Box, Point, find_boxes, find_peak, upsample
+from pylon_zoo.cells import to_pixels
+from pylon_zoo.explanation.peaks import Box, Point, find_boxes, find_peak
 
 
 def flood_fill_boxes(mask: np.ndarray) -> set[Box]:
@@ -68,5 +69,5 @@ def test_peak_is_the_first_maximum_of_the_upsampled_map(h: int, w: int, height: 
 
 def test_upsampling_keeps_centres_not_corners() -> None:
     # Pixel centres of the doubled row lie at -0.25, 0.25, 0.75, 1.25 of the original one; outside is clamped.
-    row = upsample(torch.tensor([[[0.0, 1.0]]]), (1, 4))
+    row = to_pixels(torch.tensor([[[0.0, 1.0]]]), (1, 4))
     assert row.flatten().tolist() == pytest.approx([0.0, 0.25, 0.75, 1.0])

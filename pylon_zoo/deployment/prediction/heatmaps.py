@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,9 @@ from pylon_zoo.explanation.names import slug
 from pylon_zoo.explanation.result import Explanation
 
 CLASSES = ("found", "all")
-SCALE, OFFSET, LABEL, UNIT, PATH = (f"pylon_zoo:{word}" for word in ("scale", "offset", "label", "unit", "path"))
+SCALE, OFFSET, LABEL, UNIT, PATH, CELLS = (
+    f"pylon_zoo:{word}" for word in ("scale", "offset", "label", "unit", "path", "cells")
+)
 
 
 class HeatmapFiles(NamedTuple):
@@ -107,15 +110,27 @@ def _write_pngs(folder: Path, stem: str, maps: Mapping[str, np.ndarray], explana
     for label, heatmap in maps.items():
         # Labels may differ in characters that no file name can have; their place in the model tells them apart.
         files[label] = f"{stem}_{explanation.index(label)}_{slug(label, 'label')}.png"
-        write_png(folder / files[label], heatmap, {LABEL: label, UNIT: explanation.unit, PATH: explanation.path})
+        text = {LABEL: label, UNIT: explanation.unit, PATH: explanation.path, CELLS: json.dumps(_cells(explanation))}
+        write_png(folder / files[label], heatmap, text)
     return files
 
 
 def _write_npz(folder: Path, stem: str, maps: Mapping[str, np.ndarray], explanation: Explanation) -> dict[str, str]:
     heatmaps = np.stack(list(maps.values())).astype(np.float16)
     file = f"{stem}.npz"
-    np.savez_compressed(folder / file, heatmaps=heatmaps, labels=np.array(list(maps)), path=np.array(explanation.path))
+    np.savez_compressed(
+        folder / file,
+        heatmaps=heatmaps,
+        labels=np.array(list(maps)),
+        path=np.array(explanation.path),
+        cells=np.array(_cells(explanation)),
+    )
     return dict.fromkeys(maps, file)
+
+
+def _cells(explanation: Explanation) -> list[list[float]]:
+    """First cell and step, each (vertical, horizontal), in pixels of the image."""
+    return [list(explanation.cells.first), list(explanation.cells.step)]
 
 
 WRITERS: dict[str, Callable[[Path, str, Mapping[str, np.ndarray], Explanation], dict[str, str]]] = {

@@ -58,6 +58,7 @@ def predict_to_parquet(
     model_name: str,
     labels: Iterable[str] | None = None,
     threshold: float = 0.5,
+    placement: str = "exact",
     native_size: bool = False,
     batch_size: int = 32,
     workers: int = 0,
@@ -83,7 +84,7 @@ def predict_to_parquet(
         inputs: folders, patterns, lists, shards, tables and images.
         out: the Parquet file; its folder is made if it is not there.
         model_name: how the file names the model.
-        labels, threshold: as for `pylon_zoo.explain`.
+        labels, threshold, placement: as for `pylon_zoo.explain`.
         native_size: the model sees every image at its own height and width instead of at the model's size.
         batch_size: images per pass of the model, of equal size.
         workers: processes that load images; 0 is a thread.
@@ -109,7 +110,7 @@ def predict_to_parquet(
     out = Path(out)
     files = _heatmap_files(heatmaps, heatmaps_dir, heatmaps_of)
     running = model if optimized is None else optimize(model, dtype=_dtype(optimized))
-    explainer = Explainer(running, labels, threshold=threshold)
+    explainer = Explainer(running, labels, threshold=threshold, placement=placement)
     inputs = list(inputs)
     if files is not None:
         _check_outside(files.folder, inputs)
@@ -121,6 +122,7 @@ def predict_to_parquet(
         options = {
             "labels": list(explainer.labels),
             "threshold": threshold,
+            "placement": placement,
             "native_size": native_size,
             "batch_size": batch_size,
             "optimized": optimized,

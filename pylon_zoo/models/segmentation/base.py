@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.contract import HeatmapClassifier
@@ -23,6 +24,9 @@ class SegmentationClassifier(HeatmapClassifier):
     smp's decoders want maps that halve exactly, so images are padded at the right and bottom to what the encoder takes,
     and the decoder's map is cropped to ⌈side ÷ stride⌉: at sizes smp takes, the numbers are smp's; at others, those of
     the padded image. A 3×3 head sees zeros beyond the image, at the padded borders as at the others.
+
+    smp's decoders upsample by corners or to the nearest neighbour, whatever the encoder's cells are centred on, and
+    keep doing so here. The heatmap's cells are said to lie where those of the finest map lie that the decoder adds to.
 
     Attributes:
         output_stride: pixels per cell of the heatmap.
@@ -54,6 +58,12 @@ class SegmentationClassifier(HeatmapClassifier):
         target = self.encoder.padded_size(*(max(side, self.min_size) for side in size))
         x = pad_to(x, target)
         return crop_padding(self.run_decoder(smp_features(x, self.encoder(x))), size, target)
+
+    def heatmap_grid(self, size: tuple[int, int]) -> CellGrid:
+        """Of the finest level that is no finer than the heatmap, each cell split into those that the decoder makes."""
+        levels = zip(self.encoder.cell_grids(size), self.encoder.strides, strict=True)
+        grid, stride = [level for level in levels if level[1] >= self.output_stride][-1]
+        return grid.subdivided(stride // self.output_stride)
 
     def run_decoder(self, features: list[Tensor]) -> Tensor:
         """smp's list of maps, fine to coarse, to the decoder's map."""

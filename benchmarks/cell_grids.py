@@ -1,0 +1,283 @@
+"""Where the cells of timm's networks lie: the table that ships, and claims against measured centres.
+
+    python benchmarks/cell_grids.py --table      # follows every architecture of timm: pylon_zoo/models/first_cells.csv
+    python benchmarks/cell_grids.py              # measures those of NETWORKS with gradients: docs/cells.md
+
+A measurement is the centroid of the squared gradient of one cell, over fresh random weights and noise for each probe,
+see `pylon_zoo.models.probing`. Probes are added until the standard error is a quarter of what is allowed, or there are
+enough.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from tables import publish, results_file
+
+import pylon_zoo.models.grids as grids
+from pylon_zoo.errors import PylonZooError
+from pylon_zoo.models.backbone import Backbone, list_backbones, timm_module
+from pylon_zoo.models.probing import Measured, draw_weights, measure_firsts
+
+COMMAND = "python benchmarks/cell_grids.py"
+PAGE = Path(__file__).parents[1] / "docs" / "cells.md"
+TABLE = Path(grids.__file__).parent / grids.TABLE
+SIZES = ((224, 224), (320, 256), (299, 300))
+PROBES, MOST_PROBES = 8, 40
+# The small members of each family, and those that place cells otherwise than their family's others.
+NETWORKS = [
+    "botnet26t_256",
+    "caformer_s18",
+    "cait_xxs24_224",
+    "coat_tiny",
+    "coat_lite_tiny",
+    "coatnet_nano_rw_224",
+    "convit_tiny",
+    "convformer_s18",
+    "convmixer_1024_20_ks9_p14",
+    "convnext_atto",
+    "convnext_atto_ols",
+    "convnextv2_atto",
+    "crossvit_9_240",
+    "cs3darknet_focus_s",
+    "cs3darknet_s",
+    "darknet17",
+    "davit_tiny",
+    "deit_tiny_patch16_224",
+    "densenet121",
+    "dla34",
+    "dla46_c",
+    "dpn48b",
+    "dpn68",
+    "eca_halonext26ts",
+    "edgenext_xx_small",
+    "efficientformer_l1",
+    "efficientformerv2_s0",
+    "efficientnet_b0",
+    "efficientnet_lite0",
+    "efficientvit_b0",
+    "efficientvit_m0",
+    "eva02_tiny_patch14_224",
+    "fastvit_t8",
+    "focalnet_tiny_srf",
+    "fbnetc_100",
+    "gcvit_xxtiny",
+    "gernet_s",
+    "ghostnet_050",
+    "ghostnetv2_100",
+    "hardcorenas_a",
+    "hgnet_tiny",
+    "hgnetv2_b0",
+    "hiera_tiny_224",
+    "hrnet_w18_small",
+    "inception_next_atto",
+    "inception_v3",
+    "levit_128s",
+    "maxvit_pico_rw_256",
+    "maxxvit_rmlp_nano_rw_256",
+    "mixer_s32_224",
+    "mixnet_s",
+    "mnasnet_small",
+    "mobilenetv2_050",
+    "mobilenetv3_small_050",
+    "mobilenetv4_conv_small",
+    "mobileone_s0",
+    "mobilevit_xxs",
+    "mobilevitv2_050",
+    "mvitv2_tiny",
+    "nest_tiny",
+    "nf_regnet_b0",
+    "nf_resnet26",
+    "pit_ti_224",
+    "poolformer_s12",
+    "pvt_v2_b0",
+    "pvt_v2_b1",
+    "regnetx_002",
+    "regnety_002",
+    "regnetz_005",
+    "repghostnet_050",
+    "repvgg_a0",
+    "repvit_m0_9",
+    "res2net50_14w_8s",
+    "resmlp_12_224",
+    "resnest14d",
+    "resnet10t",
+    "resnet18",
+    "resnet18d",
+    "resnet50",
+    "resnetaa50",
+    "resnetblur50",
+    "resnetrs50",
+    "resnetv2_50",
+    "resnext26ts",
+    "rexnet_100",
+    "rexnetr_100",
+    "selecsls42b",
+    "semnasnet_075",
+    "seresnext26d_32x4d",
+    "skresnet18",
+    "spnasnet_100",
+    "starnet_s1",
+    "swin_tiny_patch4_window7_224",
+    "swinv2_cr_tiny_224",
+    "swinv2_tiny_window8_256",
+    "tf_efficientnet_b0",
+    "tf_efficientnet_lite0",
+    "tf_efficientnetv2_b0",
+    "tf_mixnet_s",
+    "tf_mobilenetv3_small_minimal_100",
+    "tiny_vit_5m_224",
+    "tresnet_m",
+    "twins_pcpvt_small",
+    "twins_svt_small",
+    "vgg11",
+    "visformer_tiny",
+    "vit_tiny_patch16_224",
+    "vit_relpos_small_patch16_224",
+    "vovnet39a",
+    "wide_resnet50_2",
+    "xception41",
+    "xcit_nano_12_p16_224",
+]
+
+
+def main() -> None:
+    """Follow all of timm, or measure `NETWORKS` and write the page's table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--table", action="store_true", help="write the table that ships, instead of measuring")
+    parser.add_argument("--pattern", default="", help="with --table: only these architectures, and print; a wildcard")
+    parser.add_argument("--networks", nargs="*", default=NETWORKS, metavar="NAME", help="measure only these, and print")
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
+    if args.table:
+        write_table(args.pattern)
+        return
+    rows = []
+    for name in args.networks:
+        for row in measure(name):
+            print(*row.values(), flush=True)
+            rows.append(row)
+    if args.networks is NETWORKS:
+        publish(rows, report, results_file("cell_grids"), PAGE, COMMAND)
+
+
+def write_table(pattern: str) -> None:
+    """Follow architectures through their layers, on PyTorch's meta device where they run there."""
+    same: dict[str, list[str]] = defaultdict(list)
+    for name in list_backbones(pattern):
+        firsts = followed(name)
+        print(name, firsts or "is left to a run of the network", flush=True)
+        if firsts:
+            same[" ".join(f"{stride}:{first:g}" for stride, first in firsts.items())].append(name)
+    if not pattern:
+        lines = sorted(f"{levels},{' '.join(names)}" for levels, names in same.items())
+        TABLE.write_text("first pixel of each level by stride,architectures\n" + "\n".join(lines) + "\n", "utf-8")
+
+
+def followed(name: str) -> dict[int, float]:
+    """Stride of a level → centre of its first cell; empty where that cannot be said so simply."""
+    for device in ("meta", "cpu"):
+        try:
+            with torch.device(device):
+                encoder = Backbone(name, output_stride=1)
+                levels = encoder.traced_levels()
+        except (PylonZooError, NotImplementedError, RuntimeError, ZeroDivisionError, AssertionError):
+            continue
+        firsts: dict[int, float] = {}
+        for level, stride in zip(levels, encoder.strides, strict=True):
+            down, across = level.grid.first
+            if level.lacking != (0, 0) or level.grid.step != (stride, stride) or down != across:
+                return {}
+            if firsts.setdefault(stride, down) != down:
+                return {}
+        return firsts
+    return {}
+
+
+def measure(name: str) -> Iterator[dict[str, Any]]:
+    """A row per size and level of an architecture."""
+    encoder = Backbone(name, output_stride=2).eval().requires_grad_(False)
+    noise = torch.Generator().manual_seed(0)
+
+    def run(images: torch.Tensor) -> Sequence[torch.Tensor]:
+        draw_weights(encoder, noise)
+        return encoder(images)
+
+    sizes = SIZES if encoder.fixed_size is None else [encoder.fixed_size]
+    for size in sizes:
+        started = time.perf_counter()
+        claims = encoder.cell_grids(size)
+        allowed = [max(1.0, 0.1 * stride) for stride in encoder.strides]
+        found: list[list[Measured]] = []
+        while not found or (
+            PROBES * len(found) < MOST_PROBES
+            and any(max(one.error) > most / 4 for one, most in zip(pooled(found), allowed, strict=True))
+        ):
+            images = torch.zeros(1, 3, *size)
+            found.append(measure_firsts(run, images, [grid.step for grid in claims], PROBES, seed=len(found)))
+        for grid, one, stride, most in zip(claims, pooled(found), encoder.strides, allowed, strict=True):
+            off = [said - measured for said, measured in zip(grid.first, one.first, strict=True)]
+            yield {
+                "network": name,
+                "family": timm_module(name),
+                "height": size[0],
+                "width": size[1],
+                "stride": stride,
+                "claimed": grid.first[0],
+                "off_down": round(off[0], 2),
+                "off_across": round(off[1], 2),
+                "error": round(max(one.error), 2),
+                "allowed": most,
+                "within": int(max(map(abs, off)) <= most),
+                "probes": PROBES * len(found),
+                "seconds": round(time.perf_counter() - started, 1),
+            }
+
+
+def pooled(found: Sequence[Sequence[Measured]]) -> list[Measured]:
+    """Several measurements of the same maps as one."""
+    return [
+        Measured(
+            tuple(sum(one.first[axis] for one in same) / len(same) for axis in (0, 1)),
+            tuple(sum(one.error[axis] ** 2 for one in same) ** 0.5 / len(same) for axis in (0, 1)),
+        )
+        for same in zip(*found, strict=True)
+    ]
+
+
+def report(rows: Sequence[dict[str, Any]]) -> str:
+    """A line per network: where cells of each stride are claimed to be, less their tile, and how far that is off."""
+    text = [
+        "| network | family | 32 | 16 | 8 | 4 | largest difference ÷ allowed | |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    by_network: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        by_network[row["network"]].append(row)
+    for name, own in sorted(by_network.items()):
+        tiles = {row["stride"]: f"{row['claimed'] - (row['stride'] - 1) / 2:+g}" for row in own}
+        cells = [tiles.get(stride, "–").replace("+0", "0").replace("-", "−") for stride in (32, 16, 8, 4)]
+        worst = max(max(abs(row["off_down"]), abs(row["off_across"])) / row["allowed"] for row in own)
+        missed = [row for row in own if not row["within"]]
+        note = ", ".join(f"stride {row['stride']} at {row['height']} × {row['width']}" for row in missed)
+        text.append(f"| `{name}` | {own[0]['family']} | {' | '.join(cells)} | {worst:.2f} | {note} |")
+    within = sum(row["within"] for row in rows)
+    families = len({row["family"] for row in rows})
+    head = (
+        f"{len(by_network)} networks of {families} families, timm {timm.__version__}: of {len(rows)} measured levels "
+        f"{within} lie within max(1 px, 10 % of the stride) of the claim."
+    )
+    return "\n".join([head, "", *text])
+
+
+if __name__ == "__main__":
+    main()
