@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +82,29 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), data: s
     table = read_table(path)
     if data is not None:
         table = inherit(table, {"data": {"name": data}})
+    changes, keys = changes_of(overrides)
+    recipe = recipe_from_table(inherit(table, changes), replace(_origin(path), overridden=keys))
+    return recipe if overrides or data is not None else replace(recipe, notes=_notes(path))
+
+
+def changes_of(overrides: Sequence[str]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Overrides as a layer of settings for `inherit`, and their dotted keys.
+
+    Args:
+        overrides: as for `load_recipe`.
+
+    Raises:
+        ConfigError: one is not of the form key=value, or sets something inside a value.
+
+    Example:
+        >>> changes_of(["loop.seed=1", "loop.seed=2"])
+        ({'loop': {'seed': 2}}, frozenset({'loop.seed'}))
+    """
     settings = dict(parse_override(text) for text in overrides)
     changes: dict[str, Any] = {}
     for key, value in settings.items():
         _put(changes, key, value)
-    return recipe_from_table(inherit(table, changes), replace(_origin(path), overridden=frozenset(settings)))
+    return changes, frozenset(settings)
 
 
 def recipe_from_table(table: Mapping[str, Any], origin: Origin) -> Recipe:
@@ -219,6 +238,12 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not a TOML file: {error}. Compare it with `pylon-zoo recipes show`.") from error
     except OSError as error:
         raise ConfigError(f"Cannot read the recipe {path}: {error.strerror}.") from error
+
+
+def _notes(path: Path) -> tuple[str, ...]:
+    """The comment that a file begins with."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return tuple(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
 
 
 def _origin(path: Path) -> Origin:
