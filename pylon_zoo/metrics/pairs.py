@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pylon_zoo.errors import ConfigError, DataError, suggest
-from pylon_zoo.metrics.components import boxes_of_regions
+from pylon_zoo.regions import boxes_of_regions
 from pylon_zoo.metrics.geometry import rasterize, stack_boxes, upsample
 from pylon_zoo.metrics.outcomes import Outcomes
 from pylon_zoo.metrics.result import MetricResult
