@@ -227,6 +227,17 @@ def check_listed(where: str, missing: Sequence[str], total: int, split: str) -> 
         )
 
 
+def check_channels(channels: int) -> int:
+    """1 or 3, as they were given.
+
+    Raises:
+        ConfigError: another number.
+    """
+    if channels not in (1, 3):
+        raise ConfigError(f"channels={channels} must be 1 (grey) or 3 (colour).")
+    return channels
+
+
 def check_fraction(name: str, value: float) -> None:
     """Refuse a share outside [0, 1).
 

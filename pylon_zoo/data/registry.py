@@ -42,6 +42,11 @@ DATASETS = {
     "csv": DatasetEntry(
         "pylon_zoo.data.csv_table:CsvDataset", needs_dir=True, options=("classes", "uncertain", "channels")
     ),
+    "voc_xml": DatasetEntry(
+        "pylon_zoo.data.voc_xml:VocXml",
+        needs_dir=True,
+        options=("classes", "difficult", "negatives", "channels"),
+    ),
     "coco": DatasetEntry("pylon_zoo.data.coco:CocoDetection", needs_dir=True, options=("channels",)),
     "chexlocalize": DatasetEntry("pylon_zoo.data.chexlocalize:CheXlocalize", needs_dir=True, options=("masks",)),
     "chestx_det": DatasetEntry(
