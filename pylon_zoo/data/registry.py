@@ -47,6 +47,12 @@ DATASETS = {
         needs_dir=True,
         options=("classes", "difficult", "negatives", "channels"),
     ),
+    "folders": DatasetEntry(
+        "pylon_zoo.data.class_folders:ClassFolders",
+        needs_dir=True,
+        options=("normal", "merged", "masks", "channels"),
+    ),
+    "mvtec_ad": DatasetEntry("pylon_zoo.data.mvtec:MvtecAd", needs_dir=True, options=("official", "merged", "masks")),
     "coco": DatasetEntry("pylon_zoo.data.coco:CocoDetection", needs_dir=True, options=("channels",)),
     "chexlocalize": DatasetEntry("pylon_zoo.data.chexlocalize:CheXlocalize", needs_dir=True, options=("masks",)),
     "chestx_det": DatasetEntry(
