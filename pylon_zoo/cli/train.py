@@ -9,7 +9,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pylon_zoo.cli.arguments import add_device, add_quiet, add_settings, add_workers, non_negative_int, positive_int
+from pylon_zoo.cli.arguments import (
+    add_data_options,
+    add_device,
+    add_quiet,
+    add_settings,
+    add_workers,
+    non_negative_int,
+    positive_int,
+)
 from pylon_zoo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="RUN", help="folder for the run; made if it is not there")
     parser.add_argument("--data", metavar="NAME[:DIR]", help="dataset in place of the recipe's, such as nih-cxr14:DIR")
+    add_data_options(parser)
     add_settings(parser)
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--overwrite", action="store_true", help="replace a run that is already in RUN")
@@ -51,15 +60,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, a line per epoch; the run folder holds the rest."""
-    from pylon_zoo.cli.arguments import resolve_device, shows_progress
+    from pylon_zoo.cli.arguments import data_options, resolve_device, shows_progress
     from pylon_zoo.training.interrupts import Terminated
-    from pylon_zoo.training.recipe_files import load_recipe
+    from pylon_zoo.training.recipe_files import data_settings, load_recipe
     from pylon_zoo.training.run_folder import RunFolder
     from pylon_zoo.training.train import train
 
     out, source = place(args)
     short = {"loop.batch_size": args.batch_size, "loop.seed": args.seed}
-    settings = [*args.settings, *(f"{key}={value}" for key, value in short.items() if value is not None)]
+    settings = [*data_settings(data_options(args)), *args.settings]
+    settings += [f"{key}={value}" for key, value in short.items() if value is not None]
     recipe = load_recipe(source, settings, args.data)
     planned, done = planned_epochs(recipe), args.resume and RunFolder(out).summary() is not None
     try:
