@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from pylon_zoo.cli.arguments import add_quiet, add_workers, shows_progress
+from pylon_zoo.cli.arguments import add_data_options, add_quiet, add_workers, data_options, shows_progress
 
 if TYPE_CHECKING:
     from pylon_zoo.data.check import DatasetReport
@@ -17,6 +17,7 @@ SHOWN_PROBLEMS = 50
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the action."""
     parser.add_argument("data", metavar="NAME[:DIR]", help="dataset, such as nih-cxr14:DIR, voc:DIR or csv:DIR")
+    add_data_options(parser)
     parser.add_argument(
         "--all-problems", action="store_true", help=f"show all problems, not the first {SHOWN_PROBLEMS}"
     )
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Read everything once and report; 1 when there are problems."""
     from pylon_zoo.data.check import check_dataset
 
-    report = check_dataset(args.data, workers=args.workers, progress=shows_progress(args))
+    report = check_dataset(args.data, data_options(args), workers=args.workers, progress=shows_progress(args))
     if not args.quiet:
         print("\n\n".join(_tables(report)))
     shown = report.problems if args.all_problems else report.problems[:SHOWN_PROBLEMS]

@@ -10,7 +10,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pylon_zoo.cli.arguments import add_device, add_quiet, add_settings, add_workers, non_negative_int, positive_int
+from pylon_zoo.cli.arguments import (
+    add_data_options,
+    add_device,
+    add_quiet,
+    add_settings,
+    add_workers,
+    non_negative_int,
+    positive_int,
+)
 from pylon_zoo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="RUN", help="folder for the run; made if it is not there")
     parser.add_argument("--data", metavar="NAME[:DIR]", help="dataset in place of the recipe's, such as nih-cxr14:DIR")
+    add_data_options(parser)
     add_settings(parser)
     chosen = parser.add_argument_group("without a recipe")
     chosen.add_argument("--model", metavar="NAME", help="a name of `pylon-zoo list`, such as pylon_resnet18")
@@ -171,9 +180,16 @@ def named_recipe(args: argparse.Namespace, source: str) -> Recipe:
 
 
 def settings_of(args: argparse.Namespace) -> list[str]:
-    """`--set` and the options that are short for it."""
+    """`--data-option`, `--set` and the options that are short for it."""
+    from pylon_zoo.cli.arguments import data_options
+    from pylon_zoo.training.recipe_files import data_settings
+
     short = {"data.size": args.size, "loop.batch_size": args.batch_size, "loop.seed": args.seed}
-    return [*args.settings, *(f"{key}={value}" for key, value in short.items() if value is not None)]
+    return [
+        *data_settings(data_options(args)),
+        *args.settings,
+        *(f"{key}={value}" for key, value in short.items() if value is not None),
+    ]
 
 
 def place(args: argparse.Namespace) -> tuple[str, str | None]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -99,13 +100,16 @@ class _Reading(Dataset[_Seen]):
         return _Seen((width, height), boxes, masks, _doubts(sample, self.data.classes))
 
 
-def check_dataset(spec: str, *, workers: int = 0, progress: bool = False) -> DatasetReport:
+def check_dataset(
+    spec: str, options: Mapping[str, Any] | None = None, *, workers: int = 0, progress: bool = False
+) -> DatasetReport:
     """Read every table and decode every image of a dataset once.
 
     Malformed rows do not stop it: they are noted and left out, so that one run names them all.
 
     Args:
         spec: `"NAME[:DIR]"`, as for `open_dataset`.
+        options: the dataset's own.
         workers: processes that decode; 0 decodes here.
         progress: show a bar on stderr.
 
@@ -124,16 +128,19 @@ def check_dataset(spec: str, *, workers: int = 0, progress: bool = False) -> Dat
     """
     parse_data_spec(spec)
     opened: list[LabelledDataset] = []
+    absent: list[UnknownNameError] = []
     with collect_problems() as problems:
         for split in SPLITS:
             try:
-                opened.append(open_dataset(spec, split))
+                opened.append(open_dataset(spec, split, **(options or {})))
             except DataError as error:
                 problems[str(error)] = None
-            except UnknownNameError:
-                continue  # VOC2012 has no test split, COCO's has no labels
+            except UnknownNameError as error:
+                absent.append(error)  # VOC2012 has no test split, COCO's has no labels
     if not opened and not problems:
-        raise ConfigError(f"The dataset '{spec}' has none of the splits {', '.join(SPLITS)}: check the folder.")
+        raise ConfigError(
+            f"The dataset '{spec}' has none of the splits {', '.join(SPLITS)}: check the folder. {absent[0]}"
+        ) from absent[0]
     try:
         check_patient_leak(**{data.split: data.patients for data in opened})
     except DataError as error:

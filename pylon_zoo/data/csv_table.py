@@ -19,19 +19,19 @@ from typing import NamedTuple
 import torch
 
 from pylon_zoo.data.dataset import SampleTransform
+from pylon_zoo.data.label_names import names_in
 from pylon_zoo.data.labels import uncertain_value
 from pylon_zoo.data.problems import row_problems
-from pylon_zoo.data.records import Record, RecordDataset, check_corners, check_listed, stack_boxes
-from pylon_zoo.data.splits import assign_by_hash, check_patient_leak
+from pylon_zoo.data.records import Record, RecordDataset, check_channels, check_corners, check_listed, stack_boxes
+from pylon_zoo.data.splits import SHARES, assign_by_hash, check_patient_leak
 from pylon_zoo.data.tables import find_columns, pick, read_rows
-from pylon_zoo.errors import ConfigError, DataError, suggest
+from pylon_zoo.errors import DataError, suggest
 
 TABLE, BOX_TABLE = "labels.csv", "boxes.csv"
 IMAGE, LABELS, PATIENT, SPLIT = "image", "labels", "patient", "split"
 BOX_COLUMNS = (IMAGE, "label", "x0", "y0", "x1", "y1")
 NOTHING = ("", "No Finding", "No finding")
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-FRACTIONS = {"train": 0.7, "val": 0.1, "test": 0.2}
 SALT = "pylon_zoo/csv"
 
 
@@ -50,8 +50,9 @@ class CsvDataset(RecordDataset):
     Args:
         root: the folder of the two tables.
         split: `"train"`, `"val"` or `"test"`.
-        classes: the labels, in the order wanted; None is every label column in the table's order, or, of joined labels,
-            all that occur, sorted. With label columns, columns that are not named are not read.
+        classes: the labels, in the order wanted, or one text with commas between them; None is every label column in
+            the table's order, or, of joined labels, all that occur, sorted. With label columns, columns that are not
+            named are not read.
         uncertain: what -1 becomes: `"ones"`, `"zeros"` or `"ignore"` (NaN).
         channels: 3 for colour, 1 for grey.
         transform: `Sample -> Sample`, or None.
@@ -70,15 +71,14 @@ class CsvDataset(RecordDataset):
         root: str | Path,
         split: str,
         *,
-        classes: Sequence[str] | None = None,
+        classes: Sequence[str] | str | None = None,
         uncertain: str = "ignore",
         channels: int = 3,
         transform: SampleTransform | None = None,
     ) -> None:
         super().__init__(root, split, transform)
-        if channels not in (1, 3):
-            raise ConfigError(f"channels={channels} must be 1 (grey) or 3 (colour).")
-        self.channels = channels
+        self.channels = check_channels(channels)
+        classes = None if classes is None else names_in(classes)
         path = self.root / TABLE
         rows, columns, unread = _read_table(path, classes, uncertain_value(uncertain))
         self.classes = tuple(columns if classes is None else classes)
@@ -216,7 +216,7 @@ def _share_out(path: Path, rows: dict[str, Row]) -> dict[str, str]:
     """Image → split; as the table says where it does."""
     if not next(iter(rows.values())).split:
         patients = [row.patient for row in rows.values()]
-        return dict(zip(rows, assign_by_hash(patients, FRACTIONS, SALT), strict=True))
+        return dict(zip(rows, assign_by_hash(patients, SHARES, SALT), strict=True))
     members: dict[str, list[str]] = {}
     for row in rows.values():
         members.setdefault(row.split, []).append(row.patient)

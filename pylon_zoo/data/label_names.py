@@ -1,4 +1,4 @@
-"""Which class of one list is which of another, a model's and a dataset's say: by name, never by position."""
+"""Names of classes as they are written, and which of one list is which of another: by name, never by position."""
 
 from __future__ import annotations
 
@@ -6,6 +6,22 @@ import re
 from collections.abc import Sequence
 
 from pylon_zoo.errors import ConfigError
+
+
+def names_in(given: str | Sequence[str]) -> list[str]:
+    """Names as a user gives them: a list, or one text with commas between them, as on a command line.
+
+    Raises:
+        ConfigError: no names, or one twice.
+
+    Example:
+        >>> names_in("Mass, Nodule"), names_in(["Mass"])
+        (['Mass', 'Nodule'], ['Mass'])
+    """
+    names = [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else list(given)
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(f"The names {names} must be one or more, each once.")
+    return names
 
 
 def match_labels(model_labels: Sequence[str], dataset_classes: Sequence[str]) -> list[int | None]:

@@ -20,6 +20,7 @@ from pylon_zoo.data.images import read_image, to_channels
 from pylon_zoo.data.prepared import original_sizes
 from pylon_zoo.data.sample import Sample, no_boxes
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
+from pylon_zoo.regions import boxes_of_regions
 
 BOX_SLACK = 1.0  # how far, in pixels, a box may stick out before it is an error and not rounding
 
@@ -31,7 +32,7 @@ class Record(NamedTuple):
         path: the image file.
         patient: whose it is; the image's own name where nobody says.
         target: (K,) float32, NaN unknown.
-        boxes: (M, 5) float32, as in `Sample`, in pixels of `size`.
+        boxes: (M, 5) float32, as in `Sample`, in pixels of `size`; None: those around the masks' connected regions.
         where: the file that the boxes are from, for messages.
         size: height and width that the boxes are measured in; None where they are those of the file on disk.
         masks: gives (K, height, width) bool, of the size the masks are drawn in, when called with the height and width
@@ -41,7 +42,7 @@ class Record(NamedTuple):
     path: Path
     patient: str
     target: Tensor
-    boxes: Tensor
+    boxes: Tensor | None
     where: str = ""
     size: tuple[int, int] | None = None
     masks: Callable[[tuple[int, int]], Tensor] | None = None
@@ -93,22 +94,15 @@ class RecordDataset(LabelledDataset):
         """
         record = self._records[index]
         image = to_channels(read_image(record.path), self.channels)
-        height, width = image.shape[-2:]
-        boxes = record.boxes
-        if record.size is None:
-            _check_inside(record, (height, width))
-            limits = boxes.new_tensor([width, height, width, height])
-            boxes = torch.cat([boxes[:, :1], boxes[:, 1:].minimum(limits)], dim=1)
-        else:
-            _check_upright(record, (height, width))
-            boxes = scale_boxes(boxes, record.size, (height, width))
+        size = tuple(image.shape[-2:])
+        masks = _masks(record, size)
         return Sample(
             image=image,
             target=record.target.clone(),
-            boxes=boxes,
+            boxes=boxes_of_masks(masks) if record.boxes is None else _boxes(record, record.boxes, size),
             patient=record.patient,
             path=str(record.path),
-            masks=_masks(record, (height, width)),
+            masks=masks,
         )
 
     def targets(self) -> Tensor:
@@ -131,6 +125,27 @@ def stack_boxes(boxes: Sequence[Sequence[float]]) -> Tensor:
         tensor([[2., 0., 0., 5., 5.]])
     """
     return torch.tensor(boxes, dtype=torch.float32) if boxes else no_boxes()
+
+
+def boxes_of_masks(masks: Tensor | None) -> Tensor:
+    """A box around every connected region of every mask.
+
+    Args:
+        masks: (K, H, W) bool; None has no boxes.
+
+    Returns:
+        (M, 5) float32: class, x0, y0, x1, y1, from the region's first pixels' outer edges to its last ones'.
+
+    Example:
+        >>> boxes_of_masks(torch.tensor([[[0, 0], [0, 0]], [[0, 1], [0, 0]]], dtype=torch.bool))
+        tensor([[1., 1., 0., 2., 1.]])
+    """
+    found = [no_boxes()]
+    for index, mask in enumerate([] if masks is None else masks):
+        if mask.any():
+            corners = boxes_of_regions(mask).float() + torch.tensor([0.0, 0.0, 1.0, 1.0])
+            found.append(torch.cat([torch.full_like(corners[:, :1], index), corners], dim=1))
+    return torch.cat(found)
 
 
 def check_corners(where: str, numbers: Sequence[object], size: tuple[int, int] | None = None) -> list[float]:
@@ -212,6 +227,17 @@ def check_listed(where: str, missing: Sequence[str], total: int, split: str) -> 
         )
 
 
+def check_channels(channels: int) -> int:
+    """1 or 3, as they were given.
+
+    Raises:
+        ConfigError: another number.
+    """
+    if channels not in (1, 3):
+        raise ConfigError(f"channels={channels} must be 1 (grey) or 3 (colour).")
+    return channels
+
+
 def check_fraction(name: str, value: float) -> None:
     """Refuse a share outside [0, 1).
 
@@ -222,9 +248,16 @@ def check_fraction(name: str, value: float) -> None:
         raise ConfigError(f"{name}={value} must lie in [0, 1).")
 
 
-def _check_inside(record: Record, size: tuple[int, int]) -> None:
-    for box in record.boxes.tolist():
+def _boxes(record: Record, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """A record's boxes in pixels of the image on disk."""
+    if record.size is not None:
+        _check_upright(record, size)
+        return scale_boxes(boxes, record.size, size)
+    for box in boxes.tolist():
         check_corners(f"{record.where} on image '{record.path}'", box[1:], size)
+    height, width = size
+    limits = boxes.new_tensor([width, height, width, height])
+    return torch.cat([boxes[:, :1], boxes[:, 1:].minimum(limits)], dim=1)
 
 
 def _check_upright(record: Record, size: tuple[int, int]) -> None:

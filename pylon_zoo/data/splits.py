@@ -11,6 +11,9 @@ from torch import Tensor
 
 from pylon_zoo.errors import ConfigError, DataError
 
+SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
+"""Of each split, where a dataset does not say."""
+
 
 def assign_by_hash(patients: Sequence[str], fractions: Mapping[str, float], salt: str) -> list[str]:
     """A split for every patient, from a hash of the name.

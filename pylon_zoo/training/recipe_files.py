@@ -7,6 +7,7 @@ A recipe may start from another (`base`), and the command line changes one; both
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -196,6 +197,16 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise ConfigError(
             f'--set {key}: {value!r} is not a TOML value (a number, true, false, "text", [a, b]).'
         ) from None
+
+
+def data_settings(options: Mapping[str, Any]) -> list[str]:
+    """A dataset's options as settings of a recipe.
+
+    Example:
+        >>> data_settings({"masks": False, "classes": "Mass,Nodule"})
+        ['data.options.masks=false', 'data.options.classes="Mass,Nodule"']
+    """
+    return [f"data.options.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in options.items()]
 
 
 def list_recipes(pattern: str = "*") -> list[str]:

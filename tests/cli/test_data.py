@@ -42,6 +42,16 @@ def test_problems_are_named_and_make_exit_code_1(root, capsys):
     assert "3.png' is empty" in err
 
 
+def test_options_of_the_dataset(root, capsys, tmp_path_factory):
+    assert main(["data", "check", f"csv:{root}", "--data-option", "classes=Mass,Edema"]) == 0
+    assert "Edema   0 / 0" in capsys.readouterr().out
+    out = tmp_path_factory.mktemp("copies") / "small"
+    assert main(["data", "prepare", f"csv:{root}", "--out", str(out), "--data-option", "channels=1", "--quiet"]) == 0
+    assert Image.open(out / "7.png").mode == "L"
+    assert main(["data", "check", f"csv:{root}", "--data-option", "channels=2"]) == 2
+    assert "channels=2 must be 1" in capsys.readouterr().err
+
+
 def test_many_problems_are_counted(root, capsys):
     for number in range(60):
         (root / f"{number}.png").write_bytes(b"")

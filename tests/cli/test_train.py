@@ -49,10 +49,20 @@ def test_a_run(tmp_path, capsys):
     assert json.loads((out / "log" / "summary.json").read_text())["epochs"] == 3
 
 
+def test_options_of_the_dataset_are_written_down(tmp_path):
+    (tmp_path / "quick.toml").write_text(QUICK)
+    command = ["train", str(tmp_path / "quick.toml"), "--out", str(tmp_path / "run"), "--device", "cpu", "--quiet"]
+    assert main([*command, "--data-option", "count=8", "--data-option", "seed=2", "--set", "data.options.seed=3"]) == 0
+    assert load_recipe(tmp_path / "run" / "recipe.toml").data.options == {"size": 32, "count": 8, "seed": 3}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["phantom_cxr_pilon"], 2, "'phantom_cxr_pylon'"),
+        (["phantom_cxr_pylon", "--data-option", "count"], 2, "--data-option 'count' is not of the form key=value"),
+        (["phantom_cxr_pylon", "--data-option", "counts=1"], 2, "data.options.counts"),
+        (["phantom_cxr_pylon", "--data-option", "count=1", "--data-option", "size=big"], 2, "size='big'"),
         (
             ["phantom_cxr_pylon", "--set", "optimizer.lrr=1"],
             2,
