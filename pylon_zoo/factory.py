@@ -9,8 +9,9 @@ from typing import Any
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.backbone import list_backbones, timm_module
-from pylon_zoo.models.build import METHODS, build_model
+from pylon_zoo.models.build import METHODS
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.weights.encoders import build_on_encoder
 from pylon_zoo.weights.loading import load_pretrained
 from pylon_zoo.weights.manifest import load_manifest
 
@@ -51,7 +52,7 @@ def create_pylon(
         (14, 1)
     """
     named = len(label_names) if label_names is not None else 1000
-    return build_model(
+    return build_on_encoder(
         f"pylon_{backbone}",
         _one_of("classes", classes, "num_classes", num_classes, named),
         _one_of("in_chans", in_chans, "in_channels", in_channels, 3),
@@ -100,7 +101,7 @@ def create_model(
         pretrained = tag or False
     if pretrained is False:
         named = len(label_names) if label_names is not None else 1000
-        return build_model(
+        return build_on_encoder(
             architecture,
             named if num_classes is None else num_classes,
             3 if in_chans is None else in_chans,
