@@ -6,6 +6,7 @@ import argparse
 import os
 import shlex
 import sys
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
     with ExitStack() as stack:
         if source is None:
             stack.enter_context(offline_where_unreachable())
+            stack.enter_context(warnings.catch_warnings())
+            warnings.filterwarnings("ignore", "timm's weights of")  # the lines below say whose they are
             recipe = chosen_recipe(args, out, device)
         else:
             recipe = named_recipe(args, source)

@@ -44,6 +44,9 @@ MOST_EPOCHS = 200
 ENOUGH_EPOCHS = 8
 """In a given time, the input is made smaller until so many fit."""
 
+STEPS = 16
+"""Optimizer steps of an epoch at least: a small dataset must not mean few steps."""
+
 RATES = {True: (6e-4, 3e-3), False: (2e-3, 2e-3)}
 """Whether the encoder is pretrained → peak rates of encoder and rest at `RATES_BATCH` images a step."""
 RATES_BATCH = 16
@@ -111,14 +114,14 @@ def sides_for(side: int, kind: str) -> list[int]:
 
 
 def batch_for(images: int, kind: str) -> int:
-    """Images per step: a power of two, and eight steps to an epoch at least.
+    """Images per step: a power of two, and `STEPS` steps to an epoch at least where four images allow it.
 
     Example:
-        >>> batch_for(3200, "cpu"), batch_for(60, "gpu")
-        (16, 4)
+        >>> batch_for(3200, "cpu"), batch_for(210, "gpu")
+        (16, 8)
     """
     size = 4
-    while 2 * size <= KINDS[kind].batch and 8 * 2 * size <= images:
+    while 2 * size <= KINDS[kind].batch and STEPS * 2 * size <= images:
         size *= 2
     return size
 

@@ -75,6 +75,11 @@ def survey(
     """
     for dataset in (train_set, val_set):
         check_enough(spec, dataset)
+    if tuple(train_set.classes) != tuple(val_set.classes):
+        raise DataError(
+            f"'{spec}' has other classes in '{val_set.split}' ({', '.join(val_set.classes)}) than in "
+            f"'{train_set.split}' ({', '.join(train_set.classes)}): make them one list."
+        )
     prevalence = check_labels(spec, train_set)
     val = val_set.targets()
     judged = ((val == 1).any(0) & (val == 0).any(0)).tolist()
