@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-LEFT, TOP, WIDTH, HEIGHT, RIGHT, BOTTOM = 48, 14, 380, 190, 96, 40
+LEFT, TOP, WIDTH, HEIGHT, RIGHT, BOTTOM = 48, 14, 360, 190, 128, 40
 SERIES = ("curve", "curve second")
 """Classes of the style sheet, curve by curve."""
 TICKS = (1, 2, 2.5, 5, 10)
