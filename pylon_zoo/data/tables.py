@@ -28,7 +28,7 @@ def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             for cells in reader:
-                stripped = [cell.strip() for cell in cells]
+                stripped = [*map(str.strip, cells)]
                 if any(stripped):
                     empty = False
                     yield reader.line_num, stripped
@@ -86,8 +86,10 @@ def pick(path: Path, line: int, cells: Sequence[str], columns: Sequence[int]) ->
         >>> pick(Path("a.csv"), 2, ["x.png", "Mass", "61"], [1, 0])
         ['Mass', 'x.png']
     """
-    needed = max(columns) + 1
-    if len(cells) < needed:
+    try:
+        return [cells[column] for column in columns]
+    except IndexError:
         fields = f"{len(cells)} field{'s' * (len(cells) != 1)}"
-        raise DataError(f"'{path}' row {line} has {fields} where at least {needed} are needed: correct or remove it.")
-    return [cells[column] for column in columns]
+        raise DataError(
+            f"'{path}' row {line} has {fields} where at least {max(columns) + 1} are needed: correct or remove it."
+        ) from None

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pictures import draw, draw_mask
 from PIL import Image
 
 from pylon_zoo.data.check import check_dataset
@@ -14,25 +15,15 @@ from pylon_zoo.errors import ConfigError, DataError, UnknownNameError
 BOX = (4, 2, 9, 5)  # x0, y0, x1, y1, edges
 
 
-def picture(path: Path, mask: bool = False) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.new("1", (16, 12)) if mask else Image.linear_gradient("L").resize((16, 12))
-    if mask:
-        image.paste(1, BOX)
-    else:
-        image.putpixel((0, 0), sum(path.as_posix().encode()) % 251)
-    image.save(path)
-
-
 @pytest.fixture
 def tiles(tmp_path) -> Path:
     """A folder for each split and class, masks beside the images."""
     for split, count in (("train", 3), ("val", 1)):
         for number in range(count):
             for of in ("crack", "fray", "free"):
-                picture(tmp_path / split / of / f"{number}.png")
+                draw(tmp_path / split / of / f"{number}.png")
                 if of != "free":
-                    picture(tmp_path / split / of / f"{number}_mask.png", mask=True)
+                    draw_mask(tmp_path / split / of / f"{number}_mask.png", BOX)
     return tmp_path
 
 
@@ -41,11 +32,11 @@ def bottle(tmp_path) -> Path:
     """A category of MVTec AD."""
     root = tmp_path / "bottle"
     for number in range(20):
-        picture(root / f"train/good/{number:03}.png")
-        picture(root / f"test/good/{number:03}.png")
+        draw(root / f"train/good/{number:03}.png")
+        draw(root / f"test/good/{number:03}.png")
         for of in ("broken_large", "contamination"):
-            picture(root / f"test/{of}/{number:03}.png")
-            picture(root / f"ground_truth/{of}/{number:03}_mask.png", mask=True)
+            draw(root / f"test/{of}/{number:03}.png")
+            draw_mask(root / f"ground_truth/{of}/{number:03}_mask.png", BOX)
     return root
 
 
@@ -92,8 +83,8 @@ def test_an_image_without_a_mask_has_none(tiles):
 
 def test_as_image_folder(tmp_path):
     for number in range(10):
-        picture(tmp_path / f"cat/deep/{number}.png")
-        picture(tmp_path / f"dog/{number}.png")
+        draw(tmp_path / f"cat/deep/{number}.png")
+        draw(tmp_path / f"dog/{number}.png")
     splits = {split: ClassFolders(tmp_path, split) for split in ("train", "val", "test")}
     assert [len(data) for data in splits.values()] == [14, 2, 4]
     assert ["cat/deep/3.png" in data.patients for data in splits.values()].count(True) == 1
@@ -104,13 +95,13 @@ def test_as_image_folder(tmp_path):
 
 def test_without_a_validation_folder_training_images_validate(tmp_path):
     for number in range(16):
-        picture(tmp_path / f"train/cat/{number}.png")
-    picture(tmp_path / "test/cat/0.png")
+        draw(tmp_path / f"train/cat/{number}.png")
+    draw(tmp_path / "test/cat/0.png")
     assert [len(ClassFolders(tmp_path, split)) for split in ("train", "val", "test")] == [14, 2, 1]
 
 
 def test_a_name_that_ends_in_mask_is_an_image_where_nothing_has_masks(tmp_path):
-    picture(tmp_path / "train/with/a_mask.png")
+    draw(tmp_path / "train/with/a_mask.png")
     assert ClassFolders(tmp_path, "train").patients == ["train/with/a_mask.png"]
 
 
@@ -119,7 +110,7 @@ def test_a_name_that_ends_in_mask_is_an_image_where_nothing_has_masks(tmp_path):
     [
         (lambda root: (root / "train/fray/1.png").unlink(), r"fray/1_mask.png' is the mask of no image in '.*fray'"),
         (
-            lambda root: picture(root / "val/frey/1.png"),
+            lambda root: draw(root / "val/frey/1.png"),
             r"val/frey' is a class that '.*train' does not have: .*one of crack, fray, free. Did you.*'fray'",
         ),
         (lambda root: (root / "train").rename(root / "old"), "has no split 'train'"),
@@ -146,7 +137,7 @@ def test_nothing_to_read(tmp_path):
     (tmp_path / "cat").mkdir()
     with pytest.raises(DataError, match="has no folder with images in it"):
         ClassFolders(tmp_path, "train")
-    picture(tmp_path / "good/0.png")
+    draw(tmp_path / "good/0.png")
     with pytest.raises(DataError, match="has the normal images of good alone"):
         ClassFolders(tmp_path, "train")
 
@@ -181,9 +172,9 @@ def test_mvtec_broken(bottle):
 def test_visa_as_its_script_sorts_it(tmp_path):
     for split in ("train", "test"):
         for number in range(8):
-            picture(tmp_path / f"{split}/good/{number}.png")
-            picture(tmp_path / f"{split}/bad/{number}.png")
-            picture(tmp_path / f"ground_truth/{split}/bad/{number}.png", mask=True)
+            draw(tmp_path / f"{split}/good/{number}.png")
+            draw(tmp_path / f"{split}/bad/{number}.png")
+            draw_mask(tmp_path / f"ground_truth/{split}/bad/{number}.png", BOX)
     data = ClassFolders(tmp_path, "test")
     assert (data.classes, len(data), data[0].boxes.tolist()) == (("bad",), 16, [[0, *BOX]])
     assert [len(ClassFolders(tmp_path, split)) for split in ("train", "val")] == [14, 2]

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pictures import draw
 from PIL import Image
 
 from pylon_zoo.data.check import check_dataset
@@ -30,7 +31,7 @@ def write(folder: Path, names: str, images: str = "JPEGImages", annotations: str
         (folder / one).mkdir(parents=True, exist_ok=True)
     for name in names:
         (folder / annotations / f"{name}.xml").write_text(xml(name))
-        Image.linear_gradient("L").resize((16, 12)).convert("RGB").save(folder / images / f"{name}.JPG", "JPEG")
+        draw(folder / images / f"{name}.JPG", mode="RGB")
 
 
 @pytest.fixture
