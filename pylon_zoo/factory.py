@@ -35,9 +35,11 @@ def create_pylon(
         in_chans: channels of the images, timm's word; `in_channels` is smp's. Default 3.
         in_channels: the same as `in_chans`.
         label_names: names of the classes.
-        options: `encoder_pretrained`, `output_stride`, `decoder_channels`, `attention`, `attention_gap`, `up_modules`,
-            `up_layers`, `up_kernel`, `head_kernel`, `head_mlp_layers`, `norm`, `pooling`, `activation`, `img_size`,
-            `encoder_kwargs`; see `pylon_zoo.models.pylon.Pylon` and `pylon_zoo.models.backbone.Backbone`.
+        options: `encoder_pretrained` (True or a tag: timm's weights from the Hub, or from the extra `[encoders]` without
+            one), `encoder_weights` (a file, a local Hub folder or a state dict, see
+            `pylon_zoo.weights.encoder_files.read_encoder`), `output_stride`, `decoder_channels`, `attention`,
+            `attention_gap`, `up_modules`, `up_layers`, `up_kernel`, `head_kernel`, `head_mlp_layers`, `norm`,
+            `pooling`, `activation`, `img_size`, `encoder_kwargs`; see `pylon_zoo.models.pylon.Pylon` and `pylon_zoo.models.backbone.Backbone`.
 
     Returns:
         A `Pylon` in training mode: `forward(x)` gives logits (N, K), `forward_heatmap(x)` heatmaps (N, K, h, w).
@@ -45,6 +47,7 @@ def create_pylon(
     Raises:
         UnknownNameError: unknown backbone, tag or option; names the nearest.
         ConfigError: a value that cannot work, or two words for one thing that disagree.
+        WeightsError: the encoder's weights cannot be had, or do not fit; names the tensor.
 
     Example:
         >>> model = create_pylon("test_resnet", classes=14, in_chans=1)

@@ -93,4 +93,6 @@ def _description(folder: Path, arch: str) -> dict[str, Any]:
             "architecture; models of this library are given as pretrained or transfer.checkpoint."
         )
     cfg = config.get("pretrained_cfg") or {}
+    if not isinstance(cfg, dict):
+        raise WeightsError(f"{path}: pretrained_cfg is {cfg!r}, but must be a JSON dict. Copy the repository again.")
     return tuples({name: cfg[name] for name in DESCRIBED if cfg.get(name)})
