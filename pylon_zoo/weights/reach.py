@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SECONDS = 3.0
-"""How long an answer may take."""
+from pylon_zoo.weights.hub import SECONDS
 
 
 @contextmanager

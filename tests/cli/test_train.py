@@ -34,9 +34,11 @@ def test_a_run(tmp_path, capsys):
     command = ["train", str(tmp_path / "quick.toml"), "--out", str(out), "--device", "cpu"]
     assert main([*command, "--set", "schedule.max_epochs=2", "--batch-size", "4", "--seed", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert lines[0].startswith("epoch 1/2  lr ")
-    assert "Checkpoint:" in lines[-1]
+    assert "Checkpoint:" in lines[-2]
+    assert lines[-1] == f"Open {out}/report.html"
+    assert "<svg" in (out / "report.html").read_text()
     recipe = load_recipe(out / "recipe.toml")
     assert (recipe.loop.batch_size, recipe.loop.seed, recipe.schedule.max_epochs) == (4, 3, 2)
     assert (out / "checkpoint" / "model.safetensors").is_file()
@@ -44,8 +46,9 @@ def test_a_run(tmp_path, capsys):
 
     assert main(command) == 2
     assert "--overwrite" in capsys.readouterr().err
-    assert main([*command, "--overwrite", "--quiet"]) == 0
+    assert main([*command, "--overwrite", "--quiet", "--no-report"]) == 0
     assert capsys.readouterr().out == ""
+    assert not (out / "report.html").exists()
     assert json.loads((out / "log" / "summary.json").read_text())["epochs"] == 3
 
 
