@@ -91,9 +91,10 @@ def choose(
         WeightsError: weights of the encoder that the settings ask for cannot be had.
 
     Example:
-        >>> choices = choose("phantom", "pylon_resnet18", minutes=10)  # doctest: +SKIP
-        >>> choices.recipe.data.augmentation, choices.recipe.schedule.max_epochs  # doctest: +SKIP
-        ('upright', 1)
+        >>> settings = ["model.options.encoder_pretrained=false", "data.options.count=32", "data.size=32"]
+        >>> chosen = choose("phantom", "pylon_test_resnet", settings=settings, device="cpu").recipe
+        >>> chosen.data.augmentation, chosen.loop.batch_size, chosen.schedule.max_epochs
+        ('upright', 4, 60)
     """
     check_model(architecture)
     draft = _Draft(data, architecture, settings)

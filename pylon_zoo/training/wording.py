@@ -18,7 +18,7 @@ def ten_lines(choices: Choices) -> tuple[str, ...]:
 
     Example:
         >>> ten_lines(choices)[6]  # doctest: +SKIP
-        'augmentation   upright, as these are radiographs (there is an up: mirrored left for right only)'
+        'augmentation upright, as these are radiographs (there is an up: mirrored left for right only)'
     """
     recipe, seen = choices.recipe, choices.survey
     lines = {
@@ -42,7 +42,7 @@ def ten_lines(choices: Choices) -> tuple[str, ...]:
 
 def _data(seen: Survey) -> str:
     train, val = seen.images
-    located = "with places to point at" if seen.located else "without boxes or masks: point accuracy is not measured"
+    located = "with boxes or masks" if seen.located else "validation without boxes or masks, so no point accuracy"
     return f"{seen.spec}: {train:,} training and {val:,} validation images, {located}"
 
 
@@ -51,7 +51,8 @@ def _images(choices: Choices) -> str:
     sizes = [f"{width} × {height}" for (height, width), _ in seen.sizes.most_common(SHOWN)]
     more = f" and {len(seen.sizes) - SHOWN} more sizes" if len(seen.sizes) > SHOWN else ""
     looked = "" if seen.read == sum(seen.images) else f", of {seen.read:,} that were read"
-    return f"{', '.join(sizes)}{more} px, {'grey' if seen.grey else 'colour'}{looked}; {channels} channels in"
+    colour = "grey" if seen.grey else "colour"
+    return f"{', '.join(sizes)} px{more}, {colour}{looked}; {channels} channel{'s' * (channels != 1)} into the model"
 
 
 def _classes(seen: Survey) -> str:

@@ -62,6 +62,7 @@ def test_colour_stays_colour(tmp_path):
     assert not choices.survey.grey
     assert choices.recipe.data.options == {}
     assert len(choices.survey.sizes) == 4
+    assert ten_lines(choices)[1].endswith("colour; 3 channels into the model")
 
 
 def test_what_the_user_sets_stands_and_the_rest_goes_by_it(spec):
@@ -140,7 +141,8 @@ def test_an_unknown_orientation_says_so_and_a_known_one_why(spec):
     lines = ten_lines(choose(spec, MODEL, **CPU))
     assert len(lines) == 10
     assert "--orientation any if no side is up" in lines[6]
-    assert "point accuracy is not measured" not in lines[0]
+    assert "with boxes or masks" in lines[0]
+    assert lines[1].endswith("40 × 40 px, grey; 1 channel into the model")
 
 
 def test_the_head_starts_where_rare_classes_do():
