@@ -12,7 +12,6 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from pylon_zoo.data.registry import DatasetEntry, dataset_of
 from pylon_zoo.errors import ConfigError, PylonZooError, UnknownNameError, suggest
 from pylon_zoo.models.build import method_options, split_name
 from pylon_zoo.training.recipe import Recipe
-from pylon_zoo.training.sections import Origin, build, check_keys
+from pylon_zoo.training.sections import Origin, build, check_keys, notes_of
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
@@ -85,7 +84,7 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), data: s
         table = inherit(table, {"data": {"name": data}})
     changes, keys = changes_of(overrides)
     recipe = recipe_from_table(inherit(table, changes), replace(_origin(path), overridden=keys))
-    return recipe if overrides or data is not None else replace(recipe, notes=_notes(path))
+    return recipe if overrides or data is not None else replace(recipe, notes=notes_of(path.read_text("utf-8")))
 
 
 def changes_of(overrides: Sequence[str]) -> tuple[dict[str, Any], frozenset[str]]:
@@ -249,12 +248,6 @@ def _parse(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not a TOML file: {error}. Compare it with `pylon-zoo recipes show`.") from error
     except OSError as error:
         raise ConfigError(f"Cannot read the recipe {path}: {error.strerror}.") from error
-
-
-def _notes(path: Path) -> tuple[str, ...]:
-    """The comment that a file begins with."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return tuple(line.removeprefix("#").strip() for line in takewhile(lambda line: line.startswith("#"), lines))
 
 
 def _origin(path: Path) -> Origin:

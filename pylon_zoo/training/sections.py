@@ -14,6 +14,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from functools import cache
+from itertools import takewhile
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
@@ -135,6 +136,17 @@ def dump(table: Mapping[str, Any]) -> str:
         architecture = "pylon_resnet18"
     """
     return "\n".join(_blocks(table, ""))
+
+
+def notes_of(text: str) -> tuple[str, ...]:
+    """The lines of the comment that a TOML text begins with.
+
+    Example:
+        >>> notes_of("# why\\n# so\\n\\nseed = 0  # any\\n")
+        ('why', 'so')
+    """
+    lines = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return tuple(line.removeprefix("#").strip() for line in lines)
 
 
 def plain(instance: Any) -> dict[str, Any]:
