@@ -20,11 +20,13 @@ class DatasetEntry(NamedTuple):
         opener: `"module:Class"`, imported when asked for; called as `Class([DIR,] split, transform=…, **options)`.
         needs_dir: whether the files are the user's, and the name needs `:DIR`.
         options: keyword options that the class takes besides `transform`.
+        local: whether DIR must be a folder here; else it may be the name of something elsewhere.
     """
 
     opener: str
     needs_dir: bool
     options: tuple[str, ...]
+    local: bool = True
 
 
 _DRAWN = ("size", "count", "seed", "cache")
@@ -56,6 +58,12 @@ DATASETS = {
         options=("normal", "merged", "masks", "channels"),
     ),
     "mvtec_ad": DatasetEntry("pylon_zoo.data.mvtec:MvtecAd", needs_dir=True, options=("official", "merged", "masks")),
+    "hf": DatasetEntry(
+        "pylon_zoo.data.hugging_face:HuggingFace",
+        needs_dir=True,
+        options=("image", "labels", "normal", "patient", "config", "channels"),
+        local=False,
+    ),
     "coco": DatasetEntry("pylon_zoo.data.coco:CocoDetection", needs_dir=True, options=("channels",)),
     "chexlocalize": DatasetEntry("pylon_zoo.data.chexlocalize:CheXlocalize", needs_dir=True, options=("masks",)),
     "chestx_det": DatasetEntry(
@@ -144,7 +152,7 @@ def open_dataset(spec: str, split: str, *, transform: SampleTransform | None = N
                 f"The dataset '{spec}' has no option '{option}': it takes {', '.join(entry.options)}."
                 f"{suggest(option, entry.options)}"
             )
-    if folder is not None and not folder.is_dir():
+    if folder is not None and entry.local and not folder.is_dir():
         raise DataError(f"The folder '{folder}' of dataset '{spec}' does not exist: check the path after the colon.")
     module, _, attribute = entry.opener.partition(":")
     opener = getattr(import_module(module), attribute)
