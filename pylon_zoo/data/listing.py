@@ -25,6 +25,23 @@ def list_images(folders: Iterable[Path]) -> dict[str, Path]:
     return where
 
 
+def images_below(root: Path, suffixes: tuple[str, ...] = IMAGE_SUFFIXES) -> dict[str, Path]:
+    """Name without suffix → path of the images in a folder and all below it, the first of a name.
+
+    Args:
+        root: the folder.
+        suffixes: what is an image, in lower case.
+    """
+    where: dict[str, Path] = {}
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            stem, suffix = os.path.splitext(name)  # noqa: PTH122 (names alone)
+            if suffix.lower() in suffixes:
+                where.setdefault(stem, Path(folder, name))
+    return where
+
+
 def not_there(root: Path, names: Iterable[str]) -> list[str]:
     """Which files are not on disk; one listing for each folder, because asking for each takes minutes on a network.
 

@@ -91,7 +91,7 @@ class RecordDataset(LabelledDataset):
             DataError: a box does not lie on the image, or it lies on its side against what the boxes are measured in.
         """
         record = self._records[index]
-        image = to_channels(read_image(record.path), self.channels)
+        image = to_channels(self.read(record.path), self.channels)
         size = tuple(image.shape[-2:])
         masks = _masks(record, size)
         return Sample(
@@ -102,6 +102,10 @@ class RecordDataset(LabelledDataset):
             path=str(record.path),
             masks=masks,
         )
+
+    def read(self, path: Path) -> Tensor:
+        """An image file as `read_image` reads it; for readers of formats that nothing else reads."""
+        return read_image(path)
 
     def targets(self) -> Tensor:
         """All labels, (len, K) float32 of 0, 1 and NaN."""

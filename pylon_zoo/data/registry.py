@@ -64,6 +64,15 @@ DATASETS = {
         options=("image", "labels", "normal", "patient", "config", "channels"),
         local=False,
     ),
+    "visa": DatasetEntry(
+        "pylon_zoo.data.visa:Visa", needs_dir=True, options=("thing", "setup", "val_fraction", "masks")
+    ),
+    "chexpert": DatasetEntry(
+        "pylon_zoo.data.chexpert:CheXpert", needs_dir=True, options=("uncertain", "blank", "views")
+    ),
+    "mimic_cxr": DatasetEntry(
+        "pylon_zoo.data.mimic_cxr:MimicCxr", needs_dir=True, options=("uncertain", "blank", "views", "boxed")
+    ),
     "coco": DatasetEntry("pylon_zoo.data.coco:CocoDetection", needs_dir=True, options=("channels",)),
     "chexlocalize": DatasetEntry("pylon_zoo.data.chexlocalize:CheXlocalize", needs_dir=True, options=("masks",)),
     "chestx_det": DatasetEntry(
