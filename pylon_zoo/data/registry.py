@@ -73,6 +73,16 @@ DATASETS = {
     "mimic_cxr": DatasetEntry(
         "pylon_zoo.data.mimic_cxr:MimicCxr", needs_dir=True, options=("uncertain", "blank", "views", "boxed")
     ),
+    "rsna_pneumonia": DatasetEntry("pylon_zoo.data.rsna_pneumonia:RsnaPneumonia", needs_dir=True, options=()),
+    "siim_pneumothorax": DatasetEntry(
+        "pylon_zoo.data.siim_pneumothorax:SiimPneumothorax", needs_dir=True, options=("masks",)
+    ),
+    "padchest": DatasetEntry(
+        "pylon_zoo.data.padchest:PadChest", needs_dir=True, options=("classes", "least", "projections", "manual")
+    ),
+    "jsrt": DatasetEntry("pylon_zoo.data.jsrt:Jsrt", needs_dir=True, options=()),
+    "cub": DatasetEntry("pylon_zoo.data.wsol:CubBirds", needs_dir=True, options=()),
+    "openimages30k": DatasetEntry("pylon_zoo.data.wsol:OpenImages30k", needs_dir=True, options=("masks",)),
     "coco": DatasetEntry("pylon_zoo.data.coco:CocoDetection", needs_dir=True, options=("channels",)),
     "chexlocalize": DatasetEntry("pylon_zoo.data.chexlocalize:CheXlocalize", needs_dir=True, options=("masks",)),
     "chestx_det": DatasetEntry(
@@ -158,7 +168,7 @@ def open_dataset(spec: str, split: str, *, transform: SampleTransform | None = N
     for option in options:
         if option not in entry.options:
             raise ConfigError(
-                f"The dataset '{spec}' has no option '{option}': it takes {', '.join(entry.options)}."
+                f"The dataset '{spec}' has no option '{option}': it takes {', '.join(entry.options) or 'none'}."
                 f"{suggest(option, entry.options)}"
             )
     if folder is not None and entry.local and not folder.is_dir():
