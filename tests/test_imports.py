@@ -35,6 +35,7 @@ FLOOR_OF = {room: height for height, rooms in enumerate(FLOORS) for room in room
 LAZY = {
     "accelerate",
     "captum",
+    "datasets",
     "matplotlib",
     "onnx",
     "onnxruntime",

@@ -18,7 +18,7 @@ import torch
 
 from pylon_zoo.data.dataset import SampleTransform
 from pylon_zoo.data.image_files import IMAGE_SUFFIXES, natural_order
-from pylon_zoo.data.label_names import names_in
+from pylon_zoo.data.label_names import normal_names
 from pylon_zoo.data.mask_files import stack_masks
 from pylon_zoo.data.problems import row_problems
 from pylon_zoo.data.records import Record, RecordDataset, check_channels
@@ -27,7 +27,6 @@ from pylon_zoo.data.splits import SHARES, assign_stratified
 from pylon_zoo.errors import DataError, UnknownNameError, suggest
 
 SPELLINGS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
-NORMAL = ("good", "normal", "free", "ok", "healthy", "negative", "no_finding", "defect_free", "nothing", "background")
 MASK_END = "_mask"
 MASK_FOLDERS = ("ground_truth/{of}", "ground_truth/{split}/{of}", "masks/{of}", "masks/{split}/{of}")
 VAL_SHARES = {"train": 7 / 8, "val": 1 / 8}
@@ -88,7 +87,7 @@ class ClassFolders(RecordDataset):
         if self.split not in items:
             raise UnknownNameError(f"'{self.root}' has no split '{self.split}': it has {', '.join(items)}.")
         folders = sorted({item.of for of in items.values() for item in of})
-        apart = _normal(folders, normal)
+        apart = normal_names(folders, normal)
         shown = [folder for folder in folders if folder not in apart]
         if not shown:
             raise DataError(f"'{self.root}' has the normal images of {', '.join(folders)} alone: add those of a class.")
@@ -202,17 +201,3 @@ def _images(folder: Path) -> list[Path]:
 
 def _without_end(file: Path) -> Path:
     return file.with_name(file.stem.removesuffix(MASK_END))
-
-
-def _normal(folders: Sequence[str], normal: Sequence[str] | str | None) -> set[str]:
-    if normal is None:
-        return {folder for folder in folders if folder.lower().replace("-", "_").replace(" ", "_") in NORMAL}
-    if normal == "-":
-        return set()
-    names = names_in(normal)
-    for name in names:
-        if name not in folders:
-            raise UnknownNameError(
-                f"There is no folder '{name}' of normal images: there are {', '.join(folders)}.{suggest(name, folders)}"
-            )
-    return set(names)

@@ -17,8 +17,9 @@ import torch
 
 from pylon_zoo.data.dataset import SampleTransform
 from pylon_zoo.data.json_file import read_json, take
+from pylon_zoo.data.listing import check_listed
 from pylon_zoo.data.problems import row_problems
-from pylon_zoo.data.records import Record, RecordDataset, check_channels, check_corners, check_listed, stack_boxes
+from pylon_zoo.data.records import Record, RecordDataset, check_channels, check_corners, stack_boxes
 from pylon_zoo.data.splits import SHARES, assign_by_hash
 from pylon_zoo.errors import DataError, UnknownNameError
 

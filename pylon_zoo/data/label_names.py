@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from pylon_zoo.errors import ConfigError
+from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
+
+NORMAL = ("good", "normal", "free", "ok", "healthy", "negative", "no_finding", "defect_free", "nothing", "background")
+"""What people call images that show none of the classes; compared in lower case, with `_` for blanks and dashes."""
 
 
 def names_in(given: str | Sequence[str]) -> list[str]:
@@ -22,6 +25,33 @@ def names_in(given: str | Sequence[str]) -> list[str]:
     if not names or len(set(names)) < len(names):
         raise ConfigError(f"The names {names} must be one or more, each once.")
     return names
+
+
+def normal_names(names: Sequence[str], normal: str | Sequence[str] | None) -> set[str]:
+    """Which names stand for images that show nothing.
+
+    Args:
+        names: all there are.
+        normal: those, as for `names_in`; None is the ones in `NORMAL`, and "-" none.
+
+    Raises:
+        UnknownNameError: one of them is not among the names.
+
+    Example:
+        >>> normal_names(["crack", "Good"], None), normal_names(["crack", "Good"], "-")
+        ({'Good'}, set())
+    """
+    if normal is None:
+        return {name for name in names if re.sub(r"[\s-]+", "_", name.strip().lower()) in NORMAL}
+    if normal == "-":
+        return set()
+    given = names_in(normal)
+    for name in given:
+        if name not in names:
+            raise UnknownNameError(
+                f"There is no class '{name}' of normal images: there are {', '.join(names)}.{suggest(name, names)}"
+            )
+    return set(given)
 
 
 def match_labels(model_labels: Sequence[str], dataset_classes: Sequence[str]) -> list[int | None]:

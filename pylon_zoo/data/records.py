@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +14,6 @@ from torchvision.tv_tensors import Mask
 
 from pylon_zoo.data.boxes import scale_boxes
 from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
-from pylon_zoo.data.image_files import IMAGE_SUFFIXES
 from pylon_zoo.data.images import read_image, to_channels
 from pylon_zoo.data.prepared import original_sizes
 from pylon_zoo.data.sample import Sample, no_boxes
@@ -93,7 +91,7 @@ class RecordDataset(LabelledDataset):
             DataError: a box does not lie on the image, or it lies on its side against what the boxes are measured in.
         """
         record = self._records[index]
-        image = to_channels(read_image(record.path), self.channels)
+        image = to_channels(self.read(record.path), self.channels)
         size = tuple(image.shape[-2:])
         masks = _masks(record, size)
         return Sample(
@@ -104,6 +102,10 @@ class RecordDataset(LabelledDataset):
             path=str(record.path),
             masks=masks,
         )
+
+    def read(self, path: Path) -> Tensor:
+        """An image file as `read_image` reads it; for readers of formats that nothing else reads."""
+        return read_image(path)
 
     def targets(self) -> Tensor:
         """All labels, (len, K) float32 of 0, 1 and NaN."""
@@ -125,6 +127,22 @@ def stack_boxes(boxes: Sequence[Sequence[float]]) -> Tensor:
         tensor([[2., 0., 0., 5., 5.]])
     """
     return torch.tensor(boxes, dtype=torch.float32) if boxes else no_boxes()
+
+
+def stack_each(boxes: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, Tensor]:
+    """The same for the boxes of many images at once, which share one tensor: 100,000 small ones take long and much.
+
+    Args:
+        boxes: image → its rows, at least one.
+
+    Example:
+        >>> stack_each({"a.png": [(2, 0, 0, 5, 5)]})["a.png"]
+        tensor([[2., 0., 0., 5., 5.]])
+    """
+    if not boxes:
+        return {}
+    rows = torch.tensor([row for of_image in boxes.values() for row in of_image], dtype=torch.float32)
+    return dict(zip(boxes, rows.split([len(of_image) for of_image in boxes.values()]), strict=True))
 
 
 def boxes_of_masks(masks: Tensor | None) -> Tensor:
@@ -190,41 +208,6 @@ def check_corners(where: str, numbers: Sequence[object], size: tuple[int, int] |
     if not (clipped[0] < clipped[2] and clipped[1] < clipped[3]):
         raise DataError(f"{where} has a box with no part inside the image: correct or remove it.")
     return clipped
-
-
-def list_images(folders: Iterable[Path]) -> dict[str, Path]:
-    """File name → path of the images in some folders, the first of a name; one listing for each folder.
-
-    Args:
-        folders: those that do not exist are passed over.
-    """
-    where: dict[str, Path] = {}
-    for folder in folders:
-        if folder.is_dir():
-            for name in os.listdir(folder):  # noqa: PTH208 (names alone, without a Path for each)
-                if name.lower().endswith(IMAGE_SUFFIXES):
-                    where.setdefault(name, folder / name)
-    return where
-
-
-def check_listed(where: str, missing: Sequence[str], total: int, split: str) -> None:
-    """Refuse a split whose images are not all on disk.
-
-    Args:
-        where: the table that lists them, and the folder that lacks them.
-        missing: names of images.
-        total: how many the split has.
-        split: its name.
-
-    Raises:
-        DataError: there is a missing image; names the first three and counts the rest.
-    """
-    if missing:
-        shown = ", ".join(f"'{image}'" for image in missing[:3]) + (", …" if len(missing) > 3 else "")
-        raise DataError(
-            f"{len(missing)} of the {total} images of split '{split}' are not on disk ({where}): {shown}. Copy them "
-            "there, or take their rows out of the table."
-        )
 
 
 def check_channels(channels: int) -> int:

@@ -20,11 +20,13 @@ class DatasetEntry(NamedTuple):
         opener: `"module:Class"`, imported when asked for; called as `Class([DIR,] split, transform=…, **options)`.
         needs_dir: whether the files are the user's, and the name needs `:DIR`.
         options: keyword options that the class takes besides `transform`.
+        local: whether DIR must be a folder here; else it may be the name of something elsewhere.
     """
 
     opener: str
     needs_dir: bool
     options: tuple[str, ...]
+    local: bool = True
 
 
 _DRAWN = ("size", "count", "seed", "cache")
@@ -56,6 +58,31 @@ DATASETS = {
         options=("normal", "merged", "masks", "channels"),
     ),
     "mvtec_ad": DatasetEntry("pylon_zoo.data.mvtec:MvtecAd", needs_dir=True, options=("official", "merged", "masks")),
+    "hf": DatasetEntry(
+        "pylon_zoo.data.hugging_face:HuggingFace",
+        needs_dir=True,
+        options=("image", "labels", "normal", "patient", "config", "channels"),
+        local=False,
+    ),
+    "visa": DatasetEntry(
+        "pylon_zoo.data.visa:Visa", needs_dir=True, options=("thing", "setup", "val_fraction", "masks")
+    ),
+    "chexpert": DatasetEntry(
+        "pylon_zoo.data.chexpert:CheXpert", needs_dir=True, options=("uncertain", "blank", "views")
+    ),
+    "mimic_cxr": DatasetEntry(
+        "pylon_zoo.data.mimic_cxr:MimicCxr", needs_dir=True, options=("uncertain", "blank", "views", "boxed")
+    ),
+    "rsna_pneumonia": DatasetEntry("pylon_zoo.data.rsna_pneumonia:RsnaPneumonia", needs_dir=True, options=()),
+    "siim_pneumothorax": DatasetEntry(
+        "pylon_zoo.data.siim_pneumothorax:SiimPneumothorax", needs_dir=True, options=("masks",)
+    ),
+    "padchest": DatasetEntry(
+        "pylon_zoo.data.padchest:PadChest", needs_dir=True, options=("classes", "least", "projections", "manual")
+    ),
+    "jsrt": DatasetEntry("pylon_zoo.data.jsrt:Jsrt", needs_dir=True, options=()),
+    "cub": DatasetEntry("pylon_zoo.data.wsol:CubBirds", needs_dir=True, options=()),
+    "openimages30k": DatasetEntry("pylon_zoo.data.wsol:OpenImages30k", needs_dir=True, options=("masks",)),
     "coco": DatasetEntry("pylon_zoo.data.coco:CocoDetection", needs_dir=True, options=("channels",)),
     "chexlocalize": DatasetEntry("pylon_zoo.data.chexlocalize:CheXlocalize", needs_dir=True, options=("masks",)),
     "chestx_det": DatasetEntry(
@@ -141,10 +168,10 @@ def open_dataset(spec: str, split: str, *, transform: SampleTransform | None = N
     for option in options:
         if option not in entry.options:
             raise ConfigError(
-                f"The dataset '{spec}' has no option '{option}': it takes {', '.join(entry.options)}."
+                f"The dataset '{spec}' has no option '{option}': it takes {', '.join(entry.options) or 'none'}."
                 f"{suggest(option, entry.options)}"
             )
-    if folder is not None and not folder.is_dir():
+    if folder is not None and entry.local and not folder.is_dir():
         raise DataError(f"The folder '{folder}' of dataset '{spec}' does not exist: check the path after the colon.")
     module, _, attribute = entry.opener.partition(":")
     opener = getattr(import_module(module), attribute)

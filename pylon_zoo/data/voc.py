@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from pylon_zoo.data.dataset import SampleTransform
+from pylon_zoo.data.listing import check_listed, list_images
 from pylon_zoo.data.problems import row_problems
-from pylon_zoo.data.records import Record, RecordDataset, check_listed, list_images, stack_boxes
+from pylon_zoo.data.records import Record, RecordDataset, stack_boxes
 from pylon_zoo.data.voc_annotation import annotation_size, is_difficult, object_corners, read_annotation
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
 

@@ -19,8 +19,9 @@ import torch
 
 from pylon_zoo.data.dataset import SampleTransform
 from pylon_zoo.data.label_names import names_in
+from pylon_zoo.data.listing import list_images
 from pylon_zoo.data.problems import row_problems
-from pylon_zoo.data.records import Record, RecordDataset, check_channels, list_images, stack_boxes
+from pylon_zoo.data.records import Record, RecordDataset, check_channels, stack_boxes
 from pylon_zoo.data.sample import no_boxes
 from pylon_zoo.data.splits import SHARES, assign_by_hash
 from pylon_zoo.data.voc import LIST_FOLDER, read_list

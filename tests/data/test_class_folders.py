@@ -67,7 +67,7 @@ def test_options(tiles):
     assert (data[0].masks, data[0].boxes.shape) == (None, (0, 5))
     assert open_dataset(f"folders:{tiles}", "val", normal="-").classes == ("crack", "fray", "free")
     assert open_dataset(f"folders:{tiles}", "val", normal=["free", "fray"]).classes == ("crack",)
-    with pytest.raises(UnknownNameError, match=r"no folder 'fry' of normal images.*Did you mean 'fray'"):
+    with pytest.raises(UnknownNameError, match=r"no class 'fry' of normal images.*Did you mean 'fray'"):
         ClassFolders(tiles, "val", normal="fry")
     with pytest.raises(UnknownNameError, match="has no split 'test': it has train, val"):
         ClassFolders(tiles, "test")

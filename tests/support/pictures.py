@@ -10,8 +10,8 @@ from PIL import Image
 
 
 def draw(path: Path, size: tuple[int, int] = (16, 12), mode: str = "L") -> Path:
-    """Noise of `size` (width, height) that follows from the last three parts of the path; folders are made."""
-    seed = int.from_bytes(sha256("/".join(path.parts[-3:]).encode()).digest()[:8], "big")
+    """Noise of `size` (width, height) that follows from the last five parts of the path; folders are made."""
+    seed = int.from_bytes(sha256("/".join(path.parts[-5:]).encode()).digest()[:8], "big")
     values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0]), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(values).convert(mode).save(path)
