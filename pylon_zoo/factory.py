@@ -35,11 +35,12 @@ def create_pylon(
         in_chans: channels of the images, timm's word; `in_channels` is smp's. Default 3.
         in_channels: the same as `in_chans`.
         label_names: names of the classes.
-        options: `encoder_pretrained` (True or a tag: timm's weights from the Hub, or from the extra `[encoders]` without
-            one), `encoder_weights` (a file, a local Hub folder or a state dict, see
+        options: `encoder_pretrained` (True or a tag: timm's weights from the Hub, or without it from the extra
+            `[encoders]`), `encoder_weights` (a file, a local Hub folder or a state dict, see
             `pylon_zoo.weights.encoder_files.read_encoder`), `output_stride`, `decoder_channels`, `attention`,
             `attention_gap`, `up_modules`, `up_layers`, `up_kernel`, `head_kernel`, `head_mlp_layers`, `norm`,
-            `pooling`, `activation`, `img_size`, `encoder_kwargs`; see `pylon_zoo.models.pylon.Pylon` and `pylon_zoo.models.backbone.Backbone`.
+            `pooling`, `activation`, `img_size`, `encoder_kwargs`; see `pylon_zoo.models.pylon.Pylon` and
+            `pylon_zoo.models.backbone.Backbone`.
 
     Returns:
         A `Pylon` in training mode: `forward(x)` gives logits (N, K), `forward_heatmap(x)` heatmaps (N, K, h, w).

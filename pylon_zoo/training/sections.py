@@ -61,14 +61,14 @@ class Origin:
     overridden: frozenset[str] = frozenset()
 
     def at(self, key: str) -> str:
-        """How a message names one setting, or one that has settings below it.
+        """How a message names one setting, or all that were given of those below it.
 
         Example:
             >>> Origin("a.toml", frozenset({"loop.seed"})).at("loop.seed"), Origin("a.toml").at("loop.seed")
             ('--set loop.seed', 'a.toml: loop.seed')
         """
-        given = [one for one in self.overridden if one == key or one.startswith(f"{key}.")]
-        return f"--set {given[0]}" if given else f"{self.file}: {key}"
+        given = sorted(one for one in self.overridden if one == key or one.startswith(f"{key}."))
+        return f"--set {', '.join(given)}" if given else f"{self.file}: {key}"
 
 
 def build(schema: type[T], table: Mapping[str, Any], origin: Origin, prefix: str = "") -> T:
