@@ -9,8 +9,9 @@ from typing import Any
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.backbone import list_backbones, timm_module
-from pylon_zoo.models.build import METHODS, build_model
+from pylon_zoo.models.build import METHODS
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.weights.encoders import build_on_encoder
 from pylon_zoo.weights.loading import load_pretrained
 from pylon_zoo.weights.manifest import load_manifest
 
@@ -34,9 +35,12 @@ def create_pylon(
         in_chans: channels of the images, timm's word; `in_channels` is smp's. Default 3.
         in_channels: the same as `in_chans`.
         label_names: names of the classes.
-        options: `encoder_pretrained`, `output_stride`, `decoder_channels`, `attention`, `attention_gap`, `up_modules`,
-            `up_layers`, `up_kernel`, `head_kernel`, `head_mlp_layers`, `norm`, `alignment`, `pooling`, `activation`,
-            `img_size`, `encoder_kwargs`; see `pylon_zoo.models.pylon.Pylon` and `pylon_zoo.models.backbone.Backbone`.
+        options: `encoder_pretrained` (True or a tag: timm's weights from the Hub, or without it from the extra
+            `[encoders]`), `encoder_weights` (a file, a local Hub folder or a state dict, see
+            `pylon_zoo.weights.encoder_files.read_encoder`), `output_stride`, `decoder_channels`, `attention`,
+            `attention_gap`, `up_modules`, `up_layers`, `up_kernel`, `head_kernel`, `head_mlp_layers`, `norm`,
+            `alignment`, `pooling`, `activation`, `img_size`, `encoder_kwargs`; see `pylon_zoo.models.pylon.Pylon` and
+            `pylon_zoo.models.backbone.Backbone`.
 
     Returns:
         A `Pylon` in training mode: `forward(x)` gives logits (N, K), `forward_heatmap(x)` heatmaps (N, K, h, w).
@@ -44,6 +48,7 @@ def create_pylon(
     Raises:
         UnknownNameError: unknown backbone, tag or option; names the nearest.
         ConfigError: a value that cannot work, or two words for one thing that disagree.
+        WeightsError: the encoder's weights cannot be had, or do not fit; names the tensor.
 
     Example:
         >>> model = create_pylon("test_resnet", classes=14, in_chans=1)
@@ -51,7 +56,7 @@ def create_pylon(
         (14, 1)
     """
     named = len(label_names) if label_names is not None else 1000
-    return build_model(
+    return build_on_encoder(
         f"pylon_{backbone}",
         _one_of("classes", classes, "num_classes", num_classes, named),
         _one_of("in_chans", in_chans, "in_channels", in_channels, 3),
@@ -100,7 +105,7 @@ def create_model(
         pretrained = tag or False
     if pretrained is False:
         named = len(label_names) if label_names is not None else 1000
-        return build_model(
+        return build_on_encoder(
             architecture,
             named if num_classes is None else num_classes,
             3 if in_chans is None else in_chans,

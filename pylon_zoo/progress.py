@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -10,7 +10,13 @@ from tqdm import tqdm
 BatchT = TypeVar("BatchT", bound=Sized)
 
 
-def bar(batches: Iterable[BatchT], label: str, images: int, show: bool) -> Iterator[BatchT]:
+def bar(
+    batches: Iterable[BatchT],
+    label: str,
+    images: int,
+    show: bool,
+    figures: Callable[[], Mapping[str, str]] = dict,
+) -> Iterator[BatchT]:
     """The same batches, with a bar on stderr: images done, images/s, time left.
 
     Args:
@@ -18,6 +24,7 @@ def bar(batches: Iterable[BatchT], label: str, images: int, show: bool) -> Itera
         label: in front of the bar.
         images: how many there are in all.
         show: False shows nothing.
+        figures: name → value, asked for after every batch and shown behind the bar.
 
     Example:
         >>> list(bar(["ab", "c"], "reading", images=3, show=False))
@@ -26,4 +33,5 @@ def bar(batches: Iterable[BatchT], label: str, images: int, show: bool) -> Itera
     with tqdm(total=images, desc=label, unit=" images", disable=not show, leave=False, mininterval=0.5) as shown:
         for batch in batches:
             yield batch
+            shown.set_postfix(figures(), refresh=False)
             shown.update(len(batch))

@@ -20,10 +20,11 @@ from torch import Tensor
 
 from pylon_zoo.errors import ConfigError, PylonZooError
 from pylon_zoo.models.backbone import list_backbones
-from pylon_zoo.models.build import build_model, per_channel, said_options
+from pylon_zoo.models.build import per_channel, said_options
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights import manifest
 from pylon_zoo.weights.checkpoint import load_state, tuples
+from pylon_zoo.weights.encoders import build_on_encoder
 from pylon_zoo.weights.entry import Entry
 from pylon_zoo.weights.stem import adapt_stem
 from pylon_zoo.weights.timm_source import entry_cfg, find_source, location
@@ -123,7 +124,12 @@ def build(
         labels = source.label_names or its_labels
     if pretrained:
         options.pop("encoder_pretrained", None)  # they are part of the weights
-    model = build_model(architecture, num_classes, in_chans, label_names=labels, **options)
+        if options.get("encoder_weights") is not None:
+            raise ConfigError(
+                f"encoder_weights cannot be chosen for pretrained weights of {architecture}, which have the encoder's "
+                "among them. Leave one out."
+            )
+    model = build_on_encoder(architecture, num_classes, in_chans, label_names=labels, **options)
     if pretrained:
         state = source.read(cache_dir)
         if num_classes != its_classes:

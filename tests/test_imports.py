@@ -18,7 +18,7 @@ ROOT = Path(pylon_zoo.__file__).parent
 # From the ground up. A room imports itself and rooms of lower floors; those of one floor do not know each other.
 FLOORS = (
     ("errors", "_version"),
-    ("optional", "files", "progress"),
+    ("optional", "files", "progress", "regions"),
     ("data", "metrics"),
     ("models",),
     ("weights", "attribution"),
@@ -35,6 +35,7 @@ FLOOR_OF = {room: height for height, rooms in enumerate(FLOORS) for room in room
 LAZY = {
     "accelerate",
     "captum",
+    "datasets",
     "matplotlib",
     "onnx",
     "onnxruntime",

@@ -18,6 +18,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 def test_the_python_blocks_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.fromarray(render(0, 0, 256).image).save("chest.png")
+    torch.save(timm.create_model("resnet18").state_dict(), "resnet18.pth")
     names = {"images": torch.rand(1, 3, 64, 64)}
     quickstart, explained, compared, options = BLOCKS
     exec(quickstart, names)

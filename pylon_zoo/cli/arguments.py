@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
 
@@ -61,8 +61,32 @@ def add_method(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
-    """`--data NAME[:DIR]`, for `pylon_zoo.data.registry.open_dataset`."""
+    """`--data NAME[:DIR]` and `--data-option`, for `pylon_zoo.data.registry.open_dataset`."""
     parser.add_argument("--data", required=True, metavar="NAME[:DIR]", help="dataset, such as phantom or nih-cxr14:DIR")
+    add_data_options(parser)
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """`--data-option KEY=VALUE`, read by `data_options`."""
+    parser.add_argument(
+        "--data-option",
+        dest="data_options",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an option of the dataset, such as masks=false, see docs/datasets.md; may be repeated",
+    )
+
+
+def data_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of `add_data_options`, for `open_dataset`.
+
+    Raises:
+        ConfigError: one is not of the form key=value.
+    """
+    from pylon_zoo.data.registry import parse_data_options
+
+    return parse_data_options(args.data_options)
 
 
 def add_placement(parser: argparse.ArgumentParser) -> None:

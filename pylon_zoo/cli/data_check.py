@@ -1,4 +1,4 @@
-"""`pylon-zoo data check`: a dataset read once, what is in it, and all that is wrong with it."""
+"""`pylon-zoo data check`: a dataset read once, what is in it, all that is wrong with it, and what may be."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from pylon_zoo.cli.arguments import add_quiet, add_workers, shows_progress
+from pylon_zoo.cli.arguments import add_data_options, add_quiet, add_workers, data_options, shows_progress
 
 if TYPE_CHECKING:
     from pylon_zoo.data.check import DatasetReport
@@ -17,28 +17,41 @@ SHOWN_PROBLEMS = 50
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the action."""
     parser.add_argument("data", metavar="NAME[:DIR]", help="dataset, such as nih-cxr14:DIR, voc:DIR or csv:DIR")
+    add_data_options(parser)
     parser.add_argument(
-        "--all-problems", action="store_true", help=f"show all problems, not the first {SHOWN_PROBLEMS}"
+        "--all-problems", action="store_true", help=f"show all problems and remarks, not the first {SHOWN_PROBLEMS}"
     )
     add_workers(parser)
     add_quiet(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read everything once and report; 1 when there are problems."""
+    """Read everything once and report; 1 when there are problems, remarks or not."""
     from pylon_zoo.data.check import check_dataset
 
-    report = check_dataset(args.data, workers=args.workers, progress=shows_progress(args))
+    report = check_dataset(args.data, data_options(args), workers=args.workers, progress=shows_progress(args))
     if not args.quiet:
         print("\n\n".join(_tables(report)))
-    shown = report.problems if args.all_problems else report.problems[:SHOWN_PROBLEMS]
-    for problem in shown:
-        print(problem, file=sys.stderr)
-    if len(shown) < len(report.problems):
-        print(f"… and {len(report.problems) - len(shown)} more; --all-problems shows them.", file=sys.stderr)
+    limit = None if args.all_problems else SHOWN_PROBLEMS
+    _list(report.problems, limit)
     if not args.quiet:
-        print(f"\n{len(report.problems) or 'No'} problem{'s' * (len(report.problems) != 1)}.")
+        _list([f"remark: {remark}" for remark in report.remarks], limit)
+        counts = [_counted("problem", len(report.problems))]
+        counts += [_counted("remark", len(report.remarks))] * bool(report.remarks)
+        print(f"\n{', '.join(counts)}.")
     return 1 if report.problems else 0
+
+
+def _list(sentences: list[str], limit: int | None) -> None:
+    for sentence in sentences[:limit]:
+        print(sentence, file=sys.stderr)
+    left = len(sentences) - len(sentences[:limit])
+    if left:
+        print(f"… and {left} more; --all-problems shows them.", file=sys.stderr)
+
+
+def _counted(word: str, number: int) -> str:
+    return f"{number or 'No'} {word}{'s' * (number != 1)}"
 
 
 def _tables(report: DatasetReport) -> list[str]:

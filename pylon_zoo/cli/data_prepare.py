@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pylon_zoo.cli.arguments import add_quiet, add_workers, positive_int, shows_progress
+from pylon_zoo.cli.arguments import add_data_options, add_quiet, add_workers, data_options, positive_int, shows_progress
 
 DEFAULT_SIZE = 320
 
@@ -13,6 +13,7 @@ DEFAULT_SIZE = 320
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the action."""
     parser.add_argument("data", metavar="NAME:DIR", help="dataset and the folder of its release")
+    add_data_options(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="the copy; --data NAME:DIR then takes it")
     parser.add_argument(
         "--size",
@@ -41,7 +42,14 @@ def run(args: argparse.Namespace) -> int:
     name, _ = parse_data_spec(args.data)
     size = args.size or (None if args.dicom == "paper" else DEFAULT_SIZE)
     options = PrepareOptions(name, size, args.bits, args.dicom)
-    done = prepare(args.data, args.out, options, workers=args.workers, progress=shows_progress(args))
+    done = prepare(
+        args.data,
+        args.out,
+        options,
+        data_options=data_options(args),
+        workers=args.workers,
+        progress=shows_progress(args),
+    )
     for changed in done.changed:
         print(f"'{changed}' was not what had been written there; written again", file=sys.stderr)
     for reason in done.broken.values():

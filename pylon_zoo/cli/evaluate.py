@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the files."""
-    from pylon_zoo.cli.arguments import explained_name, load_explained, shows_progress
+    from pylon_zoo.cli.arguments import data_options, explained_name, load_explained, shows_progress
     from pylon_zoo.data.registry import drawing_options, open_dataset
     from pylon_zoo.evaluation import console_table, evaluate, write_tables
     from pylon_zoo.evaluation.decisions import decide
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     check_folder(args.out)
     model = load_explained(args)
     side = args.size or max(model.pretrained_cfg["input_size"][1:])
-    drawing = drawing_options(args.data, side)
+    drawing = {**drawing_options(args.data, side), **data_options(args)}
     splits = {split: open_dataset(args.data, split, **drawing) for split in (args.split, args.thresholds_from) if split}
     options = {
         "size": args.size,

@@ -1,10 +1,10 @@
-"""`pylon-zoo explain PATHS… --model NAME --out DIR`: overlays, results and a report for images on disk."""
+"""`pylon-zoo explain PATHS… --model NAME --out DIR`: overlays, results and a report; of a run, its own images."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pylon_zoo.cli.arguments import (
     add_batch_size,
@@ -15,15 +15,33 @@ from pylon_zoo.cli.arguments import (
     add_quiet,
     positive_int,
 )
+from pylon_zoo.cli.train import RECIPE
+from pylon_zoo.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pylon_zoo.explanation.batch import Source
 
 SUMMARISED_AT_MOST = 10
 """With more images than this, the console points to the report instead of naming findings."""
+OWN_IMAGES = 10
+"""Validation images of a run that are explained where no others are named, evenly spaced."""
+EXPLAINED = "explained"  # in a run's folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="images, folders (searched to the bottom) or patterns")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for results.json, report.html and overlays")
+    parser.add_argument(
+        "paths",
+        nargs="*",
+        metavar="PATH",
+        help="images, folders (searched to the bottom) or patterns; without any, --checkpoint RUN explains a few of "
+        "its validation images",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help=f"folder for results.json, report.html and overlays (default without a PATH: RUN/{EXPLAINED})",
+    )
     add_model(parser)
     add_method(parser)
     parser.add_argument("--labels", metavar="A,B", help="only these labels; by default all of the model's")
@@ -49,13 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Explain every image; 1 when one of them could not be."""
     from pylon_zoo.cli.arguments import explained_name, load_explained, names_in, shows_progress
-    from pylon_zoo.data.images import find_images
     from pylon_zoo.explanation.batch import REPORT, explain_to_folder
 
+    images, out = chosen_images(args)
     results = explain_to_folder(
-        images=find_images(args.paths),
+        images=images,
         model=load_explained(args),
-        out=args.out,
+        out=out,
         model_name=explained_name(args),
         labels=None if args.labels is None else names_in(args.labels),
         top=args.top,
@@ -73,8 +91,41 @@ def run(args: argparse.Namespace) -> int:
         if len(results["images"]) <= SUMMARISED_AT_MOST:
             print(summary(results), end="")
         done = len(results["images"]) - len(failed)
-        print(f"Explained {done} of {len(results['images'])} images. Open {args.out}/{REPORT}")
+        print(f"Explained {done} of {len(results['images'])} images. Open {out}/{REPORT}")
     return 1 if failed else 0
+
+
+def chosen_images(args: argparse.Namespace) -> tuple[list[Source], str]:
+    """What to explain, and the folder for it.
+
+    Raises:
+        ConfigError: no folder is named for images that are, or no images and no run.
+        ImageError, DataError: there are none, or the run's data cannot be read any more.
+    """
+    from pathlib import Path
+
+    from pylon_zoo.data.images import find_images
+
+    if args.paths:
+        if args.out is None:
+            raise ConfigError("Say where the explanations go with --out DIR.")
+        return find_images(args.paths), args.out
+    if args.checkpoint is None or not (Path(args.checkpoint) / RECIPE).is_file():
+        raise ConfigError("Name images, folders or patterns; only --checkpoint RUN, the folder of a run, has its own.")
+    return own_images(args.checkpoint), args.out or str(Path(args.checkpoint) / EXPLAINED)
+
+
+def own_images(folder: str) -> list[Source]:
+    """A few validation images of a run: paths, or names with images where they are not files."""
+    from pathlib import Path
+
+    from pylon_zoo.training.run_folder import RunFolder
+    from pylon_zoo.training.train import open_split
+
+    dataset = open_split(RunFolder(folder).recipe(), "val")
+    count = min(OWN_IMAGES, len(dataset))
+    samples = [dataset.load(place * len(dataset) // count) for place in range(count)]
+    return [sample.path if Path(sample.path).is_file() else (sample.path, sample.image) for sample in samples]
 
 
 def summary(results: dict[str, Any]) -> str:

@@ -19,7 +19,7 @@ from pylon_zoo.errors import PylonZooError, suggest
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("pylon_zoo.cli.demo", "explain synthetic radiographs with the bundled model, offline"),
     "explain": ("pylon_zoo.cli.explain", "show what a model finds in images, and where"),
-    "train": ("pylon_zoo.cli.train", "train a model by a recipe, from image-level labels"),
+    "train": ("pylon_zoo.cli.train", "train a model from image-level labels, by a recipe or by what the data are like"),
     "evaluate": ("pylon_zoo.cli.evaluate", "measure a model on a dataset, class by class"),
     "reproduce": ("pylon_zoo.cli.reproduce", "fill a table of the paper: train what is missing, evaluate, average"),
     "predict": ("pylon_zoo.cli.predict", "predict many images into one Parquet file"),

@@ -6,7 +6,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from pylon_zoo.cli.arguments import add_device, add_quiet, add_settings, add_workers, non_negative_int, positive_int
+from pylon_zoo.cli.arguments import (
+    add_data_options,
+    add_device,
+    add_quiet,
+    add_settings,
+    add_workers,
+    non_negative_int,
+    positive_int,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[:DIR]",
         help="where a dataset is, such as nih-cxr14:DIR; repeat it for a table that takes several",
     )
+    add_data_options(parser)
     parser.add_argument("--seeds", type=positive_int, default=5, metavar="N", help="runs a row (default: %(default)s)")
     parser.add_argument(
         "--first-seed", type=non_negative_int, default=0, metavar="N", help="the first of them (default: %(default)s)"
@@ -58,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Fill what is missing, then write and print the table."""
-    from pylon_zoo.cli.arguments import resolve_device, shows_progress
+    from pylon_zoo.cli.arguments import data_options, resolve_device, shows_progress
     from pylon_zoo.errors import ConfigError
     from pylon_zoo.experiments.grid import list_grids, load_grid
 
@@ -88,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
         data=args.data,
         starts=dict(given.split("=", 1) for given in args.start),
         settings=args.settings,
+        data_options=data_options(args),
         device=str(resolve_device(args.device)) if args.device else None,
         workers=args.workers,
         progress=shows_progress(args),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from hashlib import blake2b
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,13 +57,15 @@ class DatasetReport:
         spec: the dataset as it was named.
         classes: K names.
         splits: those that could be opened, in the order train, val, test.
-        problems: one sentence each, with the file and the row, object or image.
+        problems: what is wrong, one sentence each, with the file and the row, object or image.
+        remarks: what may be meant as it is, likewise.
     """
 
     spec: str
     classes: tuple[str, ...]
     splits: list[SplitReport]
     problems: list[str]
+    remarks: list[str] = field(default_factory=list)
 
 
 class _Seen(NamedTuple):
@@ -71,6 +75,9 @@ class _Seen(NamedTuple):
     boxes: Tensor
     masks: list[bool]
     problems: list[str]
+    remarks: list[str]
+    content: bytes
+    path: str
 
     def __len__(self) -> int:
         """One image, for the progress bar."""
@@ -90,27 +97,34 @@ class _Reading(Dataset[_Seen]):
         try:
             sample = self.data.load(index)
         except DataError as error:
-            return _Seen(None, torch.zeros(0, 4), [], [str(error)])
+            return _Seen(None, torch.zeros(0, 4), [], [str(error)], [], b"", "")
         height, width = sample.image.shape[-2:]
         across, down = (sample.boxes[:, high] - sample.boxes[:, low] for low, high in ((1, 3), (2, 4)))
         share = box_areas(sample.boxes) / (height * width)
         masks = [] if sample.masks is None else sample.masks.flatten(1).any(dim=1).tolist()
         boxes = torch.stack([sample.boxes[:, 0], across, down, share], dim=1)
-        return _Seen((width, height), boxes, masks, _doubts(sample, self.data.classes))
+        plain = bool(sample.image.amin() == sample.image.amax())
+        remarks = [f"'{sample.path}' has one value everywhere; export it again if it should not."] if plain else []
+        content = b"" if plain else _content(sample.image)  # empty pictures are alike without being copies
+        return _Seen((width, height), boxes, masks, _doubts(sample, self.data.classes), remarks, content, sample.path)
 
 
-def check_dataset(spec: str, *, workers: int = 0, progress: bool = False) -> DatasetReport:
+def check_dataset(
+    spec: str, options: Mapping[str, Any] | None = None, *, workers: int = 0, progress: bool = False
+) -> DatasetReport:
     """Read every table and decode every image of a dataset once.
 
-    Malformed rows do not stop it: they are noted and left out, so that one run names them all.
+    Two images of the same pixels are a problem if they are in two splits, a remark if in one; so is an image of one
+    value. Malformed rows do not stop it: they are noted and left out, so that one run names them all.
 
     Args:
         spec: `"NAME[:DIR]"`, as for `open_dataset`.
+        options: the dataset's own.
         workers: processes that decode; 0 decodes here.
         progress: show a bar on stderr.
 
     Returns:
-        Counts of every split, and all problems. A split that the dataset does not have is left out.
+        Counts of every split, all problems and remarks. A split that the dataset does not have is left out.
 
     Raises:
         UnknownNameError: no such dataset.
@@ -124,16 +138,19 @@ def check_dataset(spec: str, *, workers: int = 0, progress: bool = False) -> Dat
     """
     parse_data_spec(spec)
     opened: list[LabelledDataset] = []
+    absent: list[UnknownNameError] = []
     with collect_problems() as problems:
         for split in SPLITS:
             try:
-                opened.append(open_dataset(spec, split))
+                opened.append(open_dataset(spec, split, **(options or {})))
             except DataError as error:
                 problems[str(error)] = None
-            except UnknownNameError:
-                continue  # VOC2012 has no test split, COCO's has no labels
+            except UnknownNameError as error:
+                absent.append(error)  # VOC2012 has no test split, COCO's has no labels
     if not opened and not problems:
-        raise ConfigError(f"The dataset '{spec}' has none of the splits {', '.join(SPLITS)}: check the folder.")
+        raise ConfigError(
+            f"The dataset '{spec}' has none of the splits {', '.join(SPLITS)}: check the folder. {absent[0]}"
+        ) from absent[0]
     try:
         check_patient_leak(**{data.split: data.patients for data in opened})
     except DataError as error:
@@ -145,15 +162,18 @@ def check_dataset(spec: str, *, workers: int = 0, progress: bool = False) -> Dat
                 f"'{spec}' has other classes in '{data.split}' ({', '.join(data.classes)}) than in '{opened[0].split}' "
                 f"({', '.join(opened[0].classes)}): make them one list."
             ] = None
-    splits = []
+    result = DatasetReport(spec, opened[0].classes if opened else (), [], list(problems))
+    first: dict[bytes, tuple[str, str]] = {}
     for data in opened:
-        report, found = _read_split(data, workers, progress)
-        splits.append(report)
-        problems |= dict.fromkeys(found)
-    return DatasetReport(spec, opened[0].classes if opened else (), splits, list(problems))
+        _read_split(data, result, first, workers, progress)
+    result.problems = list(dict.fromkeys(result.problems))
+    return result
 
 
-def _read_split(data: LabelledDataset, workers: int, progress: bool) -> tuple[SplitReport, list[str]]:
+def _read_split(
+    data: LabelledDataset, result: DatasetReport, first: dict[bytes, tuple[str, str]], workers: int, progress: bool
+) -> None:
+    """Add what a split holds to the result; `first` is where each content was first seen, split and path."""
     targets = data.targets()
     report = SplitReport(
         split=data.split,
@@ -165,23 +185,35 @@ def _read_split(data: LabelledDataset, workers: int, progress: bool) -> tuple[Sp
         masks=[0] * len(data.classes),
     )
     loader = DataLoader(_Reading(data), batch_size=None, num_workers=workers)
-    boxes, problems = [], []
+    boxes = []
     for seen in bar(loader, f"reading {data.split}", images=len(data), show=progress):
-        problems += seen.problems
+        result.problems += seen.problems
+        result.remarks += seen.remarks
+        split, path = first.setdefault(seen.content, (data.split, seen.path)) if seen.content else (data.split, "")
+        if path and path != seen.path:
+            same = f"'{seen.path}' of '{data.split}' has the pixels of '{path}'"
+            if split == data.split:
+                result.remarks.append(f"{same}; remove one of them if they are one image.")
+            else:
+                result.problems.append(f"{same} of '{split}': keep an image in one split only.")
         boxes.append(seen.boxes)
         if seen.size is not None:
             report.sizes[tuple(seen.size)] += 1
         for index, there in enumerate(seen.masks):
             report.masks[index] += there
     report.boxes = torch.cat([report.boxes, *boxes])
-    return report, problems
+    result.splits.append(report)
+
+
+def _content(image: Tensor) -> bytes:
+    """What tells one image's pixels from another's."""
+    shape = str((image.dtype, *image.shape)).encode()
+    return blake2b(image.contiguous().numpy(), digest_size=16, key=shape).digest()
 
 
 def _doubts(sample: Sample, classes: tuple[str, ...]) -> list[str]:
     """What no reader refuses and yet cannot be right."""
     doubts = []
-    if sample.image.amin() == sample.image.amax():
-        doubts.append(f"'{sample.path}' has one value everywhere: copy or export it again.")
     for index in sample.boxes[:, 0].long().unique().tolist():
         if sample.target[index] == 0:
             doubts.append(f"'{sample.path}' has a box of '{classes[index]}', which its labels say is absent.")

@@ -17,16 +17,9 @@ from torch import Tensor
 
 from pylon_zoo.data.dataset import SampleTransform
 from pylon_zoo.data.json_file import read_json, take
+from pylon_zoo.data.listing import check_listed, list_images
 from pylon_zoo.data.problems import row_problems
-from pylon_zoo.data.records import (
-    Record,
-    RecordDataset,
-    check_corners,
-    check_fraction,
-    check_listed,
-    list_images,
-    stack_boxes,
-)
+from pylon_zoo.data.records import Record, RecordDataset, check_corners, check_fraction, stack_boxes
 from pylon_zoo.data.splits import assign_by_hash
 from pylon_zoo.errors import DataError, suggest
 

@@ -18,8 +18,9 @@ from torch import Tensor
 from pylon_zoo.data.dataset import SampleTransform
 from pylon_zoo.data.image_files import IMAGE_SUFFIXES
 from pylon_zoo.data.json_file import read_json
+from pylon_zoo.data.listing import check_listed
 from pylon_zoo.data.problems import row_problems
-from pylon_zoo.data.records import Record, RecordDataset, check_listed
+from pylon_zoo.data.records import Record, RecordDataset
 from pylon_zoo.data.rle import decode_rle, mask_size
 from pylon_zoo.data.sample import no_boxes
 from pylon_zoo.data.tables import find_columns, pick, read_rows

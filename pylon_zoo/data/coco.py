@@ -17,10 +17,11 @@ import torch
 
 from pylon_zoo.data.dataset import SampleTransform
 from pylon_zoo.data.json_file import read_json, take
+from pylon_zoo.data.listing import check_listed
 from pylon_zoo.data.problems import row_problems
-from pylon_zoo.data.records import Record, RecordDataset, check_corners, check_listed, stack_boxes
-from pylon_zoo.data.splits import assign_by_hash
-from pylon_zoo.errors import ConfigError, DataError, UnknownNameError
+from pylon_zoo.data.records import Record, RecordDataset, check_channels, check_corners, stack_boxes
+from pylon_zoo.data.splits import SHARES, assign_by_hash
+from pylon_zoo.errors import DataError, UnknownNameError
 
 YEARS = tuple(
     (f"annotations/instances_{{split}}{year}.json", (f"{{split}}{year}", f"images/{{split}}{year}"))
@@ -35,7 +36,6 @@ LAYOUTS = (  # file, folders of its images
 )
 SINGLE = ("annotations.json", ("images", "."))
 SPELLINGS = {"train": ("train",), "val": ("val", "valid"), "test": ("test",)}
-FRACTIONS = {"train": 0.7, "val": 0.1, "test": 0.2}
 SALT = "pylon_zoo/coco"
 
 
@@ -71,9 +71,7 @@ class CocoDetection(RecordDataset):
         self, root: str | Path, split: str, *, channels: int = 3, transform: SampleTransform | None = None
     ) -> None:
         super().__init__(root, split, transform)
-        if channels not in (1, 3):
-            raise ConfigError(f"channels={channels} must be 1 (grey) or 3 (colour).")
-        self.channels = channels
+        self.channels = check_channels(channels)
         path, folders, shared = _find(self.root, split)
         table = read_json(path, dict)
         self.classes, index_of = _read_categories(path, table)
@@ -81,7 +79,7 @@ class CocoDetection(RecordDataset):
         _read_annotations(path, table, images, index_of)
         if shared:
             names = [image.name for image in images.values()]
-            splits = assign_by_hash(names, FRACTIONS, SALT)
+            splits = assign_by_hash(names, SHARES, SALT)
             images = {key: image for (key, image), of in zip(images.items(), splits, strict=True) if of == split}
         on_disk = {image.name: _on_disk(folders, image.name) for image in images.values()}
         missing = [name for name, where in on_disk.items() if where is None]

@@ -19,19 +19,21 @@ from typing import NamedTuple
 import torch
 
 from pylon_zoo.data.dataset import SampleTransform
+from pylon_zoo.data.label_names import names_in
 from pylon_zoo.data.labels import uncertain_value
+from pylon_zoo.data.listing import check_listed, not_there
 from pylon_zoo.data.problems import row_problems
-from pylon_zoo.data.records import Record, RecordDataset, check_corners, check_listed, stack_boxes
-from pylon_zoo.data.splits import assign_by_hash, check_patient_leak
+from pylon_zoo.data.records import Record, RecordDataset, check_channels, check_corners, stack_each
+from pylon_zoo.data.sample import no_boxes
+from pylon_zoo.data.splits import SHARES, assign_by_hash, check_patient_leak
 from pylon_zoo.data.tables import find_columns, pick, read_rows
-from pylon_zoo.errors import ConfigError, DataError, suggest
+from pylon_zoo.errors import DataError, suggest
 
 TABLE, BOX_TABLE = "labels.csv", "boxes.csv"
 IMAGE, LABELS, PATIENT, SPLIT = "image", "labels", "patient", "split"
 BOX_COLUMNS = (IMAGE, "label", "x0", "y0", "x1", "y1")
 NOTHING = ("", "No Finding", "No finding")
 SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-FRACTIONS = {"train": 0.7, "val": 0.1, "test": 0.2}
 SALT = "pylon_zoo/csv"
 
 
@@ -50,8 +52,9 @@ class CsvDataset(RecordDataset):
     Args:
         root: the folder of the two tables.
         split: `"train"`, `"val"` or `"test"`.
-        classes: the labels, in the order wanted; None is every label column in the table's order, or, of joined labels,
-            all that occur, sorted. With label columns, columns that are not named are not read.
+        classes: the labels, in the order wanted, or one text with commas between them; None is every label column in
+            the table's order, or, of joined labels, all that occur, sorted. With label columns, columns that are not
+            named are not read.
         uncertain: what -1 becomes: `"ones"`, `"zeros"` or `"ignore"` (NaN).
         channels: 3 for colour, 1 for grey.
         transform: `Sample -> Sample`, or None.
@@ -70,15 +73,14 @@ class CsvDataset(RecordDataset):
         root: str | Path,
         split: str,
         *,
-        classes: Sequence[str] | None = None,
+        classes: Sequence[str] | str | None = None,
         uncertain: str = "ignore",
         channels: int = 3,
         transform: SampleTransform | None = None,
     ) -> None:
         super().__init__(root, split, transform)
-        if channels not in (1, 3):
-            raise ConfigError(f"channels={channels} must be 1 (grey) or 3 (colour).")
-        self.channels = channels
+        self.channels = check_channels(channels)
+        classes = None if classes is None else names_in(classes)
         path = self.root / TABLE
         rows, columns, unread = _read_table(path, classes, uncertain_value(uncertain))
         self.classes = tuple(columns if classes is None else classes)
@@ -86,17 +88,24 @@ class CsvDataset(RecordDataset):
         boxes, box_lines = _read_boxes(self.root / BOX_TABLE, rows, path, index_of, unread)
         splits = _share_out(path, rows)
         images = [image for image in rows if splits[image] == split]
-        missing = [image for image in images if not (self.root / image).is_file()]
+        missing = not_there(self.root, images)
         with row_problems():
             check_listed(f"'{path}' lists them", missing, len(images), split)
         absent = set(missing)
+        stacked, none = stack_each(boxes), no_boxes()
+        targets: dict[int, torch.Tensor] = {}  # rows share their labels, and records their target
+        for image in images:
+            labels = rows[image].labels
+            if id(labels) not in targets:
+                targets[id(labels)] = torch.tensor([labels.get(name, 0.0) for name in self.classes])
+        listed = f"'{self.root / BOX_TABLE}' row"
         self.fill(
             Record(
                 self.root / image,
                 rows[image].patient,
-                torch.tensor([rows[image].labels.get(name, 0.0) for name in self.classes]),
-                stack_boxes(boxes.get(image, [])),
-                f"'{self.root / BOX_TABLE}' row {', '.join(map(str, box_lines.get(image, [])))}",
+                targets[id(rows[image].labels)],
+                stacked.get(image, none),
+                f"{listed} {', '.join(map(str, box_lines[image]))}" if image in stacked else "",
             )
             for image in images
             if image not in absent
@@ -122,27 +131,31 @@ def _read_table(
     needed += find_columns(path, header, names)
     if not names:
         raise DataError(f"'{path}' has no labels: give it a column '{LABELS}', or one for each label.")
+    optional = [name for name in (PATIENT, SPLIT) if name in column]
+    needed += [column[name] for name in optional]
     found: dict[str, Row] = {}
+    known: dict[tuple[str, ...], dict[str, float]] = {}  # few combinations, many rows
     for line, cells in rows:
         with row_problems():
             where = f"'{path}' row {line}"
-            image, *texts = pick(path, line, cells, needed)
+            image, *written = pick(path, line, cells, needed)
+            texts, given = tuple(written[: len(names)]), dict(zip(optional, written[len(names) :], strict=True))
             if not image:
                 raise DataError(f"{where} has no '{IMAGE}': correct or remove it.")
             if image in found:
                 raise DataError(f"{where} repeats image '{image}' of row {found[image].line}: remove one of them.")
-            if joined:
-                labels = _split_labels(where, texts[0], classes)
-            else:
-                labels = {name: _value(where, name, text, uncertain) for name, text in zip(names, texts, strict=True)}
-            patient, split = (
-                pick(path, line, cells, [column[name]])[0] if name in column else None for name in (PATIENT, SPLIT)
-            )
+            if texts not in known and joined:
+                known[texts] = _split_labels(where, texts[0], classes)
+            elif texts not in known:
+                known[texts] = {
+                    name: _value(where, name, text, uncertain) for name, text in zip(names, texts, strict=True)
+                }
+            patient, split = given.get(PATIENT), given.get(SPLIT)
             if patient == "":
                 raise DataError(f"{where} has no '{PATIENT}': correct it, or leave the column out of the table.")
             if split is not None and split.lower() not in SPLIT_NAMES:
                 raise DataError(f"{where} has the split '{split}': it must be train, val or test.")
-            found[image] = Row(line, labels, patient or image, SPLIT_NAMES[split.lower()] if split else "")
+            found[image] = Row(line, known[texts], patient or image, SPLIT_NAMES[split.lower()] if split else "")
     if not found:
         raise DataError(f"'{path}' has a header and no rows: fill it in.")
     labels_seen = sorted({name for row in found.values() for name in row.labels}) if joined else names
@@ -216,7 +229,7 @@ def _share_out(path: Path, rows: dict[str, Row]) -> dict[str, str]:
     """Image → split; as the table says where it does."""
     if not next(iter(rows.values())).split:
         patients = [row.patient for row in rows.values()]
-        return dict(zip(rows, assign_by_hash(patients, FRACTIONS, SALT), strict=True))
+        return dict(zip(rows, assign_by_hash(patients, SHARES, SALT), strict=True))
     members: dict[str, list[str]] = {}
     for row in rows.values():
         members.setdefault(row.split, []).append(row.patient)

@@ -1,11 +1,57 @@
-"""Which class of one list is which of another, a model's and a dataset's say: by name, never by position."""
+"""Names of classes as they are written, and which of one list is which of another: by name, never by position."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from pylon_zoo.errors import ConfigError
+from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
+
+NORMAL = ("good", "normal", "free", "ok", "healthy", "negative", "no_finding", "defect_free", "nothing", "background")
+"""What people call images that show none of the classes; compared in lower case, with `_` for blanks and dashes."""
+
+
+def names_in(given: str | Sequence[str]) -> list[str]:
+    """Names as a user gives them: a list, or one text with commas between them, as on a command line.
+
+    Raises:
+        ConfigError: no names, or one twice.
+
+    Example:
+        >>> names_in("Mass, Nodule"), names_in(["Mass"])
+        (['Mass', 'Nodule'], ['Mass'])
+    """
+    names = [name.strip() for name in given.split(",") if name.strip()] if isinstance(given, str) else list(given)
+    if not names or len(set(names)) < len(names):
+        raise ConfigError(f"The names {names} must be one or more, each once.")
+    return names
+
+
+def normal_names(names: Sequence[str], normal: str | Sequence[str] | None) -> set[str]:
+    """Which names stand for images that show nothing.
+
+    Args:
+        names: all there are.
+        normal: those, as for `names_in`; None is the ones in `NORMAL`, and "-" none.
+
+    Raises:
+        UnknownNameError: one of them is not among the names.
+
+    Example:
+        >>> normal_names(["crack", "Good"], None), normal_names(["crack", "Good"], "-")
+        ({'Good'}, set())
+    """
+    if normal is None:
+        return {name for name in names if re.sub(r"[\s-]+", "_", name.strip().lower()) in NORMAL}
+    if normal == "-":
+        return set()
+    given = names_in(normal)
+    for name in given:
+        if name not in names:
+            raise UnknownNameError(
+                f"There is no class '{name}' of normal images: there are {', '.join(names)}.{suggest(name, names)}"
+            )
+    return set(given)
 
 
 def match_labels(model_labels: Sequence[str], dataset_classes: Sequence[str]) -> list[int | None]:

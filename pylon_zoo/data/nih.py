@@ -18,11 +18,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pylon_zoo.data.boxes import scale_boxes, xywh_to_xyxy
+from pylon_zoo.data.boxes import scale_boxes
 from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
 from pylon_zoo.data.images import read_image, to_channels
 from pylon_zoo.data.problems import row_problems
-from pylon_zoo.data.sample import Sample, no_boxes
+from pylon_zoo.data.records import stack_boxes
+from pylon_zoo.data.sample import Sample
 from pylon_zoo.data.splits import assign_by_hash, check_patient_leak
 from pylon_zoo.data.tables import find_columns, pick, read_rows
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
@@ -123,8 +124,7 @@ class NihChestXray14(LabelledDataset):
         on_disk = _find_on_disk(self.root, members[split], split)
         images, self._paths = list(on_disk), list(on_disk.values())
         self._patients = [entries[image].patient for image in images]
-        none = no_boxes()
-        self._boxes = [boxes.get(image, none) for image in images]
+        self._boxes = {row: boxes[image] for row, image in enumerate(images) if image in boxes}
         self._targets = torch.zeros(len(images), len(CLASSES))
         present = [(row, label) for row, image in enumerate(images) for label in entries[image].labels]
         if present:
@@ -141,9 +141,9 @@ class NihChestXray14(LabelledDataset):
         return Sample(
             image=image,
             target=self._targets[index].clone(),
-            boxes=scale_boxes(self._boxes[index], BOX_SIZE, (height, width)),
+            boxes=scale_boxes(stack_boxes(self._boxes.get(index, ())), BOX_SIZE, (height, width)),
             patient=self._patients[index],
-            path=str(path),
+            path=path,
         )
 
     def targets(self) -> Tensor:
@@ -160,6 +160,7 @@ def _read_entries(path: Path) -> dict[str, Entry]:
     rows = read_rows(path)
     columns = find_columns(path, next(rows)[1], ("Image Index", "Finding Labels", "Patient ID"))
     entries: dict[str, Entry] = {}
+    known: dict[str, tuple[int, ...]] = {}  # few combinations, many rows
     for line, cells in rows:
         with row_problems():
             image, labels, patient = pick(path, line, cells, columns)
@@ -167,7 +168,9 @@ def _read_entries(path: Path) -> dict[str, Entry]:
                 raise DataError(
                     f"'{path}' row {line} repeats image '{image}' of row {entries[image].line}: remove one of them."
                 )
-            entries[image] = Entry(line, _patient(path, line, image, patient), _labels(path, line, labels))
+            if labels not in known:
+                known[labels] = _labels(path, line, labels)
+            entries[image] = Entry(line, _patient(path, line, image, patient), known[labels])
     return entries
 
 
@@ -199,8 +202,8 @@ def _class_index(path: Path, line: int, name: str) -> int:
     return index
 
 
-def _read_boxes(path: Path, entries: dict[str, Entry], entry_file: Path) -> dict[str, Tensor]:
-    """Image → (M, 5) in pixels of 1024×1024."""
+def _read_boxes(path: Path, entries: dict[str, Entry], entry_file: Path) -> dict[str, list[tuple[float, ...]]]:
+    """Image → class, x0, y0, x1, y1 of each box in pixels of 1024×1024."""
     rows = read_rows(path)
     header = next(rows)[1]
     columns = find_columns(path, header, ("Image Index", "Finding Label"))
@@ -222,23 +225,26 @@ def _read_boxes(path: Path, entries: dict[str, Entry], entry_file: Path) -> dict
             if box in boxes:
                 raise DataError(f"'{path}' row {line} repeats the box of row {boxes[box]}: remove one of them.")
             boxes[box] = line
-    return {image: torch.tensor(list(boxes)) for image, boxes in found.items()}
+    return {image: list(boxes) for image, boxes in found.items()}
 
 
 def _corners(path: Path, line: int, numbers: list[str]) -> list[float]:
+    side = BOX_SIZE[0]
     try:
-        x, y, width, height = (float(number) for number in numbers)
+        x, y, width, height = map(float, numbers)
     except ValueError:
         x = y = width = height = math.nan
-    corners = xywh_to_xyxy(torch.tensor([x, y, width, height], dtype=torch.float64))
-    high, low = float(corners.max()), float(corners.min())
-    side = BOX_SIZE[0]
-    if not (width > 0 and height > 0 and low >= -BOX_SLACK and high <= side + BOX_SLACK):
+    corners = [x, y, x + width, y + height]
+    if not (
+        width > 0
+        and height > 0
+        and all(-BOX_SLACK <= corner <= side + BOX_SLACK for corner in corners)  # NaN is nowhere
+    ):
         raise DataError(
             f"'{path}' row {line} has the box x, y, w, h = {', '.join(numbers)}: it must be four numbers, w and h "
             f"above 0, inside the {side}×{side} pixels that this file's boxes are measured in."
         )
-    return corners.clamp(0, side).tolist()
+    return [min(max(corner, 0.0), float(side)) for corner in corners]
 
 
 def _read_list(path: Path, entries: dict[str, Entry], entry_file: Path) -> list[str]:
@@ -272,15 +278,15 @@ def _check_leak(root: Path, members: dict[str, list[str]], entries: dict[str, En
         raise DataError(f"The lists {' and '.join(SPLIT_FILES.values())} in '{root}' leak. {error}") from error
 
 
-def _find_on_disk(root: Path, images: Iterable[str], split: str) -> dict[str, Path]:
+def _find_on_disk(root: Path, images: Iterable[str], split: str) -> dict[str, str]:
     """One listing of each folder: asking for 112,120 files one by one takes minutes on a network drive."""
     folders = [folder for pattern in IMAGE_FOLDERS for folder in sorted(root.glob(pattern)) if folder.is_dir()]
     if not folders:
         raise DataError(f"'{root}' has no folder 'images' or 'images_001', …: unpack the release's images there.")
-    where: dict[str, Path] = {}
+    where: dict[str, str] = {}
     for folder in folders:
         for name in os.listdir(folder):  # noqa: PTH208 (names alone, without a Path for each)
-            where.setdefault(name, folder)
+            where.setdefault(name, str(folder))
     images = list(images)
     missing = [image for image in images if image not in where]
     if missing:
@@ -290,4 +296,4 @@ def _find_on_disk(root: Path, images: Iterable[str], split: str) -> dict[str, Pa
                 f"{len(missing)} of the {len(images)} images of split '{split}' are listed in '{root}' but not in its "
                 f"image folders: {shown}. Unpack the missing archives, or take these lines out of the lists."
             )
-    return {image: where[image] / image for image in images if image in where}
+    return {image: os.path.join(where[image], image) for image in images if image in where}  # noqa: PTH118

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from pylon_zoo.data.prepared import (
 )
 from pylon_zoo.data.registry import SPLITS, open_dataset, parse_data_spec
 from pylon_zoo.data.shrink import WRITERS, copy_name, shrink
-from pylon_zoo.errors import ConfigError, DataError, PylonZooError
+from pylon_zoo.errors import ConfigError, DataError, PylonZooError, UnknownNameError
 from pylon_zoo.files import check_folder, make_folder
 from pylon_zoo.progress import bar
 
@@ -50,7 +50,13 @@ class Prepared:
 
 
 def prepare(
-    spec: str, out: str | Path, options: PrepareOptions, *, workers: int = 0, progress: bool = False
+    spec: str,
+    out: str | Path,
+    options: PrepareOptions,
+    *,
+    data_options: Mapping[str, Any] | None = None,
+    workers: int = 0,
+    progress: bool = False,
 ) -> Prepared:
     """Write the copy, or what is missing of it.
 
@@ -63,6 +69,7 @@ def prepare(
         spec: `"NAME:DIR"`.
         out: the copy's folder: new, empty, or prepared with the same options.
         options: what to write.
+        data_options: for `open_dataset`, which says whether the copies are grey.
         workers: processes.
         progress: a bar on stderr.
 
@@ -74,7 +81,7 @@ def prepare(
     if root is None:
         raise ConfigError(f"The dataset '{spec}' is drawn, not read from disk: there is nothing to prepare.")
     folder = Path(out)
-    channels = _channels(spec)
+    channels = _channels(spec, data_options or {})
     _check_apart(root, folder)
     check_folder(folder)
     record = _resume(folder, options)
@@ -158,13 +165,13 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _channels(spec: str) -> int:
+def _channels(spec: str, data_options: Mapping[str, Any]) -> int:
     """The dataset's channels, once one split at least has been found to open."""
-    errors = []
+    errors: list[PylonZooError] = []
     for split in SPLITS:
         try:
-            return open_dataset(spec, split).channels
-        except DataError as error:
+            return open_dataset(spec, split, **data_options).channels
+        except (DataError, UnknownNameError) as error:  # not every release has all splits
             errors.append(error)
     raise errors[0]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +14,11 @@ from torchvision.tv_tensors import Mask
 
 from pylon_zoo.data.boxes import scale_boxes
 from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
-from pylon_zoo.data.image_files import IMAGE_SUFFIXES
 from pylon_zoo.data.images import read_image, to_channels
 from pylon_zoo.data.prepared import original_sizes
 from pylon_zoo.data.sample import Sample, no_boxes
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
+from pylon_zoo.regions import boxes_of_regions
 
 BOX_SLACK = 1.0  # how far, in pixels, a box may stick out before it is an error and not rounding
 
@@ -31,7 +30,7 @@ class Record(NamedTuple):
         path: the image file.
         patient: whose it is; the image's own name where nobody says.
         target: (K,) float32, NaN unknown.
-        boxes: (M, 5) float32, as in `Sample`, in pixels of `size`.
+        boxes: (M, 5) float32, as in `Sample`, in pixels of `size`; None: those around the masks' connected regions.
         where: the file that the boxes are from, for messages.
         size: height and width that the boxes are measured in; None where they are those of the file on disk.
         masks: gives (K, height, width) bool, of the size the masks are drawn in, when called with the height and width
@@ -41,7 +40,7 @@ class Record(NamedTuple):
     path: Path
     patient: str
     target: Tensor
-    boxes: Tensor
+    boxes: Tensor | None
     where: str = ""
     size: tuple[int, int] | None = None
     masks: Callable[[tuple[int, int]], Tensor] | None = None
@@ -92,24 +91,21 @@ class RecordDataset(LabelledDataset):
             DataError: a box does not lie on the image, or it lies on its side against what the boxes are measured in.
         """
         record = self._records[index]
-        image = to_channels(read_image(record.path), self.channels)
-        height, width = image.shape[-2:]
-        boxes = record.boxes
-        if record.size is None:
-            _check_inside(record, (height, width))
-            limits = boxes.new_tensor([width, height, width, height])
-            boxes = torch.cat([boxes[:, :1], boxes[:, 1:].minimum(limits)], dim=1)
-        else:
-            _check_upright(record, (height, width))
-            boxes = scale_boxes(boxes, record.size, (height, width))
+        image = to_channels(self.read(record.path), self.channels)
+        size = tuple(image.shape[-2:])
+        masks = _masks(record, size)
         return Sample(
             image=image,
             target=record.target.clone(),
-            boxes=boxes,
+            boxes=boxes_of_masks(masks) if record.boxes is None else _boxes(record, record.boxes, size),
             patient=record.patient,
             path=str(record.path),
-            masks=_masks(record, (height, width)),
+            masks=masks,
         )
+
+    def read(self, path: Path) -> Tensor:
+        """An image file as `read_image` reads it; for readers of formats that nothing else reads."""
+        return read_image(path)
 
     def targets(self) -> Tensor:
         """All labels, (len, K) float32 of 0, 1 and NaN."""
@@ -131,6 +127,43 @@ def stack_boxes(boxes: Sequence[Sequence[float]]) -> Tensor:
         tensor([[2., 0., 0., 5., 5.]])
     """
     return torch.tensor(boxes, dtype=torch.float32) if boxes else no_boxes()
+
+
+def stack_each(boxes: Mapping[str, Sequence[Sequence[float]]]) -> dict[str, Tensor]:
+    """The same for the boxes of many images at once, which share one tensor: 100,000 small ones take long and much.
+
+    Args:
+        boxes: image → its rows, at least one.
+
+    Example:
+        >>> stack_each({"a.png": [(2, 0, 0, 5, 5)]})["a.png"]
+        tensor([[2., 0., 0., 5., 5.]])
+    """
+    if not boxes:
+        return {}
+    rows = torch.tensor([row for of_image in boxes.values() for row in of_image], dtype=torch.float32)
+    return dict(zip(boxes, rows.split([len(of_image) for of_image in boxes.values()]), strict=True))
+
+
+def boxes_of_masks(masks: Tensor | None) -> Tensor:
+    """A box around every connected region of every mask.
+
+    Args:
+        masks: (K, H, W) bool; None has no boxes.
+
+    Returns:
+        (M, 5) float32: class, x0, y0, x1, y1, from the region's first pixels' outer edges to its last ones'.
+
+    Example:
+        >>> boxes_of_masks(torch.tensor([[[0, 0], [0, 0]], [[0, 1], [0, 0]]], dtype=torch.bool))
+        tensor([[1., 1., 0., 2., 1.]])
+    """
+    found = [no_boxes()]
+    for index, mask in enumerate([] if masks is None else masks):
+        if mask.any():
+            corners = boxes_of_regions(mask).float() + torch.tensor([0.0, 0.0, 1.0, 1.0])
+            found.append(torch.cat([torch.full_like(corners[:, :1], index), corners], dim=1))
+    return torch.cat(found)
 
 
 def check_corners(where: str, numbers: Sequence[object], size: tuple[int, int] | None = None) -> list[float]:
@@ -177,39 +210,15 @@ def check_corners(where: str, numbers: Sequence[object], size: tuple[int, int] |
     return clipped
 
 
-def list_images(folders: Iterable[Path]) -> dict[str, Path]:
-    """File name → path of the images in some folders, the first of a name; one listing for each folder.
-
-    Args:
-        folders: those that do not exist are passed over.
-    """
-    where: dict[str, Path] = {}
-    for folder in folders:
-        if folder.is_dir():
-            for name in os.listdir(folder):  # noqa: PTH208 (names alone, without a Path for each)
-                if name.lower().endswith(IMAGE_SUFFIXES):
-                    where.setdefault(name, folder / name)
-    return where
-
-
-def check_listed(where: str, missing: Sequence[str], total: int, split: str) -> None:
-    """Refuse a split whose images are not all on disk.
-
-    Args:
-        where: the table that lists them, and the folder that lacks them.
-        missing: names of images.
-        total: how many the split has.
-        split: its name.
+def check_channels(channels: int) -> int:
+    """1 or 3, as they were given.
 
     Raises:
-        DataError: there is a missing image; names the first three and counts the rest.
+        ConfigError: another number.
     """
-    if missing:
-        shown = ", ".join(f"'{image}'" for image in missing[:3]) + (", …" if len(missing) > 3 else "")
-        raise DataError(
-            f"{len(missing)} of the {total} images of split '{split}' are not on disk ({where}): {shown}. Copy them "
-            "there, or take their rows out of the table."
-        )
+    if channels not in (1, 3):
+        raise ConfigError(f"channels={channels} must be 1 (grey) or 3 (colour).")
+    return channels
 
 
 def check_fraction(name: str, value: float) -> None:
@@ -222,9 +231,16 @@ def check_fraction(name: str, value: float) -> None:
         raise ConfigError(f"{name}={value} must lie in [0, 1).")
 
 
-def _check_inside(record: Record, size: tuple[int, int]) -> None:
-    for box in record.boxes.tolist():
+def _boxes(record: Record, boxes: Tensor, size: tuple[int, int]) -> Tensor:
+    """A record's boxes in pixels of the image on disk."""
+    if record.size is not None:
+        _check_upright(record, size)
+        return scale_boxes(boxes, record.size, size)
+    for box in boxes.tolist():
         check_corners(f"{record.where} on image '{record.path}'", box[1:], size)
+    height, width = size
+    limits = boxes.new_tensor([width, height, width, height])
+    return torch.cat([boxes[:, :1], boxes[:, 1:].minimum(limits)], dim=1)
 
 
 def _check_upright(record: Record, size: tuple[int, int]) -> None:

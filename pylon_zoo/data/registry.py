@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import tomllib
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,11 +20,13 @@ class DatasetEntry(NamedTuple):
         opener: `"module:Class"`, imported when asked for; called as `Class([DIR,] split, transform=…, **options)`.
         needs_dir: whether the files are the user's, and the name needs `:DIR`.
         options: keyword options that the class takes besides `transform`.
+        local: whether DIR must be a folder here; else it may be the name of something elsewhere.
     """
 
     opener: str
     needs_dir: bool
     options: tuple[str, ...]
+    local: bool = True
 
 
 _DRAWN = ("size", "count", "seed", "cache")
@@ -42,6 +47,42 @@ DATASETS = {
     "csv": DatasetEntry(
         "pylon_zoo.data.csv_table:CsvDataset", needs_dir=True, options=("classes", "uncertain", "channels")
     ),
+    "voc_xml": DatasetEntry(
+        "pylon_zoo.data.voc_xml:VocXml",
+        needs_dir=True,
+        options=("classes", "difficult", "negatives", "channels"),
+    ),
+    "folders": DatasetEntry(
+        "pylon_zoo.data.class_folders:ClassFolders",
+        needs_dir=True,
+        options=("normal", "merged", "masks", "channels"),
+    ),
+    "mvtec_ad": DatasetEntry("pylon_zoo.data.mvtec:MvtecAd", needs_dir=True, options=("official", "merged", "masks")),
+    "hf": DatasetEntry(
+        "pylon_zoo.data.hugging_face:HuggingFace",
+        needs_dir=True,
+        options=("image", "labels", "normal", "patient", "config", "channels"),
+        local=False,
+    ),
+    "visa": DatasetEntry(
+        "pylon_zoo.data.visa:Visa", needs_dir=True, options=("thing", "setup", "val_fraction", "masks")
+    ),
+    "chexpert": DatasetEntry(
+        "pylon_zoo.data.chexpert:CheXpert", needs_dir=True, options=("uncertain", "blank", "views")
+    ),
+    "mimic_cxr": DatasetEntry(
+        "pylon_zoo.data.mimic_cxr:MimicCxr", needs_dir=True, options=("uncertain", "blank", "views", "boxed")
+    ),
+    "rsna_pneumonia": DatasetEntry("pylon_zoo.data.rsna_pneumonia:RsnaPneumonia", needs_dir=True, options=()),
+    "siim_pneumothorax": DatasetEntry(
+        "pylon_zoo.data.siim_pneumothorax:SiimPneumothorax", needs_dir=True, options=("masks",)
+    ),
+    "padchest": DatasetEntry(
+        "pylon_zoo.data.padchest:PadChest", needs_dir=True, options=("classes", "least", "projections", "manual")
+    ),
+    "jsrt": DatasetEntry("pylon_zoo.data.jsrt:Jsrt", needs_dir=True, options=()),
+    "cub": DatasetEntry("pylon_zoo.data.wsol:CubBirds", needs_dir=True, options=()),
+    "openimages30k": DatasetEntry("pylon_zoo.data.wsol:OpenImages30k", needs_dir=True, options=("masks",)),
     "coco": DatasetEntry("pylon_zoo.data.coco:CocoDetection", needs_dir=True, options=("channels",)),
     "chexlocalize": DatasetEntry("pylon_zoo.data.chexlocalize:CheXlocalize", needs_dir=True, options=("masks",)),
     "chestx_det": DatasetEntry(
@@ -49,6 +90,8 @@ DATASETS = {
     ),
 }
 SPLITS = ("train", "val", "test")
+KINDS: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
+KIND_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 def parse_data_spec(spec: str) -> tuple[str, Path | None]:
@@ -111,7 +154,7 @@ def open_dataset(spec: str, split: str, *, transform: SampleTransform | None = N
 
     Raises:
         UnknownNameError: no such dataset or split.
-        ConfigError: a folder or option that the dataset does not take, or lacks.
+        ConfigError: a folder or option that the dataset does not take, or lacks; or an option of another kind.
         DataError: the folder does not exist, or does not hold what it must.
 
     Example:
@@ -125,15 +168,42 @@ def open_dataset(spec: str, split: str, *, transform: SampleTransform | None = N
     for option in options:
         if option not in entry.options:
             raise ConfigError(
-                f"The dataset '{spec}' has no option '{option}': it takes {', '.join(entry.options)}."
+                f"The dataset '{spec}' has no option '{option}': it takes {', '.join(entry.options) or 'none'}."
                 f"{suggest(option, entry.options)}"
             )
-    if folder is not None and not folder.is_dir():
+    if folder is not None and entry.local and not folder.is_dir():
         raise DataError(f"The folder '{folder}' of dataset '{spec}' does not exist: check the path after the colon.")
     module, _, attribute = entry.opener.partition(":")
     opener = getattr(import_module(module), attribute)
+    _check_kinds(spec, opener, options)
     where = () if folder is None else (folder,)
     return opener(*where, split, transform=transform, **options)
+
+
+def parse_data_options(texts: Iterable[str]) -> dict[str, Any]:
+    """`"key=value"` as options of `open_dataset`.
+
+    Args:
+        texts: values are TOML (a number, true, false, "text", [1, 2]); what is none of it is text as it stands. Later
+            ones win.
+
+    Raises:
+        ConfigError: a text without a key or without `=`.
+
+    Example:
+        >>> parse_data_options(["masks=false", "val_fraction=0.2", "classes=Mass,Nodule"])
+        {'masks': False, 'val_fraction': 0.2, 'classes': 'Mass,Nodule'}
+    """
+    options: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not key.isidentifier():
+            raise ConfigError(f"--data-option {text!r} is not of the form key=value, for example masks=false.")
+        try:
+            options[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            options[key] = value
+    return options
 
 
 def drawing_options(spec: str, size: int) -> dict[str, Any]:
@@ -152,6 +222,15 @@ def drawing_options(spec: str, size: int) -> dict[str, Any]:
     """
     name, _ = parse_data_spec(spec)
     return {"size": size} if "size" in DATASETS[name].options else {}
+
+
+def _check_kinds(spec: str, opener: Any, options: Mapping[str, Any]) -> None:
+    """Refuse values of another kind than the option's default; where that is None, the dataset itself decides."""
+    parameters = inspect.signature(opener).parameters
+    for option, value in options.items():
+        wanted = type(parameters[option].default)
+        if wanted in KINDS and not (isinstance(value, KINDS[wanted]) and isinstance(value, bool) == (wanted is bool)):
+            raise ConfigError(f"The option {option}={value!r} of the dataset '{spec}' must be {KIND_NAMES[wanted]}.")
 
 
 def _shown(name: str) -> str:

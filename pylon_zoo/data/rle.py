@@ -1,4 +1,4 @@
-"""Masks as run lengths, the way COCO's tools write them."""
+"""Masks as run lengths, the way COCO's tools write them, and the way the SIIM-ACR challenge does."""
 
 from __future__ import annotations
 
@@ -47,6 +47,50 @@ def decode_rle(where: str, rle: Any) -> Tensor:
     values = np.arange(len(counts)) % 2 == 1
     pixels = np.repeat(values, np.asarray(counts, dtype=np.int64))
     return torch.from_numpy(pixels.reshape(width, height).T.copy())
+
+
+def decode_gaps(where: str, text: str, size: tuple[int, int]) -> Tensor:
+    """A mask from pairs of a gap since the last run's end and the length of a run, down the columns from the left.
+
+    Args:
+        where: the file and place, for the message.
+        text: whole numbers with blanks between them.
+        size: height and width of the mask.
+
+    Returns:
+        (height, width) bool.
+
+    Raises:
+        DataError: no such pairs, or they do not fit into the mask.
+
+    Example:
+        >>> decode_gaps("here", "1 3", (2, 3)).int()
+        tensor([[0, 1, 0],
+                [1, 1, 0]], dtype=torch.int32)
+    """
+    return decode_rle(where, {"size": list(size), "counts": gap_counts(where, text, size)})
+
+
+def gap_counts(where: str, text: str, size: tuple[int, int]) -> list[int]:
+    """The same as runs of absent and present pixels in turn, which fill the mask, without decoding it.
+
+    Raises:
+        DataError: as `decode_gaps`.
+
+    Example:
+        >>> gap_counts("here", "1 3", (2, 3))
+        [1, 3, 2]
+    """
+    words = text.split()
+    counts = [int(word) for word in words] if all(word.isascii() and word.isdigit() for word in words) else []
+    height, width = size
+    left = height * width - sum(counts)
+    if not counts or len(counts) % 2 or left < 0:
+        raise DataError(
+            f"{where} has runs that are no pairs of whole numbers that fit into {height}×{width} pixels: copy the file "
+            "again."
+        )
+    return [*counts, left]
 
 
 def mask_size(where: str, rle: Any) -> tuple[int, int]:

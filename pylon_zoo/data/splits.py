@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from itertools import accumulate, combinations
@@ -10,6 +11,9 @@ from itertools import accumulate, combinations
 from torch import Tensor
 
 from pylon_zoo.errors import ConfigError, DataError
+
+SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
+"""Of each split, where a dataset does not say."""
 
 
 def assign_by_hash(patients: Sequence[str], fractions: Mapping[str, float], salt: str) -> list[str]:
@@ -35,7 +39,8 @@ def assign_by_hash(patients: Sequence[str], fractions: Mapping[str, float], salt
         ['val', 'train', 'val']
     """
     share_at = _shares(fractions)
-    return [share_at(_position(patient, salt)) for patient in patients]
+    split = {patient: share_at(_position(patient, salt)) for patient in set(patients)}
+    return [split[patient] for patient in patients]
 
 
 def assign_stratified(
@@ -132,7 +137,7 @@ def _shares(fractions: Mapping[str, float]) -> Callable[[float], str]:
     if not (all(share >= 0 for share in shares) and math.isclose(sum(shares), 1, abs_tol=1e-6)):
         raise ConfigError(f"The shares of the splits {dict(fractions)} must be ≥ 0 and add up to 1.")
     ends = [*accumulate(shares)][:-1]  # the last share takes what rounding leaves
-    return lambda position: names[sum(position >= end for end in ends)]
+    return lambda position: names[bisect_right(ends, position)]
 
 
 def _position(patient: str, salt: str) -> float:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pylon_zoo.errors import DataError, suggest
 
 
-def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+def read_rows(path: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
     """The rows of a CSV file that are not blank, header included.
 
     Args:
-        path: a UTF-8 file, with or without a byte-order mark.
+        path: a UTF-8 file, with or without a byte-order mark; `.gz` is unpacked.
+        delimiter: what stands between fields.
 
     Yields:
         The number of the line (from 1, as editors and spreadsheets count) and its fields, stripped of blanks.
@@ -25,10 +28,11 @@ def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"'{path}' does not exist: the dataset is not complete without this file.")
     empty = True
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
+        opener = gzip.open if path.suffix == ".gz" else open
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True, delimiter=delimiter)
             for cells in reader:
-                stripped = [cell.strip() for cell in cells]
+                stripped = [*map(str.strip, cells)]
                 if any(stripped):
                     empty = False
                     yield reader.line_num, stripped
@@ -36,8 +40,8 @@ def read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DataError(f"'{path}' is not UTF-8 text ({error.reason}): save it again as CSV in UTF-8.") from error
     except csv.Error as error:
         raise DataError(f"'{path}' row {reader.line_num} is not CSV ({error}): correct this row.") from error
-    except OSError as error:
-        raise DataError(f"'{path}' cannot be read: {error.strerror or error}.") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"'{path}' cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     if empty:
         raise DataError(f"'{path}' is empty: download or copy it again.")
 
@@ -86,8 +90,10 @@ def pick(path: Path, line: int, cells: Sequence[str], columns: Sequence[int]) ->
         >>> pick(Path("a.csv"), 2, ["x.png", "Mass", "61"], [1, 0])
         ['Mass', 'x.png']
     """
-    needed = max(columns) + 1
-    if len(cells) < needed:
+    try:
+        return [cells[column] for column in columns]
+    except IndexError:
         fields = f"{len(cells)} field{'s' * (len(cells) != 1)}"
-        raise DataError(f"'{path}' row {line} has {fields} where at least {needed} are needed: correct or remove it.")
-    return [cells[column] for column in columns]
+        raise DataError(
+            f"'{path}' row {line} has {fields} where at least {max(columns) + 1} are needed: correct or remove it."
+        ) from None

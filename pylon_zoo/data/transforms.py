@@ -133,7 +133,9 @@ class TrainTransform(_Transform):
         interpolation: see there.
         antialias: see there.
         augmentation: `"none"`; `"flip"`, mirrored half the time and brightness and contrast off by up to a tenth;
-            `"affine"`, that and rotated by up to 10°, shifted by up to 12 % and scaled by 0.8 to 1.1, on black;
+            `"upright"`, that and scaled by 0.85 to 1.15 and shifted by up to 5 %, on reflected edges; `"any"`, that and
+            mirrored top for bottom and turned by quarters;
+            `"affine"`, `"flip"`'s and rotated by up to 10°, shifted by up to 12 % and scaled by 0.8 to 1.1, on black;
             `"xray"`, the paper's for radiographs: half the time rotated by up to ±90° on black, a crop of 70 to
             100 % of the area, mirrored half the time, half the time brightness and contrast off by up to a half;
             or `"voc"`, the paper's for Pascal VOC: half the time each, rotated by up to ±10° on black, a crop of 50 to

@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 
 from pylon_zoo.data.dataset import SampleTransform
+from pylon_zoo.data.listing import check_listed, list_images
 from pylon_zoo.data.problems import row_problems
-from pylon_zoo.data.records import Record, RecordDataset, check_listed, list_images
+from pylon_zoo.data.records import Record, RecordDataset
 from pylon_zoo.data.splits import assign_stratified
 from pylon_zoo.data.vindr_tables import CLASSES, NO_FINDING, Reading, read_boxes, read_labels, read_sizes
 from pylon_zoo.errors import ConfigError, DataError, suggest

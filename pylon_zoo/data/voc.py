@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import ParseError, parse
 
 import torch
 from torch import Tensor
 
 from pylon_zoo.data.dataset import SampleTransform
+from pylon_zoo.data.listing import check_listed, list_images
 from pylon_zoo.data.problems import row_problems
-from pylon_zoo.data.records import Record, RecordDataset, check_corners, check_listed, list_images, stack_boxes
+from pylon_zoo.data.records import Record, RecordDataset, stack_boxes
+from pylon_zoo.data.voc_annotation import annotation_size, is_difficult, object_corners, read_annotation
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
 
 OBJECTS = (
@@ -86,7 +87,7 @@ class PascalVoc(RecordDataset):
         self.classes = (BACKGROUND, *OBJECTS) if background else OBJECTS
         self._difficult = difficult
         base = _find_base(self.root, year)
-        names = _read_list(base, split)
+        names = read_list(base, split)
         on_disk = list_images([base / IMAGE_FOLDER])
         missing = [name for name in names if f"{name}.jpg" not in on_disk]
         with row_problems():
@@ -105,15 +106,15 @@ class PascalVoc(RecordDataset):
                 f"'{path}' does not exist, but '{base / LIST_FOLDER / split}.txt' row {line} lists '{name}': unpack "
                 "the annotations, or remove the row."
             )
-        annotation = _parse(path)
-        size = _size(path, annotation)
+        annotation = read_annotation(path)
+        size = annotation_size(path, annotation)
         target = torch.zeros(len(self.classes))
         boxes = []
         for number, one in enumerate(annotation["object"], start=1):
             where = f"'{path}' object {number}"
             index = _class_index(where, one, self.classes)
-            box = (float(index), *_corners(where, one, size))
-            if self._difficult or not _is_difficult(where, one):
+            box = (float(index), *object_corners(where, one, size))
+            if self._difficult or not is_difficult(where, one):
                 boxes.append(box)
                 target[index] = 1
             elif target[index] == 0:
@@ -126,6 +127,7 @@ class PascalVoc(RecordDataset):
 
 
 def _find_base(root: Path, year: str | None) -> Path:
+    year = None if year is None else str(year)  # a number, where it was written without quotes
     if year is not None and year not in YEARS:
         raise ConfigError(f"year={year!r} is not read here: give one of {', '.join(YEARS)}.")
     if (root / IMAGE_FOLDER).is_dir() and year in (None, root.name.removeprefix("VOC")):
@@ -140,8 +142,13 @@ def _find_base(root: Path, year: str | None) -> Path:
     return found[0]
 
 
-def _read_list(base: Path, split: str) -> dict[str, int]:
-    """Name → line of a list; some lists of the devkit have more columns, of which the first counts."""
+def read_list(base: Path, split: str) -> dict[str, int]:
+    """Name → line of a list; some lists of the devkit have more columns, of which the first counts.
+
+    Raises:
+        UnknownNameError: no list of this split.
+        DataError: no lists at all, or one that is empty, no text, or names an image twice.
+    """
     folder = base / LIST_FOLDER
     path = folder / f"{split}.txt"
     if not folder.is_dir():
@@ -168,31 +175,6 @@ def _read_list(base: Path, split: str) -> dict[str, int]:
     return names
 
 
-def _parse(path: Path) -> dict[str, Any]:
-    """What torchvision's own parser makes of the file: tag → text, table, or list of them."""
-    from torchvision.datasets import VOCDetection
-
-    try:
-        root = parse(path).getroot()  # expat refuses entities that grow without end
-        annotation = VOCDetection.parse_voc_xml(root).get("annotation")
-    except (ParseError, UnicodeDecodeError, LookupError, RecursionError, ValueError) as error:
-        raise DataError(f"'{path}' is not XML ({error}): copy it again.") from error
-    if not isinstance(annotation, dict):
-        raise DataError(f"'{path}' has no <annotation> with anything in it: copy it again.")
-    return annotation
-
-
-def _size(path: Path, annotation: dict[str, Any]) -> tuple[int, int]:
-    try:
-        size = annotation["size"]
-        height, width = int(size["height"]), int(size["width"])
-    except (KeyError, TypeError, ValueError):
-        height = width = 0
-    if height < 1 or width < 1:
-        raise DataError(f"'{path}' has no <size> with a <width> and a <height> above 0: copy the file again.")
-    return height, width
-
-
 def _class_index(where: str, one: Any, classes: tuple[str, ...]) -> int:
     name = one.get("name") if isinstance(one, dict) else None
     if name not in OBJECTS:
@@ -200,22 +182,3 @@ def _class_index(where: str, one: Any, classes: tuple[str, ...]) -> int:
             f"{where} has the name '{name}': it must be one of {', '.join(OBJECTS)}.{suggest(str(name), OBJECTS)}"
         )
     return classes.index(name)
-
-
-def _corners(where: str, one: dict[str, Any], size: tuple[int, int]) -> list[float]:
-    box = one.get("bndbox")
-    if not isinstance(box, dict):
-        raise DataError(f"{where} has {'no' if box is None else 'more than one'} <bndbox>: give it one.")
-    texts = [box.get(key) for key in ("xmin", "ymin", "xmax", "ymax")]
-    try:  # some of VOC2012's are written with decimals
-        x0, y0, x1, y1 = (float(text) for text in texts)
-    except (TypeError, ValueError):
-        return check_corners(where, texts, size)  # which says why it is none
-    return check_corners(where, [x0 - 1, y0 - 1, x1, y1], size)
-
-
-def _is_difficult(where: str, one: dict[str, Any]) -> bool:
-    flag = one.get("difficult", "0")
-    if flag not in ("0", "1"):
-        raise DataError(f"{where} has <difficult> '{flag}': it must be 0 or 1.")
-    return flag == "1"

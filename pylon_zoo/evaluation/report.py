@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
+from PIL import Image
+
 from pylon_zoo._version import __version__
 from pylon_zoo.evaluation.charts import Row, bars, curve
 from pylon_zoo.evaluation.decisions import reliability
@@ -57,7 +59,7 @@ def report_html(evaluation: Evaluation, pictures: Iterable[Shown]) -> str:
         facts["Not evaluated"] = ", ".join(evaluation.missing)
     listed = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
     title = escape(evaluation.model)
-    charts = [_auroc(evaluation), *_points(evaluation), _reliability(evaluation)]
+    charts = [auroc_card(evaluation), *point_cards(evaluation), _reliability(evaluation)]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -65,7 +67,7 @@ def report_html(evaluation: Evaluation, pictures: Iterable[Shown]) -> str:
         f'<header><p class="kicker">Evaluation of</p><h1>{title}</h1>{_headline(evaluation)}'
         f'<div class="facts"><dl>{listed}</dl></div></header>\n<p class="hint">Whiskers are 95 % intervals; dashed '
         "ticks are what an unseeing random map scores.</p>\n"
-        f'<main>\n<div class="charts">{"".join(charts)}</div>\n{_decided(evaluation)}{_table(evaluation)}'
+        f'<main>\n<div class="charts">{"".join(charts)}</div>\n{_decided(evaluation)}{table_card(evaluation)}'
         f"{_gallery(evaluation, pictures)}\n</main>\n"
         f"<footer>{FOOTER}<br>Made by pylon_zoo {__version__}.</footer>\n</body>\n</html>\n"
     )
@@ -88,7 +90,8 @@ def _headline(evaluation: Evaluation) -> str:
     return f'<div class="big">{"".join(cells)}</div>'
 
 
-def _auroc(evaluation: Evaluation) -> str:
+def auroc_card(evaluation: Evaluation) -> str:
+    """AUROC class by class, as a card of the page."""
     interval = evaluation.intervals.get("auroc")
     rows: list[Row] = []
     for place, name in enumerate(evaluation.classes):
@@ -98,13 +101,14 @@ def _auroc(evaluation: Evaluation) -> str:
     lows = [value for row in rows for value in row[1:3] if not math.isnan(value)]
     low = 0.5 if min(lows, default=0.5) >= 0.5 else 0.0
     note = "Does the score rank images with the finding above those without? "
-    return _card("AUROC", note + ("The axis begins at chance, 0.5." if low else "Chance is 0.5."), bars(rows, low))
+    return card("AUROC", note + ("The axis begins at chance, 0.5." if low else "Chance is 0.5."), bars(rows, low))
 
 
-def _points(evaluation: Evaluation) -> list[str]:
+def point_cards(evaluation: Evaluation) -> list[str]:
+    """Point accuracy class by class, and by the boxes' area, as cards."""
     points = evaluation.point_accuracy
     if points is None:
-        return [_card("Point accuracy", "The model has no heatmaps.", "")]
+        return [card("Point accuracy", "The model has no heatmaps.", "")]
     interval = evaluation.intervals.get("point_accuracy")
     wilson = wilson_interval(points.per_class * points.support, points.support)
     low, high = (interval.low, interval.high) if interval else wilson
@@ -114,7 +118,7 @@ def _points(evaluation: Evaluation) -> list[str]:
     ]
     random = evaluation.controls.get("random", {}).get("point_accuracy")
     marks = random.per_class.tolist() if random else []
-    cards = [_card("Point accuracy", "Does the map's highest point lie in a true box?", bars(rows, marks=marks))]
+    cards = [card("Point accuracy", "Does the map's highest point lie in a true box?", bars(rows, marks=marks))]
     if evaluation.records is not None:
         strata = Strata.of(evaluation.records.outcomes)
         low, high = strata.interval()
@@ -128,7 +132,7 @@ def _points(evaluation: Evaluation) -> list[str]:
             for place, cases in enumerate(strata.cases.tolist())
         ]
         note = "All classes together, by the share of the image that the boxes cover; Wilson intervals."
-        cards.append(_card("Point accuracy by box area", note, bars(rows)))
+        cards.append(card("Point accuracy by box area", note, bars(rows)))
     return cards
 
 
@@ -153,7 +157,7 @@ def _reliability(evaluation: Evaluation) -> str:
     if evaluation.calibrated:
         after = ", ".join(f"{name} {_number(error.macro)}" for name, error in evaluation.calibrated.items())
         note += f" After scaling fitted on {escape(str(evaluation.decided.fitted_on))}: {after}."
-    return _card("Reliability", note, curve(points, "predicted probability", "share that has the finding"))
+    return card("Reliability", note, curve(points, "predicted probability", "share that has the finding"))
 
 
 def _decided(evaluation: Evaluation) -> str:
@@ -170,10 +174,11 @@ def _decided(evaluation: Evaluation) -> str:
     if point.in_sample:
         note += ' <span class="warning">Fitted on the split that is judged: these numbers flatter the model.</span>'
     head = "<tr><th>class</th><th>threshold</th><th>sensitivity</th><th>specificity</th></tr>"
-    return _card("Decisions at a threshold", note, f'<div class="table"><table>{head}{rows}</table></div>')
+    return card("Decisions at a threshold", note, f'<div class="table"><table>{head}{rows}</table></div>')
 
 
-def _table(evaluation: Evaluation) -> str:
+def table_card(evaluation: Evaluation) -> str:
+    """All numbers, with the controls, as a card."""
     head, *lines = console_rows(evaluation)
     body = ""
     for line in lines:
@@ -182,7 +187,7 @@ def _table(evaluation: Evaluation) -> str:
     names = "".join(f"<th>{escape(name)}</th>" for name in head)
     note = "Random and centre maps never saw the image, the oracle is the boxes themselves: no method should be "
     note += "read without them. Intervals in brackets."
-    return _card("All numbers", note, f'<div class="table"><table><tr>{names}</tr>{body}</table></div>')
+    return card("All numbers", note, f'<div class="table"><table><tr>{names}</tr>{body}</table></div>')
 
 
 def _gallery(evaluation: Evaluation, pictures: Iterable[Shown]) -> str:
@@ -205,18 +210,28 @@ def _gallery(evaluation: Evaluation, pictures: Iterable[Shown]) -> str:
 
 
 def _figure(shown: Shown, name: str) -> str:
-    buffer = io.BytesIO()
-    shown.picture.save(buffer, "JPEG", quality=82, subsampling=0)
-    data = base64.b64encode(buffer.getvalue()).decode()
     verdict = '<span class="hit">hit</span>' if shown.hit else '<span class="miss">miss</span>'
     path = escape(Path(shown.path).name)
     return (
-        f'<figure><img src="data:image/jpeg;base64,{data}" alt="{escape(name)} in {path}" title="{escape(shown.path)}">'
+        f'<figure><img src="{picture_uri(shown.picture)}" alt="{escape(name)} in {path}" title="{escape(shown.path)}">'
         f'<figcaption>{verdict} at {shown.probability:.2f} <span class="note">{path}</span></figcaption></figure>'
     )
 
 
-def _card(title: str, note: str, body: str) -> str:
+def picture_uri(picture: Image.Image) -> str:
+    """A picture as an address that holds all of it.
+
+    Example:
+        >>> picture_uri(Image.new("RGB", (4, 4))).startswith("data:image/jpeg;base64,")
+        True
+    """
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=82, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def card(title: str, note: str, body: str) -> str:
+    """A part of the page; all of it is HTML already."""
     return f'<article class="card"><h2>{title}</h2><p>{note}</p>{body}</article>\n'
 
 

@@ -7,7 +7,7 @@ import math
 import re
 import shlex
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from pylon_zoo.evaluation import evaluate
 from pylon_zoo.experiments.grid import Grid, Row
 from pylon_zoo.experiments.results import append_row, figures, read_rows
 from pylon_zoo.training.recipe import Recipe
-from pylon_zoo.training.recipe_files import load_recipe
+from pylon_zoo.training.recipe_files import data_settings, load_recipe
 from pylon_zoo.training.run_folder import RunFolder
 from pylon_zoo.training.train import open_split, train
 from pylon_zoo.weights.checkpoint import load_checkpoint
@@ -53,6 +53,7 @@ class Laboratory:
         data: `NAME[:DIR]`, for every dataset that a recipe names; the recipes' own without.
         starts: recipe → checkpoint in place of the run that a row would start from.
         settings: `"key=value"` changes to every recipe, after the rows' own.
+        data_options: of the dataset, in training and evaluation.
         device, workers: for training and evaluation.
         progress: progress bars on stderr.
         say: called with every step.
@@ -64,6 +65,7 @@ class Laboratory:
     data: Sequence[str] = ()
     starts: dict[str, str] = field(default_factory=dict)
     settings: Sequence[str] = ()
+    data_options: Mapping[str, Any] = field(default_factory=dict)
     device: str | None = None
     workers: int = 0
     progress: bool = False
@@ -118,7 +120,7 @@ class Laboratory:
         return {
             "row": row.name,
             "recipe": row.recipe,
-            "settings": " ".join((*row.settings, *self.settings)),
+            "settings": " ".join((*row.settings, *self._changes)),
             "method": row.method,
             "seed": seed,
             **figures(evaluation),
@@ -142,7 +144,7 @@ class Laboratory:
         Raises:
             ConfigError: there is a run by other settings.
         """
-        settings = (*settings, *self.settings)
+        settings = (*settings, *self._changes)
         changes = [*settings, f"loop.seed={seed}"]
         if start:
             source = self.starts.get(start) or str(self.trained(start, (), 0)[1])
@@ -166,7 +168,7 @@ class Laboratory:
     def test_set(self, recipe: Recipe) -> LabelledDataset:
         """What a recipe's runs are evaluated on: the grid's split of the grid's data, at the recipe's size."""
         name = self.data_for(self.grid.data) or self.grid.data
-        options = drawing_options(name, recipe.data.size)
+        options = {**drawing_options(name, recipe.data.size), **self.data_options}
         if "cache" in recipe.data.options:
             options["cache"] = recipe.data.options["cache"]
         return self._open(f"test {name} {options}", lambda: open_dataset(name, self.grid.split, **options))
@@ -174,8 +176,15 @@ class Laboratory:
     def command(self, row: Row, seed: int) -> str:
         """What makes this line alone."""
         chosen = ["--rows", row.name, "--first-seed", str(seed), "--seeds", "1"]
-        changed = [word for setting in self.settings for word in ("--set", setting)]
+        options = [f"{key}={json.dumps(value)}" for key, value in self.data_options.items()]
+        changed = [word for option in options for word in ("--data-option", option)]
+        changed += [word for setting in self.settings for word in ("--set", setting)]
         return shlex.join(["pylon-zoo", "reproduce", self.grid.name, *chosen, *changed])
+
+    @property
+    def _changes(self) -> list[str]:
+        """What every recipe is changed by."""
+        return [*data_settings(self.data_options), *self.settings]
 
     @property
     def _how(self) -> dict[str, Any]:

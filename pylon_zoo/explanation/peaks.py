@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from pylon_zoo.cells import CellGrid
-from pylon_zoo.metrics.components import find_runs
 from pylon_zoo.metrics.point import peak_indices
+from pylon_zoo.regions import find_runs
 
 
 class Point(NamedTuple):

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.metrics.components import boxes_of_holes, boxes_of_regions
 from pylon_zoo.metrics.geometry import unit_range
 from pylon_zoo.metrics.overlap import box_overlap
 from pylon_zoo.metrics.pairs import PairMetric, Pairs
 from pylon_zoo.metrics.result import MetricResult
+from pylon_zoo.regions import boxes_of_holes, boxes_of_regions
 
 LEVELS = 256
 EDGES = ("wsolevaluation", "closed")

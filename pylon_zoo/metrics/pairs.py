@@ -12,10 +12,10 @@ from torch import Tensor
 
 from pylon_zoo.cells import CellGrid, between_centres
 from pylon_zoo.errors import ConfigError, DataError, suggest
-from pylon_zoo.metrics.components import boxes_of_regions
 from pylon_zoo.metrics.geometry import peak_pixels, rasterize, stack_boxes, upsample
 from pylon_zoo.metrics.outcomes import Outcomes
 from pylon_zoo.metrics.result import MetricResult
+from pylon_zoo.regions import boxes_of_regions
 
 PIXELS_AT_ONCE = 4 * 1024 * 1024
 """Upsampled pixels judged at a time (16 MiB of float32 per tensor of that size), however many maps there are."""

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError, UnknownNameError, WeightsError, suggest
+from pylon_zoo.models.encoder_weights import EncoderWeights, fill_encoder
 from pylon_zoo.models.grids import Level, found_levels, tabled_levels
 from pylon_zoo.models.layers import crop_padding, pad_to, same_size
 from pylon_zoo.models.modes import evaluating
@@ -36,6 +37,7 @@ class Backbone(nn.Module):
         name: timm architecture, with a tag or without (`"resnet50"`, `"resnet50.tv_in1k"`).
         in_chans: channels of the images.
         pretrained: False, True for timm's weights of the name's tag, or a tag.
+        weights: those of the whole network, in place of timm's; a tag then says no more than how images must look.
         output_stride: stride of the finest level wanted, in pixels; None for the last level alone.
         img_size: size to build a network for that runs at one size only, in pixels, square or (H, W).
         encoder_kwargs: further options of the timm architecture (`drop_path_rate`, …).
@@ -50,7 +52,7 @@ class Backbone(nn.Module):
     Raises:
         UnknownNameError: no such architecture or tag; names the nearest.
         ConfigError: an option the architecture does not take.
-        WeightsError: timm's weights cannot be downloaded.
+        WeightsError: timm's weights cannot be downloaded, or `weights` do not fit.
 
     Example:
         >>> import torch
@@ -66,6 +68,7 @@ class Backbone(nn.Module):
         *,
         in_chans: int = 3,
         pretrained: bool | str = False,
+        weights: EncoderWeights | None = None,
         output_stride: int | None = 4,
         img_size: int | tuple[int, int] | None = None,
         encoder_kwargs: Mapping[str, Any] | None = None,
@@ -88,8 +91,13 @@ class Backbone(nn.Module):
             if not self.rule.options:
                 self.fixed_size = options["img_size"]
         self._options = options
-        self.model = self._checked_build(name, in_chans, bool(pretrained), options)
+        self._weights = weights
+        self.model = self._checked_build(name, in_chans, bool(pretrained) and weights is None, options)
         self.pretrained_cfg: dict[str, Any] = dict(self.model.pretrained_cfg)
+        if weights is not None:
+            fill_encoder(self._inside("model", "body")[1], weights, name, in_chans, options)
+            self.pretrained_cfg |= weights.description
+        del self._weights  # a copy of the encoder, and no part of the model
         self._read_levels(output_stride)
         self._levels = self._find_levels()
         self.grids: tuple[CellGrid, ...] = tuple(level.grid for level in self._levels)

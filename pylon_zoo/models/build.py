@@ -13,6 +13,7 @@ import timm
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
 from pylon_zoo.models.backbone import Backbone, is_backbone, list_backbones, resolve_backbone, timm_module
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.encoder_weights import EncoderWeights
 from pylon_zoo.models.gap import GapBackbone
 from pylon_zoo.models.options import as_pair, check_option
 from pylon_zoo.models.pyramids import lacks_dilation, lacks_pyramid
@@ -58,11 +59,14 @@ METHODS: dict[str, Method] = {
 # What every method takes, with its default.
 ENCODER_OPTIONS: dict[str, Any] = {
     "encoder_pretrained": False,
+    "encoder_weights": None,
     "img_size": None,
     "encoder_kwargs": {},
 }
 # Options that a description always says, with what one means that does not: it is older than the choice.
 ALWAYS_SAID: dict[str, Any] = {"alignment": "paper"}
+# The encoder's weights are part of any checkpoint: recorded, these would fetch them again.
+UNRECORDED = ("encoder_pretrained", "encoder_weights")
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -147,14 +151,15 @@ def build_model(
     label_names: Sequence[str] | None = None,
     **options: Any,
 ) -> HeatmapClassifier:
-    """Build a model with fresh decoder and head; the encoder's weights too unless `encoder_pretrained`.
+    """Build a model with fresh decoder and head; the encoder's weights too, without `encoder_pretrained` or `_weights`.
 
     Args:
         architecture: `<method>_<timm architecture>`; a tag is the encoder's.
         num_classes: K; 0 for none.
         in_chans: channels of the images.
         label_names: K names, or None.
-        options: the method's options, see `method_options`.
+        options: the method's options, see `method_options`; `encoder_weights` are `EncoderWeights` here, which
+            `pylon_zoo.weights.encoders` reads from files.
 
     Returns:
         The model in training mode, with `architecture`, `model_args` and `pretrained_cfg` set.
@@ -162,6 +167,7 @@ def build_model(
     Raises:
         UnknownNameError: unknown method, architecture, tag or option; names the nearest.
         ConfigError: a value that cannot work.
+        WeightsError: the encoder's weights cannot be had or do not fit.
 
     Example:
         >>> build_model("pylon_test_resnet", num_classes=14, in_chans=1).num_classes
@@ -178,15 +184,18 @@ def build_model(
     check_option("in_chans", in_chans, at_least=1)
     check_backbone(method, backbone)
     chosen = {**known, **options}
+    if not isinstance(chosen["encoder_weights"], EncoderWeights | None):
+        raise ConfigError(
+            f"encoder_weights={chosen['encoder_weights']!r} is not valid here; pylon_zoo.create_model reads files."
+        )
     encoder = _build_encoder(METHODS[method], backbone, num_classes, in_chans, chosen)
     own = {name: value for name, value in chosen.items() if name not in (*ENCODER_OPTIONS, "output_stride")}
     model = METHODS[method].model(encoder, num_classes, **own)
     model.architecture = f"{method}_{backbone.partition('.')[0]}"
-    # The encoder's weights are part of any checkpoint: a recorded encoder_pretrained would download them again.
     model.model_args = {"in_chans": in_chans} | {
         name: value
         for name, value in chosen.items()
-        if (value != known[name] or name in ALWAYS_SAID) and name != "encoder_pretrained"
+        if name not in UNRECORDED and (value != known[name] or name in ALWAYS_SAID)
     }
     model.pretrained_cfg = input_cfg(model, encoder.pretrained_cfg, in_chans, chosen["img_size"])
     if encoder.pretrained_cfg.get("fixed_input_size"):
@@ -201,12 +210,15 @@ def _build_encoder(method: Method, backbone: str, num_classes: int, in_chans: in
     options: dict[str, Any] = {
         "in_chans": in_chans,
         "pretrained": chosen["encoder_pretrained"],
+        "weights": chosen["encoder_weights"],
         "img_size": chosen["img_size"],
         "encoder_kwargs": {**chosen["encoder_kwargs"], **method.encoder_kwargs},
     }
     if "timm_classifier" in chosen:
-        if chosen["timm_classifier"] is None and options["pretrained"]:
-            theirs = timm.get_pretrained_cfg(resolve_backbone(backbone, options["pretrained"])).num_classes
+        weights = options["weights"]
+        if chosen["timm_classifier"] is None and (weights or options["pretrained"]):
+            name = resolve_backbone(backbone, options["pretrained"])
+            theirs = weights.num_classes(name) if weights else timm.get_pretrained_cfg(name).num_classes
             chosen["timm_classifier"] = theirs == num_classes or None
         if chosen["timm_classifier"]:
             return GapBackbone(backbone, **options)

@@ -55,7 +55,7 @@ class GapBackbone(Backbone):
     (EfficientNet's last convolution, DenseNet's last norm).
 
     Args:
-        name, in_chans, pretrained, img_size, encoder_kwargs: as for `Backbone`.
+        name, in_chans, pretrained, weights, img_size, encoder_kwargs: as for `Backbone`.
 
     Attributes:
         norm: the layer normalisation between average and classifier spread over the map, or `nn.Identity`.
@@ -76,7 +76,18 @@ class GapBackbone(Backbone):
         super().__init__(name, **options, output_stride=None)
 
     def _build(self, name: str, in_chans: int, pretrained: bool, options: Mapping[str, Any]) -> nn.Module:
-        return timm.create_model(name, pretrained=pretrained, in_chans=in_chans, **options)
+        return timm.create_model(name, pretrained=pretrained, in_chans=in_chans, **self._classes(name), **options)
+
+    def _classes(self, name: str) -> dict[str, int]:
+        """What the classifier must be built for to take the weights that were given; nothing for timm's own."""
+        if self._weights is None:
+            return {}
+        if (classes := self._weights.num_classes(name)) is None:
+            raise ConfigError(
+                f"The weights in {self._weights.where} hold no classifier of {name}. Give timm_classifier=False for a "
+                "fresh head, or other weights."
+            )
+        return {"num_classes": classes}
 
     def _read_levels(self, output_stride: int | None) -> None:
         refused = ConfigError(

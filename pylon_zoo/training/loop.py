@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Epoch:
 
     Args:
         epoch: counted from 1, through all phases.
-        lr: learning rate of its last step.
+        lr: learning rate of its last step; where the encoder has its own, that of the rest.
         loss: mean training loss.
         images_per_second: of training, without validation.
         seconds: of training and validation.
@@ -133,6 +134,13 @@ class _Run:
     val_loader: DataLoader[Batch]
     progress: bool
     save: Save
+    seen: Validation | None = None
+
+    def figures(self) -> dict[str, str]:
+        """What the bar shows: this epoch's mean loss, and the last evaluation's figures that are defined."""
+        loss = {"loss": self.state.loss / self.state.images} if self.state.images else {}
+        seen = {} if self.seen is None else {"AUROC": self.seen.auroc, "point acc.": self.seen.point_accuracy}
+        return {name: f"{value:.3f}" for name, value in (loss | seen).items() if not math.isnan(value)}
 
     def epoch(self, phase: Phase) -> Epoch:
         """Train what is left of an epoch, evaluate, and remember the best weights."""
@@ -144,7 +152,7 @@ class _Run:
         validation, best = None, False
         if state.phase_epochs % schedule.evaluate_every == 0 or state.phase_epochs == schedule.max_epochs:
             with phase.judged():
-                validation = self.validate(phase)
+                validation = self.seen = self.validate(phase)
                 best = self.remember(phase, validation)
             phase.schedule.observe(validation.loss)
         state.begin_epoch()
@@ -169,12 +177,12 @@ class _Run:
             f"epoch {state.epochs + 1}/{planned * len(self.recipe.phases.encoder)}",
             sum(self.plan.size(step) for step in range(state.step, self.plan.steps)),
             self.progress,
+            self.figures,
         )
         begun = time.perf_counter() - state.seconds
         for step in left:
             done = (state.phase_epochs + step.number / self.plan.steps) / planned
-            for group in phase.optimizer.param_groups:
-                group["lr"] = self.recipe.optimizer.lr * phase.schedule.scale(done)
+            phase.set_rates(done)
             loss = train_step(
                 phase.network,
                 step,

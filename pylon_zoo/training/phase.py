@@ -55,7 +55,18 @@ class Phase:
         self.average = WeightAverage(model, recipe.loop.ema) if recipe.loop.ema else None
         accelerator.free_memory()  # of the phase before
         network = Network(torch.compile(model) if recipe.loop.compile else model)
-        self.network, self.optimizer = accelerator.prepare(network, make_optimizer(model, recipe))
+        optimizer = make_optimizer(model, recipe)
+        self.rates = tuple(group["lr"] for group in optimizer.param_groups)
+        self.network, self.optimizer = accelerator.prepare(network, optimizer)
+
+    def set_rates(self, progress: float) -> None:
+        """Bring each group's learning rate to where the schedule has it.
+
+        Args:
+            progress: share of the phase's optimizer steps that is done.
+        """
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate * self.schedule.scale(progress)
 
     def stepped(self) -> None:
         """Take the weights after an optimizer step into their average."""
@@ -109,9 +120,19 @@ def set_up(model: HeatmapClassifier, recipe: Recipe, accelerator: Accelerator) -
 
 
 def make_optimizer(model: HeatmapClassifier, recipe: Recipe) -> Optimizer:
-    """The recipe's optimizer over the parameters that are to be trained."""
+    """The recipe's optimizer over the parameters that are to be trained.
+
+    With a rate of its own the encoder is a group of its own, the last one; so the first group's rate is the recipe's.
+    """
     settings = recipe.optimizer
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [{"params": parameters}]
+    if settings.encoder_lr is not None:
+        encoder = set(model.encoder.parameters())
+        groups = [
+            {"params": [parameter for parameter in parameters if parameter not in encoder]},
+            {"params": [parameter for parameter in parameters if parameter in encoder], "lr": settings.encoder_lr},
+        ]
     return getattr(torch.optim, OPTIMIZERS[settings.name])(
-        parameters, lr=settings.lr, weight_decay=settings.weight_decay
+        [group for group in groups if group["params"]], lr=settings.lr, weight_decay=settings.weight_decay
     )

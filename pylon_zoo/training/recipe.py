@@ -65,11 +65,13 @@ class OptimizerSection:
     Args:
         name: a key of `OPTIMIZERS`.
         lr: base learning rate.
+        encoder_lr: of the encoder, where it is to learn at another rate than the rest; None is the same.
         weight_decay: of the optimizer.
     """
 
     name: str = setting("adam", choices=tuple(OPTIMIZERS))
     lr: float = setting(1e-4, above=0)
+    encoder_lr: float | None = setting(None, above=0)
     weight_decay: float = setting(0.0, at_least=0)
 
 
@@ -164,6 +166,7 @@ class Recipe:
         description: one line for `recipes list`.
         model, transfer, data, optimizer, schedule, phases, loop: the sections.
         origin: where it was read from, for messages.
+        notes: lines that stand above the settings in `to_toml`, such as why they were chosen.
 
     Example:
         >>> Recipe().optimizer.lr, Recipe().schedule.name
@@ -180,6 +183,7 @@ class Recipe:
     phases: PhasesSection = field(default_factory=PhasesSection)
     loop: LoopSection = field(default_factory=LoopSection)
     origin: Origin = field(default=Origin("recipe"), compare=False, repr=False, metadata={"internal": True})
+    notes: tuple[str, ...] = field(default=(), compare=False, repr=False, metadata={"internal": True})
 
     def make_schedule(self) -> Schedule:
         """A fresh schedule with this recipe's settings.
@@ -203,4 +207,5 @@ class Recipe:
 
     def to_toml(self) -> str:
         """The recipe as a TOML file with every setting spelled out; reading it gives an equal recipe."""
-        return dump(plain(self))
+        notes = "".join(f"# {line}\n" for line in self.notes)
+        return notes + ("\n" if notes else "") + dump(plain(self))

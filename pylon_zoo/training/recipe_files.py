@@ -7,6 +7,7 @@ A recipe may start from another (`base`), and the command line changes one; both
 from __future__ import annotations
 
 import fnmatch
+import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from pylon_zoo.data.registry import DatasetEntry, dataset_of
 from pylon_zoo.errors import ConfigError, PylonZooError, UnknownNameError, suggest
 from pylon_zoo.models.build import method_options, split_name
 from pylon_zoo.training.recipe import Recipe
-from pylon_zoo.training.sections import Origin, build, check_keys
+from pylon_zoo.training.sections import Origin, build, check_keys, notes_of
 
 RECIPE_FOLDER = Path(__file__).parent / "recipes"
 
@@ -81,11 +82,29 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), data: s
     table = read_table(path)
     if data is not None:
         table = inherit(table, {"data": {"name": data}})
+    changes, keys = changes_of(overrides)
+    recipe = recipe_from_table(inherit(table, changes), replace(_origin(path), overridden=keys))
+    return recipe if overrides or data is not None else replace(recipe, notes=notes_of(path.read_text("utf-8")))
+
+
+def changes_of(overrides: Sequence[str]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Overrides as a layer of settings for `inherit`, and their dotted keys.
+
+    Args:
+        overrides: as for `load_recipe`.
+
+    Raises:
+        ConfigError: one is not of the form key=value, or sets something inside a value.
+
+    Example:
+        >>> changes_of(["loop.seed=1", "loop.seed=2"])
+        ({'loop': {'seed': 2}}, frozenset({'loop.seed'}))
+    """
     settings = dict(parse_override(text) for text in overrides)
     changes: dict[str, Any] = {}
     for key, value in settings.items():
         _put(changes, key, value)
-    return recipe_from_table(inherit(table, changes), replace(_origin(path), overridden=frozenset(settings)))
+    return changes, frozenset(settings)
 
 
 def recipe_from_table(table: Mapping[str, Any], origin: Origin) -> Recipe:
@@ -177,6 +196,16 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise ConfigError(
             f'--set {key}: {value!r} is not a TOML value (a number, true, false, "text", [a, b]).'
         ) from None
+
+
+def data_settings(options: Mapping[str, Any]) -> list[str]:
+    """A dataset's options as settings of a recipe.
+
+    Example:
+        >>> data_settings({"masks": False, "classes": "Mass,Nodule"})
+        ['data.options.masks=false', 'data.options.classes="Mass,Nodule"']
+    """
+    return [f"data.options.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in options.items()]
 
 
 def list_recipes(pattern: str = "*") -> list[str]:

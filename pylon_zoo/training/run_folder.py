@@ -5,6 +5,7 @@ RUN/metrics.csv       one row per epoch, appended as they finish
 RUN/checkpoint/       the best epoch: config.json + model.safetensors
 RUN/state.pt          while it runs: all that is needed to go on from the last save
 RUN/log/summary.json  the end of it: metrics, speed, versions, seed
+RUN/report.html       the same for people, by `pylon_zoo.evaluation.training_report`
 
 The state is what counts: `metrics.csv` and the checkpoint are written again from it when a run goes on.
 """
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 RECIPE, METRICS, STATE, LOG, SUMMARY = "recipe.toml", "metrics.csv", "state.pt", "log", "summary.json"
+REPORT = "report.html"
 # In the order they are removed, should that be cut short: without `log` it is not done, without the state at its start.
 CONTENTS = (LOG, STATE, METRICS, RUN_CHECKPOINT, RECIPE)
 COLUMNS = (
@@ -77,7 +79,7 @@ class RunFolder:
         run = cls(path)
         run.check_free(overwrite=overwrite)
         make_folder(run.path)
-        for name in CONTENTS:
+        for name in (REPORT, *CONTENTS):
             old = run.path / name
             if old.is_dir():
                 shutil.rmtree(old)

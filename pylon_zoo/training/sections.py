@@ -14,6 +14,7 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from functools import cache
+from itertools import takewhile
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
@@ -60,14 +61,14 @@ class Origin:
     overridden: frozenset[str] = frozenset()
 
     def at(self, key: str) -> str:
-        """How a message names one setting, or one that has settings below it.
+        """How a message names one setting, or all that were given of those below it.
 
         Example:
             >>> Origin("a.toml", frozenset({"loop.seed"})).at("loop.seed"), Origin("a.toml").at("loop.seed")
             ('--set loop.seed', 'a.toml: loop.seed')
         """
-        given = [one for one in self.overridden if one == key or one.startswith(f"{key}.")]
-        return f"--set {given[0]}" if given else f"{self.file}: {key}"
+        given = sorted(one for one in self.overridden if one == key or one.startswith(f"{key}."))
+        return f"--set {', '.join(given)}" if given else f"{self.file}: {key}"
 
 
 def build(schema: type[T], table: Mapping[str, Any], origin: Origin, prefix: str = "") -> T:
@@ -135,6 +136,17 @@ def dump(table: Mapping[str, Any]) -> str:
         architecture = "pylon_resnet18"
     """
     return "\n".join(_blocks(table, ""))
+
+
+def notes_of(text: str) -> tuple[str, ...]:
+    """The lines of the comment that a TOML text begins with.
+
+    Example:
+        >>> notes_of("# why\\n# so\\n\\nseed = 0  # any\\n")
+        ('why', 'so')
+    """
+    lines = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    return tuple(line.removeprefix("#").strip() for line in lines)
 
 
 def plain(instance: Any) -> dict[str, Any]:

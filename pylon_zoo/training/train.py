@@ -19,7 +19,6 @@ from pylon_zoo.data.registry import drawing_options, open_dataset
 from pylon_zoo.data.splits import check_patient_leak, split_hash
 from pylon_zoo.data.transforms import TrainTransform
 from pylon_zoo.errors import ConfigError, PylonZooError
-from pylon_zoo.models.build import build_model
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.optional import require
 from pylon_zoo.preprocessing import eval_transform
@@ -33,6 +32,7 @@ from pylon_zoo.training.resuming import check_same
 from pylon_zoo.training.run_folder import LOG, RunFolder
 from pylon_zoo.training.trackers import scalars
 from pylon_zoo.training.transfer import transfer_into
+from pylon_zoo.weights.encoders import build_on_encoder
 
 
 def train(
@@ -157,7 +157,7 @@ def model_for(recipe: Recipe, dataset: LabelledDataset) -> HeatmapClassifier:
         PylonZooError: the architecture or an option does not exist or work; names the recipe.
     """
     with blaming(recipe.origin.at("model")):
-        model = build_model(
+        model = build_on_encoder(
             recipe.model.architecture,
             dataset.num_classes,
             dataset.channels,

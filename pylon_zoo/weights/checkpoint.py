@@ -19,6 +19,7 @@ from torch import Tensor
 from pylon_zoo.errors import ConfigError, PylonZooError, WeightsError
 from pylon_zoo.models.build import build_model, said_options
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.misfit import misfit
 from pylon_zoo.weights.integrity import read_bytes, write_files
 from pylon_zoo.weights.stem import adapt_input, adapt_stem
 from pylon_zoo.weights.storage import stored_tensors
@@ -214,8 +215,9 @@ def model_from(
     """
     recorded = tuples(config.get("model_args") or {})
     try:
-        # The encoder's weights are among the tensors; one that asks for timm's would download them for nothing.
-        options = {**said_options(config["architecture"], recorded), **overrides, "encoder_pretrained": False}
+        # The encoder's weights are among the tensors; a description that asks for others would fetch them for nothing.
+        fetched = {"encoder_pretrained": False, "encoder_weights": None}
+        options = {**said_options(config["architecture"], recorded), **overrides, **fetched}
         if "encoder_kwargs" in overrides:
             options["encoder_kwargs"] = {**recorded.get("encoder_kwargs", {}), **overrides["encoder_kwargs"]}
         model = build_model(
@@ -253,24 +255,6 @@ def load_state(
     if problem := misfit(own, state, names or {}):
         raise WeightsError(f"The weights in {where} do not fit {model.architecture}: {problem}.")
     model.load_state_dict({name: tensor.to(own[name].dtype) for name, tensor in state.items()})
-
-
-def misfit(own: Mapping[str, Tensor], state: Mapping[str, Tensor], names: Mapping[str, str]) -> str | None:
-    """What keeps `state` from replacing `own`, in a few words, or None."""
-    problems = {
-        "missing": [name for name in own if name not in state],
-        "unknown": [name for name in state if name not in own],
-    }
-    for kind, keys in problems.items():
-        if keys:
-            more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
-            return f"{kind}: {', '.join(names.get(key, key) for key in keys[:3])}{more}"
-    for name, tensor in own.items():
-        if state[name].shape != tensor.shape:
-            return (
-                f"{names.get(name, name)} has the shape {tuple(state[name].shape)}, but {tuple(tensor.shape)} is needed"
-            )
-    return None
 
 
 def json_bytes(config: Mapping[str, Any]) -> bytes:

@@ -22,11 +22,10 @@ from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights.archives import checkpoint_bytes
 from pylon_zoo.weights.checkpoint import load_state
 from pylon_zoo.weights.pickles import load_pickle
+from pylon_zoo.weights.state_dicts import find_state_dict
 
 INPUT_SIZE = 256  # pixels, of the released checkpoints; the networks take any size
 XRAY_MEAN, XRAY_STD = 0.4984, 0.2483  # of [0, 1], the authors' for all radiographs
-WRAPPERS = ("state_dict", "model", "net")  # keys that trainers keep a state dict under
-PARALLEL_PREFIX = "module."
 
 # (blocks per stage, whether they are bottlenecks) → timm's name.
 RESNETS = {
@@ -124,27 +123,6 @@ def import_official(
     if in_chans == 1:
         model.pretrained_cfg |= {"mean": (XRAY_MEAN,), "std": (XRAY_STD,)}
     return model.eval()
-
-
-def find_state_dict(content: Any, where: str) -> dict[str, Tensor]:
-    """The state dict in what a checkpoint holds, whatever a trainer or a parallel wrapper put around it.
-
-    Raises:
-        WeightsError: there is none; names what is there.
-    """
-    while isinstance(content, Mapping):
-        inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)), None)
-        if inner is None:
-            break
-        content = inner
-    if not isinstance(content, Mapping) or not content:
-        raise WeightsError(f"{where} holds a {type(content).__name__}, not a state dict. Give the model's state dict.")
-    for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            raise WeightsError(
-                f"{where} holds {name!r}, a {type(value).__name__}, where a state dict has tensors. Give that alone."
-            )
-    return {name.removeprefix(PARALLEL_PREFIX): tensor for name, tensor in content.items()}
 
 
 def _pylon_options(state: Mapping[str, Tensor], where: str) -> dict[str, Any]:

@@ -16,7 +16,9 @@ def root(tmp_path) -> Path:
     (tmp_path / "labels.csv").write_text("\n".join(["image,labels", *rows]))
     (tmp_path / "boxes.csv").write_text("image,label,x0,y0,x1,y1\n7.png,Mass,0,0,4,4\n")
     for number in range(60):
-        Image.linear_gradient("L").resize((8, 8)).save(tmp_path / f"{number}.png")
+        image = Image.linear_gradient("L").resize((8, 8))
+        image.putpixel((0, 0), number)
+        image.save(tmp_path / f"{number}.png")
     return tmp_path
 
 
@@ -40,6 +42,26 @@ def test_problems_are_named_and_make_exit_code_1(root, capsys):
     assert out.endswith("2 problems.\n")
     assert "boxes.csv' row 2 has a box" in err
     assert "3.png' is empty" in err
+
+
+def test_remarks_are_named_and_make_exit_code_0(root, capsys):
+    Image.new("L", (8, 8)).save(root / "3.png")
+    assert main(["data", "check", f"csv:{root}"]) == 0
+    out, err = capsys.readouterr()
+    assert out.endswith("No problems, 1 remark.\n")
+    assert err == f"remark: '{root}/3.png' has one value everywhere; export it again if it should not.\n"
+    assert main(["data", "check", f"csv:{root}", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_options_of_the_dataset(root, capsys, tmp_path_factory):
+    assert main(["data", "check", f"csv:{root}", "--data-option", "classes=Mass,Edema"]) == 0
+    assert "Edema   0 / 0" in capsys.readouterr().out
+    out = tmp_path_factory.mktemp("copies") / "small"
+    assert main(["data", "prepare", f"csv:{root}", "--out", str(out), "--data-option", "channels=1", "--quiet"]) == 0
+    assert Image.open(out / "7.png").mode == "L"
+    assert main(["data", "check", f"csv:{root}", "--data-option", "channels=2"]) == 2
+    assert "channels=2 must be 1" in capsys.readouterr().err
 
 
 def test_many_problems_are_counted(root, capsys):

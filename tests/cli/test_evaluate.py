@@ -39,6 +39,14 @@ def test_a_checkpoint_is_evaluated(checkpoint, tmp_path, capsys):
     assert "operating_point" not in content
 
 
+def test_options_of_the_dataset(checkpoint, tmp_path, capsys):
+    arguments = ["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--out", str(tmp_path / "out")]
+    assert main([*arguments, "--data-option", "count=5", "--bootstrap", "0"]) == 0
+    assert "5 images" in capsys.readouterr().out
+    assert main([*arguments, "--data-option", "cuont=5"]) == 2
+    assert "Did you mean 'count'" in capsys.readouterr().err
+
+
 def test_thresholds_come_from_another_split_and_say_so(checkpoint, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(drawn.COUNTS, "val", 16)
     arguments = ["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--bootstrap", "0"]

@@ -161,3 +161,13 @@ def test_mistakes_with_methods(
     assert main(["explain", "scans/1.png", "--checkpoint", checkpoint, "--out", "out", *words]) == 2
     assert message in capsys.readouterr().err
     assert not Path("out").exists()
+
+
+def test_without_images_it_takes_a_runs_or_says_so(
+    folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", "--checkpoint", checkpoint]) == 2
+    assert "only --checkpoint RUN" in capsys.readouterr().err
+    assert main(["explain", "scans", "--checkpoint", checkpoint]) == 2
+    assert "--out DIR" in capsys.readouterr().err
+    assert not Path("out").exists()

@@ -57,6 +57,14 @@ def test_a_table_is_filled_and_printed(tiny, capsys):
     assert "training" not in capsys.readouterr().out
 
 
+def test_options_of_the_dataset_reach_training_and_evaluation(tiny, capsys):
+    command = ["reproduce", "tiny", "--seeds", "1", "--out", str(tiny), "--device", "cpu", "--data-option", "seed=5"]
+    assert main(command) == 0
+    assert all(path.name.endswith("data.options.seed=5") for path in tiny.iterdir() if path.is_dir())
+    lines = (tiny / "tiny.csv").read_text().splitlines()[1:]
+    assert all("--data-option seed=5" in line and "--set" not in line for line in lines)
+
+
 def test_several_runs_at_a_time_with_a_setting_changed(tiny, capsys, monkeypatch):
     # The processes draw what they are judged on in full, so here the smaller validation split.
     file = grids.GRID_FOLDER / "tiny.toml"

@@ -34,9 +34,11 @@ def test_a_run(tmp_path, capsys):
     command = ["train", str(tmp_path / "quick.toml"), "--out", str(out), "--device", "cpu"]
     assert main([*command, "--set", "schedule.max_epochs=2", "--batch-size", "4", "--seed", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert lines[0].startswith("epoch 1/2  lr ")
-    assert "Checkpoint:" in lines[-1]
+    assert "Checkpoint:" in lines[-2]
+    assert lines[-1] == f"Open {out}/report.html"
+    assert "<svg" in (out / "report.html").read_text()
     recipe = load_recipe(out / "recipe.toml")
     assert (recipe.loop.batch_size, recipe.loop.seed, recipe.schedule.max_epochs) == (4, 3, 2)
     assert (out / "checkpoint" / "model.safetensors").is_file()
@@ -44,15 +46,26 @@ def test_a_run(tmp_path, capsys):
 
     assert main(command) == 2
     assert "--overwrite" in capsys.readouterr().err
-    assert main([*command, "--overwrite", "--quiet"]) == 0
+    assert main([*command, "--overwrite", "--quiet", "--no-report"]) == 0
     assert capsys.readouterr().out == ""
+    assert not (out / "report.html").exists()
     assert json.loads((out / "log" / "summary.json").read_text())["epochs"] == 3
+
+
+def test_options_of_the_dataset_are_written_down(tmp_path):
+    (tmp_path / "quick.toml").write_text(QUICK)
+    command = ["train", str(tmp_path / "quick.toml"), "--out", str(tmp_path / "run"), "--device", "cpu", "--quiet"]
+    assert main([*command, "--data-option", "count=8", "--data-option", "seed=2", "--set", "data.options.seed=3"]) == 0
+    assert load_recipe(tmp_path / "run" / "recipe.toml").data.options == {"size": 32, "count": 8, "seed": 3}
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["phantom_cxr_pilon"], 2, "'phantom_cxr_pylon'"),
+        (["phantom_cxr_pylon", "--data-option", "count"], 2, "--data-option 'count' is not of the form key=value"),
+        (["phantom_cxr_pylon", "--data-option", "counts=1"], 2, "data.options.counts"),
+        (["phantom_cxr_pylon", "--data-option", "count=1", "--data-option", "size=big"], 2, "size='big'"),
         (
             ["phantom_cxr_pylon", "--set", "optimizer.lrr=1"],
             2,

@@ -114,3 +114,46 @@ def test_the_seed_and_the_number_of_workers_decide(name, workers):
     assert not torch.equal(first, epoch(4))
     # "voc" leaves one picture in sixteen as it is
     assert len({image.sum().item() for image in first}) >= {"xray": 12, "voc": 8}[name]
+
+
+@pytest.mark.parametrize(("name", "turned"), [("any", True), ("upright", False)])
+def test_boxes_and_masks_move_with_the_picture(name, turned):
+    """The patch is off the centre and has an upper left corner, so that every turn and mirror shows."""
+    transform = TrainTransform((64, 64), **PLAIN, augmentation=name)
+    image, mask = torch.zeros(1, 64, 64), torch.zeros(1, 64, 64, dtype=torch.bool)
+    image[:, 20:30, 40:52] = 1
+    mask[:, 20:30, 40:52] = True
+    sample = Sample(image, torch.ones(1), torch.tensor([[0.0, 40, 20, 52, 30]]), masks=mask)
+    torch.manual_seed(0)
+    shapes, places = set(), set()
+    for _ in range(100):
+        out = transform(sample)
+        x0, y0, x1, y1 = out.boxes[0, 1:].tolist()
+        shapes.add(x1 - x0 > y1 - y0)
+        places.add(((x0 + x1) / 2 > 32, (y0 + y1) / 2 > 32))
+        for seen in (out.image[0] > 0.55, out.masks[0]):
+            rows, columns = seen.nonzero().T
+            edges = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+            assert (edges - out.boxes[0, 1:]).abs().max() <= 0.8
+    assert len(shapes) == (2 if turned else 1)
+    assert len(places) == (4 if turned else 2)
+    assert turned or not any(below for _, below in places)
+
+
+def test_edges_are_reflected_not_black():
+    transform = TrainTransform((32, 32), **PLAIN, augmentation="any")
+    torch.manual_seed(0)
+    outs = torch.stack([transform(Sample(torch.full((1, 32, 32), 0.5), torch.ones(1))).image for _ in range(50)])
+    spread = outs.amax((1, 2, 3)) - outs.amin((1, 2, 3))
+    assert spread.max() < 1e-5  # brightness and contrast are the same everywhere
+
+
+def test_a_picture_that_is_not_square_takes_no_quarter_turns():
+    transform = TrainTransform((40, 80), **PLAIN, augmentation="any")
+    image = torch.zeros(1, 40, 80)
+    image[:, :, 10:14] = 1  # an upright line
+    torch.manual_seed(0)
+    for _ in range(40):
+        rows, columns = (transform(Sample(image, torch.ones(1))).image[0] > 0.55).nonzero().T
+        assert rows.max() - rows.min() >= 38
+        assert columns.max() - columns.min() <= 6

@@ -25,7 +25,7 @@ def root(tmp_path) -> Path:
     (tmp_path / "boxes.csv").write_text(BOXES)
     for number in range(1, 5):
         image = Image.new("L", (8, 8) if number > 1 else (8, 4))
-        image.putpixel((1, 1), 200)
+        image.putpixel((1, 1), 200 + number)
         image.save(tmp_path / f"{number}.png")
     return tmp_path
 
@@ -60,10 +60,32 @@ def test_all_problems_of_tables_and_images_at_once(root):
     assert [split.images for split in report.splits] == [1, 0, 1]
 
 
-def test_a_leak_and_an_empty_picture(root):
-    Image.new("L", (8, 8), 7).save(root / "3.png")
-    (problem,) = check_dataset(f"csv:{root}").problems
-    assert "3.png' has one value everywhere" in problem
+def test_pictures_of_one_value_are_remarks(root):
+    for number in (3, 4):  # alike, in two splits, and yet no copies of each other
+        Image.new("L", (8, 8), 7).save(root / f"{number}.png")
+    report = check_dataset(f"csv:{root}")
+    assert report.problems == []
+    assert ["has one value everywhere" in remark for remark in report.remarks] == [True, True]
+    assert "3.png'" in report.remarks[0]
+
+
+def test_copies_are_found_by_content(root):
+    Image.open(root / "2.png").save(root / "4.png", compress_level=0)
+    assert (root / "2.png").read_bytes() != (root / "4.png").read_bytes()
+    report = check_dataset(f"csv:{root}")
+    assert report.problems == [
+        f"'{root}/4.png' of 'test' has the pixels of '{root}/2.png' of 'train': keep an image in one split only."
+    ]
+    assert report.remarks == []
+    (root / "1.png").write_bytes((root / "2.png").read_bytes())
+    report = check_dataset(f"csv:{root}")
+    assert [remark.rpartition(" of '")[2] for remark in report.remarks] == [
+        f"{root / '1.png'}'; remove one of them if they are one image."
+    ]
+    assert len(report.problems) == 1
+
+
+def test_a_leak(root):
     (root / "labels.csv").write_text(LABELS.replace("p2", "p4"))
     report = check_dataset(f"csv:{root}")
     assert report.splits == []

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from pylon_zoo.data.chexpert_labels import CLASSES as CHEXPERT_CLASSES
 from pylon_zoo.data.registry import open_dataset
 from pylon_zoo.errors import DataError
 
@@ -56,6 +57,39 @@ TREES: dict[tuple[str, str], dict[str, str]] = {
     },
     ("coco", "val"): {"val.json": json.dumps(COCO), "val/1.png": ""},
     ("chestx-det", "test"): {"ChestX_Det_test.json": json.dumps(DET), "test_data/1.png": ""},
+    ("voc-xml", "val"): {"ImageSets/Main/val.txt": "1\n", "Annotations/1.xml": XML, "JPEGImages/1.jpg": ""},
+    ("rsna-pneumonia", "train"): {
+        "stage_2_train_labels.csv": "patientId,x,y,width,height,Target\n8,128,256,512,512,1\n",
+        "images/8.png": "",
+    },
+    ("mimic-cxr", "val"): {
+        "mimic-cxr-2.0.0-chexpert.csv": f"subject_id,study_id,{','.join(CHEXPERT_CLASSES)}\n10,20,1.0,-1.0{',' * 11}\n",
+        "mimic-cxr-2.0.0-metadata.csv": "dicom_id,subject_id,study_id,ViewPosition\na,10,20,PA\n",
+        "mimic-cxr-2.0.0-split.csv": "dicom_id,study_id,subject_id,split\na,20,10,validate\n",
+        "MS_CXR_Local_Alignment_v1.1.0.csv": (
+            "dicom_id,category_name,x,y,w,h,image_width,image_height\na,Edema,1,2,3,4,8,8\n"
+        ),
+        "files/p10/p10/s20/a.jpg": "",
+    },
+    ("cub", "val"): {
+        "metadata/CUB/val/image_ids.txt": "b/1.png\n",
+        "metadata/CUB/val/class_labels.txt": "b/1.png,0\n",
+        "metadata/CUB/val/image_sizes.txt": "b/1.png,8,8\n",
+        "metadata/CUB/val/localization.txt": "b/1.png,1,2,3,4\n",
+        "CUB/b/1.png": "",
+    },
+    ("siim-pneumothorax", "train"): {"train-rle.csv": "ImageId, EncodedPixels\n8, 2048 512 512 512\n", "8.png": ""},
+    ("visa", "test"): {
+        "split_csv/2cls_highshot.csv": "object,split,label,image,mask\nc,test,anomaly,c/1.png,c/m.png\n",
+        "c/1.png": "",
+        "c/m.png": "",
+    },
+    ("jsrt", "train"): {
+        "CLNDAT_EN.txt": "JPCLN008.IMG\t5\t20\t53\tmale\t1634\t692\tmalignant\n",
+        "CNNDAT_EN.TXT": "JPCNN001.IMG\t30\tmale\tnon-nodule\n",
+        "JPCLN008.png": "",
+        "JPCNN001.png": "",
+    },
     ("chexlocalize", "val"): {
         "gt_segmentations_val.json": json.dumps(RLE),
         "valid.csv": CHEXPERT,
@@ -82,9 +116,10 @@ def trees(tmp_path_factory) -> Callable[[str, str], Path]:
 
 @pytest.mark.parametrize(("name", "split"), TREES)
 def test_the_trees_are_good_as_they_are(trees, name, split):
-    (sample,) = open_dataset(f"{name}:{trees(name)}", split)
+    sample, *others = open_dataset(f"{name}:{trees(name)}", split)
     assert sample.target.sum() > 0
-    assert (len(sample.boxes) > 0) != (sample.masks is not None)
+    assert len(sample.boxes) > 0 or sample.masks is not None
+    assert len(others) == (name == "jsrt")
 
 
 @pytest.mark.parametrize(("name", "split", "file"), TABLES, ids=lambda value: value)

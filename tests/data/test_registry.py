@@ -8,7 +8,7 @@ import pytest
 
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.phantom import PhantomCxr
-from pylon_zoo.data.registry import DATASETS, drawing_options, open_dataset, parse_data_spec
+from pylon_zoo.data.registry import DATASETS, drawing_options, open_dataset, parse_data_options, parse_data_spec
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError
 
 
@@ -53,6 +53,9 @@ def test_specs():
         ("phantom", "tset", {}, UnknownNameError, "Unknown split 'tset'.* Did you mean 'test'"),
         ("phantom", "test", {"sise": 64}, ConfigError, "no option 'sise': it takes size, .* Did you mean 'size'"),
         ("phantom", "test", {"val_fraction": 0.1}, ConfigError, "no option 'val_fraction'"),
+        ("phantom", "test", {"size": "large"}, ConfigError, r"option size='large' .* must be a whole number"),
+        ("phantom", "test", {"size": True}, ConfigError, "option size=True .* must be a whole number"),
+        ("phantom", "test", {"cache": 1}, ConfigError, "option cache=1 .* must be true or false"),
         ("nih-cxr14:/no/such", "test", {}, DataError, "The folder '/no/such' of dataset .* does not exist"),
     ],
 )
@@ -60,6 +63,18 @@ def test_mistakes_name_the_way_out(spec, split, options, error, message):
     with pytest.raises(error, match=message) as caught:
         open_dataset(spec, split, **options)
     assert caught.value.exit_code == (1 if error is DataError else 2)
+
+
+def test_options_as_text():
+    texts = ["a=1", "b = true", "c=Mass, Nodule", 'd="1"', "e=[1, 2]", "f=", "a=x=y"]
+    assert parse_data_options(texts) == {"a": "x=y", "b": True, "c": "Mass, Nodule", "d": "1", "e": [1, 2], "f": ""}
+    assert open_dataset("phantom", "test", **parse_data_options(["size=32", "count=2"]))[0].image.shape == (1, 32, 32)
+
+
+@pytest.mark.parametrize("text", ["size", "=1", "a b=1", ""])
+def test_options_that_are_none(text):
+    with pytest.raises(ConfigError, match="is not of the form key=value"):
+        parse_data_options([text])
 
 
 def test_only_drawn_datasets_are_drawn_at_a_models_size():

@@ -41,6 +41,7 @@ def test_options_and_defaults_are_the_designs():
         "pooling_kwargs": None,
         "activation": "sigmoid",
         "encoder_pretrained": False,
+        "encoder_weights": None,
         "output_stride": 4,
         "img_size": None,
         "encoder_kwargs": {},

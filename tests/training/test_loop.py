@@ -138,3 +138,34 @@ def test_a_model_without_heatmaps_trains(spots, make_recipe):
 def test_speed_is_measured(spots, make_recipe):
     _, epochs = run(make_recipe(), spots(), spots("val"))
     assert 0 < 16 / epochs[0].images_per_second < epochs[0].seconds
+
+
+def test_the_bar_shows_the_loss_and_the_last_evaluations_figures(spots, make_recipe, fake_validation, monkeypatch):
+    fake_validation([0.5, 0.4])
+    shown = []
+
+    def bar(batches, label, images, show, figures=dict):
+        for batch in batches:
+            yield batch
+            shown.append((label, figures()))
+
+    monkeypatch.setattr(loop, "bar", bar)
+    run(make_recipe(), spots(count=16), spots("val", count=4))
+    training = [figures for label, figures in shown if label.startswith("epoch")]
+    assert [sorted(figures) for figures in training] == [["loss"]] * 2 + [["AUROC", "loss"]] * 2  # no boxes, no points
+    assert training[-1]["AUROC"] == "0.500"
+    assert float(training[0]["loss"]) > 0
+
+
+def test_point_accuracy_is_shown_where_it_is_measured(spots, make_recipe, monkeypatch):
+    monkeypatch.setattr(loop, "judge", lambda keeper, states: Validation(0.5, 0.75, 0.25))
+    last = []
+
+    def bar(batches, label, images, show, figures=dict):
+        for batch in batches:
+            yield batch
+            last[:] = [figures()] if label.startswith("epoch") else last
+
+    monkeypatch.setattr(loop, "bar", bar)
+    run(make_recipe(), spots(count=16), spots("val", count=4))
+    assert last[0]["point acc."] == "0.250"

@@ -117,3 +117,8 @@ def test_dump_is_read_back_as_it_was(table):
 def test_dump_refuses_what_toml_cannot_hold():
     with pytest.raises(ConfigError, match="object"):
         dump({"a": object()})
+
+
+def test_all_settings_that_may_be_meant_are_named_in_one_order():
+    origin = Origin("a.toml", frozenset({"model.options.norm", "model.architecture", "modelling.x"}))
+    assert origin.at("model") == "--set model.architecture, model.options.norm"

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
+import timm
+import torch
 
 import pylon_zoo as pz
 
@@ -15,11 +17,13 @@ PAGE = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("no_network")
+@pytest.mark.filterwarnings("ignore:timm's weights of tf_efficientnet_lite0")
 def test_the_python_blocks_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry_values: dict[str, object]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("weights.json").write_text(json.dumps({"format": 1, "weights": {"pylon_a.b": entry_values}}))
+    torch.save(timm.create_model("resnet18").state_dict(), "resnet18.pth")
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL):
         exec(block, names)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pylon_zoo.metrics.components import boxes_of_holes, boxes_of_regions
+from pylon_zoo.regions import boxes_of_holes, boxes_of_regions
 
 masks = st.tuples(st.integers(1, 12), st.integers(1, 12), st.integers(0, 10_000), st.floats(0.1, 0.9))
 

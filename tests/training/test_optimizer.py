@@ -1,0 +1,64 @@
+"""Two learning rates: the encoder's and the rest's, both on the schedule."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pylon_zoo.models.build import build_model
+from pylon_zoo.training.engine import make_accelerator
+from pylon_zoo.training.loop import fit
+from pylon_zoo.training.phase import Phase, make_optimizer
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return build_model("pylon_test_resnet", 2, 1)
+
+
+def test_without_a_rate_of_its_own_the_encoder_is_in_the_one_group(model, make_recipe):
+    (group,) = make_optimizer(model, make_recipe()).param_groups
+    assert [id(one) for one in group["params"]] == [id(one) for one in model.parameters()]
+
+
+def test_each_parameter_is_in_one_group_at_its_rate(model, make_recipe):
+    rest, encoder = make_optimizer(model, make_recipe(optimizer={"encoder_lr": 1e-4})).param_groups
+    assert (rest["lr"], encoder["lr"]) == (3e-3, 1e-4)
+    assert {id(one) for one in encoder["params"]} == {id(one) for one in model.encoder.parameters()}
+    everything = [id(one) for group in (rest, encoder) for one in group["params"]]
+    assert sorted(everything) == sorted(id(one) for one in model.parameters())
+
+
+def test_both_rates_follow_the_schedule(model, make_recipe):
+    recipe = make_recipe(optimizer={"encoder_lr": 1e-4}, schedule={"options": {"warmup": 0.5}})
+    phase = Phase(model, recipe, make_accelerator("cpu", "no"), "trained")
+    phase.set_rates(0.25)
+    assert [group["lr"] for group in phase.optimizer.param_groups] == pytest.approx([1.5e-3, 5e-5])
+
+
+def test_a_frozen_encoder_leaves_no_empty_group(model, make_recipe):
+    phase = Phase(model, make_recipe(optimizer={"encoder_lr": 1e-4}), make_accelerator("cpu", "no"), "frozen")
+    assert len(phase.optimizer.param_groups) == 1
+
+
+def test_the_same_rate_said_twice_changes_nothing(spots, make_recipe):
+    """Groups are a matter of bookkeeping: Adam goes parameter by parameter."""
+    weights = []
+    for optimizer in ({}, {"encoder_lr": 3e-3}):
+        torch.manual_seed(0)
+        model = build_model("pylon_test_resnet", 2, 1)
+        list(fit(model, spots(), spots("val"), make_recipe(optimizer=optimizer), make_accelerator("cpu", "no")))
+        weights.append(model.state_dict())
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_a_slow_encoder_moves_less(spots, make_recipe):
+    torch.manual_seed(0)
+    model = build_model("pylon_test_resnet", 2, 1)
+    before = {name: value.detach().clone() for name, value in model.named_parameters()}
+    recipe = make_recipe(optimizer={"encoder_lr": 1e-7})
+    list(fit(model, spots(), spots("val"), recipe, make_accelerator("cpu", "no")))
+    moved = {name: (value - before[name]).abs().max().item() for name, value in model.named_parameters()}
+    assert max(value for name, value in moved.items() if name.startswith("encoder.")) < 1e-6
+    assert max(value for name, value in moved.items() if not name.startswith("encoder.")) > 1e-3
