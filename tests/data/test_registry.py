@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import inspect
 from importlib import import_module
 from pathlib import Path
@@ -42,6 +43,16 @@ def test_phantoms_by_any_name(name):
 def test_the_transform_arrives():
     data = open_dataset("phantom", "val", size=64, count=1, transform=lambda sample: sample.path)
     assert isinstance(data[0], str)
+
+
+def test_the_garbage_collector_goes_on_afterwards():
+    open_dataset("phantom", "val", size=64, count=1)
+    assert gc.isenabled()
+    with pytest.raises(UnknownNameError):
+        open_dataset("csv:/", "all")
+    with pytest.raises(DataError):
+        open_dataset("csv:/", "test")
+    assert gc.isenabled()
 
 
 def test_specs():
