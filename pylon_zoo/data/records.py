@@ -184,27 +184,20 @@ def check_corners(where: str, numbers: Sequence[object], size: tuple[int, int] |
         >>> check_corners("'a.csv' row 2", ["0", "1", "5", "9.5"], (9, 9))
         [0.0, 1.0, 5.0, 9.0]
     """
-    try:
-        corners = [float(number) for number in numbers]  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        corners = []
     height, width = (math.inf, math.inf) if size is None else size
-    if not (
-        len(corners) == 4
-        and all(math.isfinite(corner) for corner in corners)
-        and corners[0] < corners[2]
-        and corners[1] < corners[3]
-        and min(corners[:2]) >= -BOX_SLACK
-        and corners[2] <= width + BOX_SLACK
-        and corners[3] <= height + BOX_SLACK
-    ):
+    try:
+        x0, y0, x1, y1 = map(float, numbers)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        x0 = y0 = x1 = y1 = math.nan
+    across = -BOX_SLACK <= x0 < x1 <= width + BOX_SLACK and x1 < math.inf  # all of it false for NaN
+    down = -BOX_SLACK <= y0 < y1 <= height + BOX_SLACK and y1 < math.inf
+    if not (across and down):
         of_image = "with no negative ones" if size is None else f"inside the image, {width} wide and {height} high"
         raise DataError(
             f"{where} has a box from x0, y0 to x1, y1 = {', '.join(map(str, numbers))}: it must be four numbers, x0 "
             f"below x1 and y0 below y1, {of_image}. Correct or remove it."
         )
-    limits = (width, height, width, height)
-    clipped = [float(min(max(corner, 0.0), limit)) for corner, limit in zip(corners, limits, strict=True)]
+    clipped = [max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))]
     if not (clipped[0] < clipped[2] and clipped[1] < clipped[3]):
         raise DataError(f"{where} has a box with no part inside the image: correct or remove it.")
     return clipped

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -177,7 +179,8 @@ def open_dataset(spec: str, split: str, *, transform: SampleTransform | None = N
     opener = getattr(import_module(module), attribute)
     _check_kinds(spec, opener, options)
     where = () if folder is None else (folder,)
-    return opener(*where, split, transform=transform, **options)
+    with _collector_at_rest():
+        return opener(*where, split, transform=transform, **options)
 
 
 def parse_data_options(texts: Iterable[str]) -> dict[str, Any]:
@@ -222,6 +225,18 @@ def drawing_options(spec: str, size: int) -> dict[str, Any]:
     """
     name, _ = parse_data_spec(spec)
     return {"size": size} if "size" in DATASETS[name].options else {}
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Tables make many objects and no garbage: the collector would look through all of them again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _check_kinds(spec: str, opener: Any, options: Mapping[str, Any]) -> None:

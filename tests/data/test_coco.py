@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pictures import draw
 from PIL import Image
 
 from pylon_zoo.data.check import check_dataset
@@ -43,7 +44,7 @@ def write(path: Path, table: object, folder: Path) -> None:
     path.write_text(table if isinstance(table, str) else json.dumps(table))
     folder.mkdir(parents=True, exist_ok=True)
     for image in TABLE["images"]:
-        Image.linear_gradient("L").convert("RGB").resize((40, 20)).save(folder / image["file_name"])
+        draw(folder / image["file_name"], (40, 20), "RGB")
 
 
 @pytest.fixture

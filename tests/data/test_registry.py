@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import inspect
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,15 @@ def test_the_table_says_what_the_classes_take(name):
     assert positional == (["root", "split"] if DATASETS[name].needs_dir else ["split"])
 
 
+def test_the_page_has_every_dataset_with_its_options():
+    page = (Path(__file__).parents[2] / "docs/datasets.md").read_text(encoding="utf-8")
+    lines = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    for name, entry in DATASETS.items():
+        shown = [one.replace("_", "-") for one, other in DATASETS.items() if other is entry]
+        (line,) = [lines[one] for one in shown if one in lines]
+        assert line.rpartition(" | ")[2].split("`")[1::2] == list(entry.options), name
+
+
 @pytest.mark.parametrize("name", ["phantom", "phantom_cxr", "phantom-cxr"])
 def test_phantoms_by_any_name(name):
     data = open_dataset(name, "val", size=64, count=3, seed=5)
@@ -33,6 +43,16 @@ def test_phantoms_by_any_name(name):
 def test_the_transform_arrives():
     data = open_dataset("phantom", "val", size=64, count=1, transform=lambda sample: sample.path)
     assert isinstance(data[0], str)
+
+
+def test_the_garbage_collector_goes_on_afterwards():
+    open_dataset("phantom", "val", size=64, count=1)
+    assert gc.isenabled()
+    with pytest.raises(UnknownNameError):
+        open_dataset("csv:/", "all")
+    with pytest.raises(DataError):
+        open_dataset("csv:/", "test")
+    assert gc.isenabled()
 
 
 def test_specs():
