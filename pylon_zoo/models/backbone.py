@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -19,6 +21,7 @@ from pylon_zoo.models.grids import Level, found_levels, tabled_levels
 from pylon_zoo.models.layers import crop_padding, pad_to, same_size
 from pylon_zoo.models.modes import evaluating
 from pylon_zoo.models.options import as_pair, check_option
+from pylon_zoo.models.probing import draw_weights
 from pylon_zoo.models.sizes import ceil_div, round_up, size_rule
 
 OWN_PACKAGE = __name__.partition(".")[0]
@@ -140,14 +143,23 @@ class Backbone(nn.Module):
         return self.traced_levels() if levels is None else levels
 
     def traced_levels(self) -> list[Level]:
-        """The levels as a run of the network tells them, whatever the table says."""
+        """The levels as a run of the network tells them, whatever the table says.
+
+        A network that runs neither at a small size nor at its own, as some on PyTorch's meta device, is taken for one
+        whose cells tile the image.
+        """
         like, native = next(self.parameters()), tuple(self.pretrained_cfg["input_size"][1:])
-        sizes = [self.padded_size(*size) for size in (TRACED_SIZE, native)]
-        with evaluating(self):
-            try:
-                return found_levels(self._maps, like.new_zeros(1, self.in_chans, *sizes[0]), self.strides)
-            except (RuntimeError, AssertionError):  # some run at few sizes, which nobody has written down
-                return found_levels(self._maps, like.new_zeros(1, self.in_chans, *sizes[1]), self.strides)
+        for size in (TRACED_SIZE, native):
+            images = like.new_zeros(1, self.in_chans, *self.padded_size(*size))
+            with evaluating(self), suppress(RuntimeError, AssertionError, ValueError, ZeroDivisionError):
+                return found_levels(self._maps, images, self.strides, self._with_drawn_weights)
+        return [Level(CellGrid(((stride - 1) / 2,) * 2, (float(stride),) * 2)) for stride in self.strides]
+
+    def _with_drawn_weights(self) -> Callable[[Tensor], list[Tensor]]:
+        """What the network does with the same weights of noise every time, so that a measurement comes out alike."""
+        network = copy.deepcopy(self).requires_grad_(False)
+        draw_weights(network, torch.Generator().manual_seed(0))
+        return network._maps
 
     def _size_to_build(self, native: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
         if wanted == native:

@@ -36,6 +36,10 @@ HARMLESS = (
 )
 
 
+Run = Callable[[Tensor], Sequence[Tensor]]
+"""Images (N, C, H, W) → maps (N, C', h, w)."""
+
+
 class Level(NamedTuple):
     """One map of a network.
 
@@ -79,13 +83,16 @@ def first_cells() -> dict[str, dict[int, float]]:
     return table
 
 
-def found_levels(run: Callable[[Tensor], Sequence[Tensor]], images: Tensor, strides: Sequence[int]) -> list[Level]:
+def found_levels(
+    run: Run, images: Tensor, strides: Sequence[int], probed: Callable[[], Run] | None = None
+) -> list[Level]:
     """The levels of any network: followed through its layers, or measured where that is lost.
 
     Args:
         run: images (N, C, H, W) → maps (N, C', h, w), in evaluation mode.
         images: (1, C, H, W) to run it with; what they show does not matter, small is fast.
         strides: of the maps.
+        probed: makes what is measured in place of `run`, if it comes to that.
 
     Example:
         >>> found_levels(lambda x: [torch.nn.functional.max_pool2d(x, 3)], torch.zeros(1, 3, 32, 32), [3])
@@ -98,7 +105,7 @@ def found_levels(run: Callable[[Tensor], Sequence[Tensor]], images: Tensor, stri
         cells.extend((level.shape[2], level.shape[3]) for level in maps)
         return maps
 
-    grids = found_grids(watched, images)
+    grids = found_grids(watched, images, probed)
     height, width = images.shape[2:]
     return [
         Level(grid, (height // stride - one[0], width // stride - one[1]))
@@ -106,11 +113,11 @@ def found_levels(run: Callable[[Tensor], Sequence[Tensor]], images: Tensor, stri
     ]
 
 
-def found_grids(run: Callable[[Tensor], Sequence[Tensor]], images: Tensor) -> list[CellGrid]:
+def found_grids(run: Run, images: Tensor, probed: Callable[[], Run] | None = None) -> list[CellGrid]:
     """Where the cells of the maps of any network lie, as `found_levels` finds out.
 
     Args:
-        run, images: as there.
+        run, images, probed: as there.
 
     Example:
         >>> found_grids(lambda x: [x[:, :, ::2, ::2]], torch.zeros(1, 3, 32, 32))
@@ -124,5 +131,5 @@ def found_grids(run: Callable[[Tensor], Sequence[Tensor]], images: Tensor) -> li
         with torch.no_grad():
             rest = [tiling((level.shape[2], level.shape[3]), size) for level in run(images)]
     else:
-        rest = measure_grids(run, images)
+        rest = measure_grids(run if probed is None else probed(), images)
     return [other if grid is None else grid for grid, other in zip(grids, rest, strict=True)]

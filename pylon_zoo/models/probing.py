@@ -120,7 +120,7 @@ def centroid(weights: Tensor) -> Pair:
 
 
 def measure_grids(run: Callable[[Tensor], Sequence[Tensor]], images: Tensor) -> list[CellGrid]:
-    """`measure_firsts` for maps whose cells are the image's side ÷ the map's apart, as grids.
+    """`measure_firsts` for maps whose cells are the image's side ÷ the map's apart, as grids, to a quarter of a pixel.
 
     Args:
         run, images: as there.
@@ -128,7 +128,12 @@ def measure_grids(run: Callable[[Tensor], Sequence[Tensor]], images: Tensor) -> 
     size = (images.shape[2], images.shape[3])
     with torch.no_grad():
         steps = [tiling((level.shape[2], level.shape[3]), size).step for level in run(images)]
-    return [CellGrid(found.first, step) for found, step in zip(measure_firsts(run, images, steps), steps, strict=True)]
+    found = measure_firsts(run, images, steps)
+    return [CellGrid(_quarters(one.first), step) for one, step in zip(found, steps, strict=True)]
+
+
+def _quarters(pair: Pair) -> Pair:
+    return round(4 * pair[0]) / 4, round(4 * pair[1]) / 4
 
 
 def _mean(places: Sequence[Pair]) -> Measured:

@@ -21,6 +21,7 @@ from pylon_zoo.cells import CellGrid, tiling
 
 aten = torch.ops.aten
 NCHW, NHWC = (2, 3), (1, 2)
+MOST_LACKING = 5  # cells that unpadded convolutions take off a map
 
 
 @dataclass(frozen=True)
@@ -275,13 +276,13 @@ def _mixing(trace: GridTrace, func: Any, args: Any, kwargs: Any, out: Tensor) ->
 
 
 def _meet(trace: GridTrace, func: Any, args: Any, kwargs: Any, out: Tensor) -> Track | None:
-    """Of everything else: the inputs with the most cells decide, averaged where they differ."""
-    tracks = [trace.tracks.get(each) for each in tree_leaves(args) if isinstance(each, Tensor)]
-    tracks = [track for track in tracks if track is not None]
-    if not tracks:
+    """Of everything else: the largest input, and others of as many cells, averaged where they differ."""
+    known = [(each.numel(), trace.tracks.get(each)) for each in tree_leaves(args) if isinstance(each, Tensor)]
+    known = [(numbers, track) for numbers, track in known if track is not None]
+    if not known:
         return None
-    most = max(track.size[0] * track.size[1] for track in tracks)
-    tracks = [track for track in tracks if track.size[0] * track.size[1] == most]
+    _, largest = max(known, key=lambda one: one[0])
+    tracks = [track for _, track in known if track.size == largest.size]
     tracks = [track for track in tracks if track.sure] or tracks
     axes = next((track.axes for track in tracks if track.axes is not None), None)
     if axes is not None and (out.ndim != 4 or tuple(out.shape[axis] for axis in axes) != tracks[0].size):
@@ -295,7 +296,7 @@ def trace_grids(run: Callable[[Tensor], Sequence[Tensor]], images: Tensor) -> li
     """Where the cells of the maps that a network makes of images lie.
 
     Args:
-        run: images → maps (N, …), of any number and layout; runs once, without gradients.
+        run: images → maps (N, C', h, w), of any number; runs once, without gradients.
         images: (N, C, H, W); on PyTorch's meta device no numbers are computed.
 
     Returns:
@@ -307,7 +308,19 @@ def trace_grids(run: Callable[[Tensor], Sequence[Tensor]], images: Tensor) -> li
     """
     with torch.no_grad(), GridTrace(images) as trace:
         maps = run(images)
-    return [None if grid is None else _rounded(grid) for grid in map(trace.grid_of, maps)]
+    found = zip(map(trace.grid_of, maps), maps, strict=True)
+    return [_rounded(grid) if grid is not None and _covers(grid, level, images) else None for grid, level in found]
+
+
+def _covers(grid: CellGrid, level: Tensor, images: Tensor) -> bool:
+    """Whether a map's cells at the steps of a grid are as many as the image has room for, or hardly fewer.
+
+    Where they are not, a layer made another map of this one in a way that left no trace.
+    """
+    return all(
+        -1 < side / step - cells < MOST_LACKING + 1
+        for side, step, cells in zip(images.shape[2:], grid.step, level.shape[2:], strict=True)
+    )
 
 
 def _rounded(grid: CellGrid) -> CellGrid:
