@@ -36,6 +36,23 @@ def to_probabilities(logits: np.ndarray, activation: str) -> np.ndarray:
     return powers / powers.sum()
 
 
+def draw(heatmap: np.ndarray, image: Image.Image, about: dict) -> tuple[np.ndarray, tuple[slice, slice]]:
+    """A heatmap (h, w) at the image's size, each cell at the pixels it looks at, and where to look for its peak."""
+    window = []
+    for axis, pixels in enumerate((image.height, image.width)):
+        scale = pixels / about["input_size"][1 + axis]
+        first = (about["cells"]["first"][axis] + 0.5) * scale - 0.5
+        centres = first + about["cells"]["step"][axis] * scale * np.arange(heatmap.shape[axis])
+        places = np.interp(np.arange(pixels), centres, np.arange(len(centres)))
+        low = np.floor(places).astype(int)
+        share = (places - low).astype(np.float32).reshape(-1, *[1] * (1 - axis))
+        high = np.minimum(low + 1, len(centres) - 1)
+        heatmap = heatmap.take(low, axis) * (1 - share) + heatmap.take(high, axis) * share
+        begin, end = (min(max(round(place), 0), pixels - 1) for place in (centres[0], centres[-1]))
+        window.append(slice(begin, end + 1))
+    return heatmap, tuple(window)
+
+
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("model", help="an ONNX file of `pylon-zoo export`")
 parser.add_argument("image", help="an 8-bit image file")
@@ -48,12 +65,16 @@ image = Image.open(args.image)
 logits, heatmap = session.run(["logits", "heatmap"], {"image": to_input(image, about)})
 probabilities = to_probabilities(logits[0], about["activation"])
 
-maps = [np.asarray(Image.fromarray(one).resize(image.size, Image.BILINEAR)) for one in heatmap[0]]
+# Between cells it is probabilities that are interpolated, where each place has one of its own.
+places = 1 / (1 + np.exp(-heatmap[0])) if about["activation"] == "sigmoid" else heatmap[0]
+drawn = [draw(one, image, about) for one in places]
 for index in np.argsort(-probabilities):
-    y, x = np.unravel_index(maps[index].argmax(), maps[index].shape)
+    values, (rows, columns) = drawn[index]
+    y, x = np.unravel_index(values[rows, columns].argmax(), values[rows, columns].shape)
+    y, x = y + rows.start, x + columns.start
     print(f"{about['label_names'][index]:<16} {probabilities[index]:.6f}  peak at x={x}, y={y}")
 
-best = maps[int(probabilities.argmax())]
+best = drawn[int(probabilities.argmax())][0]
 strength = ((best - best.min()) / max(np.ptp(best), 1e-6))[..., None]
 grey = np.asarray(image.convert("L"), np.float32)[..., None]
 picture = grey * (1 - 0.6 * strength) + np.float32([255, 80, 0]) * 0.6 * strength

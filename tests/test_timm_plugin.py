@@ -124,7 +124,7 @@ def test_timms_layer_flags(flag: str):
 )
 def test_timms_options_in_our_words(options: dict[str, Any], expected: dict[str, Any]):
     model = timm.create_model("pylon_test_resnet", num_classes=2, **options)
-    assert model.model_args == {"in_chans": 3, **expected}
+    assert model.model_args == {"in_chans": 3, "alignment": "exact", **expected}
     assert model.global_pool == expected.get("pooling", "max")
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pylon_zoo.attribution.capture import Capture, capture, gradients, outputs_of
 from pylon_zoo.attribution.layers import LayerLike, Layers, default_layer, find_layers
 from pylon_zoo.attribution.layout import Layout, check_layout, hints_of, layout_of
-from pylon_zoo.cells import CellGrid, positions, to_pixels
+from pylon_zoo.cells import CellGrid, check_placement, positions, to_pixels
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.grids import found_grids
@@ -37,10 +37,12 @@ class Attribution:
             papers' way.
         layout: `"NCHW"`, `"NHWC"` or `"tokens"` (N, L, C), how the layer's output lies; None recognises it
             (`pylon_zoo.attribution.layout.recognise`).
+        placement: how maps of several layers are brought onto each other: `"exact"` is by the pixels that their cells
+            look at, `"paper"` as tiles of the image, as the methods' papers and other packages do.
 
     Raises:
         UnknownNameError: an unknown layer or layout.
-        ConfigError: a module from elsewhere, or the wrong number of layers.
+        ConfigError: a module from elsewhere, the wrong number of layers, or no such placement.
 
     Example:
         >>> class Saliency(Attribution):
@@ -61,11 +63,14 @@ class Attribution:
         *,
         relu: bool = False,
         layout: str | None = None,
+        placement: str = "exact",
     ) -> None:
         check_layout(layout)
+        check_placement(placement)
         self.model = model
         self.relu = relu
         self.layout = layout
+        self.placement = placement
         self._layers: Layers | None = None if layer is None else find_layers(model, layer)
         self._cells: dict[tuple[int, int], list[LayerCells]] = {}
         self._check_count(1 if self._layers is None else len(self._layers))
@@ -165,7 +170,7 @@ class Attribution:
     def _heatmaps(self, captured: Capture, images: Tensor, classes: Sequence[int] | None) -> Tensor:
         chosen = check_classes(classes, captured.logits.shape[1])
         layouts = self._layouts(captured.outputs, images)
-        cells = self.layer_cells(images) if len(layouts) > 1 else None
+        cells = self.layer_cells(images) if len(layouts) > 1 and self.placement == "exact" else None
         activations = [
             layout.to_map(output).float() for layout, output in zip(layouts, captured.outputs.values(), strict=True)
         ]

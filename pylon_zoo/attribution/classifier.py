@@ -25,7 +25,7 @@ class AttributedClassifier(nn.Module):
         layer: as for `create_attribution`.
         label_names: K names; None are the model's, or `class_0` ….
         activation: `"sigmoid"` or `"softmax"`; None is the model's, and softmax for a model that says nothing.
-        options: of the method (`relu`, `layout`).
+        options: of the method (`relu`, `layout`, `placement`).
 
     Attributes:
         heatmap_unit: `"relevance"`: values that compare within one map only.

@@ -39,8 +39,8 @@ def create_attribution(
         model: any classifier: images (N, C, H, W) → logits (N, K).
         layer: dotted name, module, or several of either; None is the last layer that gives a map. `refine_cam` needs
             several, `full_grad` takes none.
-        options: `relu` (False; not for methods of pytorch-grad-cam, which always rectify) and `layout` (None), see
-            `Attribution`.
+        options: `relu` (False; not for methods of pytorch-grad-cam, which always rectify), `layout` (None) and
+            `placement` (`"exact"`), see `Attribution`.
 
     Returns:
         A callable `(images, classes=None)` → (N, K, h, w) float32, with `with_logits` beside it.
@@ -62,7 +62,7 @@ def create_attribution(
             f"Unknown attribution {name!r}.{suggest(key, ATTRIBUTIONS)} Valid: {', '.join(ATTRIBUTIONS)}."
         )
     method = ATTRIBUTIONS[key]
-    known = set(signature(method).parameters) & {"relu", "layout"}
+    known = set(signature(method).parameters) & {"relu", "layout", "placement"}
     if unknown := sorted(set(options) - known):
         raise UnknownNameError(
             f"{key} has no option {unknown[0]!r}.{suggest(unknown[0], known)} Valid: {', '.join(sorted(known))}."

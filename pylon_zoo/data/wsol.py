@@ -26,6 +26,7 @@ from pylon_zoo.data.tables import read_rows
 from pylon_zoo.errors import DataError, UnknownNameError
 
 Sizes = dict[str, tuple[int, int]]
+MOST_CLASSES = 10_000  # a target has a number for each: a class of a million by mistake would fill the memory
 
 
 class WsolDataset(RecordDataset):
@@ -178,6 +179,11 @@ def _read_labels(path: Path) -> dict[str, int]:
                 raise DataError(f"'{path}' row {line} is not path,class with a number from 0: correct it.")
             if cells[0] in found:
                 raise DataError(f"'{path}' row {line} repeats image '{cells[0]}': remove one of them.")
+            if len(cells[1]) > len(str(MOST_CLASSES)) or int(cells[1]) >= MOST_CLASSES:
+                raise DataError(
+                    f"'{path}' row {line} says class {cells[1][:12]}, but classes are numbered from 0 and below "
+                    f"{MOST_CLASSES}: correct it."
+                )
             found[cells[0]] = int(cells[1])
     return found
 

@@ -20,8 +20,9 @@ from pylon_zoo.attribution import (
     XGradCAM,
     create_attribution,
 )
-from pylon_zoo.attribution.base import resized_to_largest
+from pylon_zoo.attribution.base import LayerCells, resized_to_largest
 from pylon_zoo.attribution.methods import scaled_to_unit
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 
 # Two channels of 1 × 2 cells, and gradients of two classes.
@@ -88,7 +89,7 @@ def test_scaling_is_per_map():
 def test_refine_cam_is_the_product_of_its_layers(build_kind, images_of):
     model, x = build_kind("timm-resnet"), images_of("timm-resnet")
     names = ["layer2", "layer3", "layer4"]
-    maps = RefineCAM(model, names)(x)
+    maps = RefineCAM(model, names, placement="paper")(x)
     expected = 1.0
     for name in names:
         one = scaled_to_unit(GradCAMPlusPlus(model, name)(x))
@@ -102,9 +103,27 @@ def test_refine_cam_is_the_product_of_its_layers(build_kind, images_of):
 @pytest.mark.parametrize("names", [["layer2", "layer4"], ["layer4", "layer2"]])
 def test_layers_in_any_order(build_kind, images_of, names: list[str]):
     model, x = build_kind("timm-resnet"), images_of("timm-resnet")
-    maps = LayerCAM(model, names)(x)
-    each = [LayerCAM(model, name)(x) for name in names]
-    torch.testing.assert_close(maps, LayerCAM(model).combine(each), rtol=1e-4, atol=1e-5)
+    exact = LayerCAM(model, names)
+    each = [LayerCAM(model, name) for name in names]
+    maps, cells = [one(x) for one in each], [one.layer_cells(x)[0] for one in each]
+    assert exact.layer_cells(x) == cells
+    torch.testing.assert_close(exact(x), LayerCAM(model).combine(maps, cells), rtol=1e-4, atol=1e-5)
+    tiles = LayerCAM(model, names, placement="paper")(x)
+    torch.testing.assert_close(tiles, LayerCAM(model).combine(maps), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(exact(x), tiles, atol=1e-2)
+
+
+def test_several_layers_are_fused_where_their_cells_look():
+    """A map is the same whether it is fused with what it is subsampled to, or alone: nothing moves."""
+    fine = torch.zeros(1, 1, 8, 8)
+    fine[..., 4, 2] = 1.0
+    coarse = fine[..., ::2, ::2]  # cell i at pixel 2i, as strided convolutions have it
+    cells = [
+        LayerCells(CellGrid((0.0, 0.0), (1.0, 1.0)), (8, 8)),
+        LayerCells(CellGrid((0.0, 0.0), (2.0, 2.0)), (4, 4)),
+    ]
+    assert RefineCAM.combine(None, [fine, coarse], cells)[0, 0].argmax() == 4 * 8 + 2
+    assert torch.equal(RefineCAM.combine(None, [fine, coarse], cells), fine)
 
 
 def test_how_many_layers(build_kind):

@@ -122,7 +122,7 @@ LAYERS = {"timm-resnet": ["layer2", "layer3", "layer4"], "pylon": ["encoder.mode
 def test_layer_cam_of_several_layers(build_kind, images_of, several: str):
     """torch-cam fuses maps of one size by the maximum, inside the paper's tanh(2·), which keeps their order."""
     model, x, layers = build_kind(several), images_of(several), LAYERS[several]
-    ours = LayerCAM(model, layers, relu=True)(x)
+    ours = LayerCAM(model, layers, relu=True, placement="paper")(x)
     for label, maps in enumerate(torchcams("LayerCAM", model, layers, x)):
         scaled = [each / each.amax(dim=(1, 2), keepdim=True) for each in maps]
         resized = [F.interpolate(each[:, None], ours.shape[2:], mode="bilinear")[:, 0] for each in scaled]
@@ -141,7 +141,8 @@ def test_refine_cam_of_torchcam(build_kind, images_of, several: str):
     options = {"base_method": torchcam.methods.LayerCAM}
     maps = torch.stack([maps[0] for maps in torchcams("RefineCAM", model, layers, x, **options)], dim=1)
     # 1e-8 is added to its maxima, which are small here.
-    torch.testing.assert_close(RefinedLayerCAM(model, layers, relu=True)(x), maps, rtol=0, atol=1e-4)
+    ours = RefinedLayerCAM(model, layers, relu=True, placement="paper")(x)
+    torch.testing.assert_close(ours, maps, rtol=0, atol=1e-4)
 
 
 def test_refine_cam_of_pytorch_grad_cam():

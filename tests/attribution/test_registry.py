@@ -52,7 +52,7 @@ def test_unknown_names():
     ):
         create_attribution("gradcam", MODEL)
     with pytest.raises(
-        UnknownNameError, match=r"grad_cam has no option 'rely'.*Did you mean 'relu'.*Valid: layout, relu"
+        UnknownNameError, match=r"grad_cam has no option 'rely'.*Did you mean 'relu'.*Valid: layout, placement, relu"
     ):
         create_attribution("grad_cam", MODEL, rely=True)
     with pytest.raises(UnknownNameError, match=r"score_cam has no option 'relu'\. Valid: layout\."):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.sample import Sample
 from pylon_zoo.models.build import build_model
@@ -73,5 +74,6 @@ def oracle():
     model.head = ConvHead(2, 3)
     model.head.weight.data = torch.tensor([[8.0, 0.0], [0.0, 8.0], [0.0, 0.0]]).view(3, 2, 1, 1)
     model.head.bias.data = torch.tensor([-4.0, -4.0, 0.0])
+    model.heatmap_grid = lambda size: CellGrid((1.5, 1.5), (4.0, 4.0))
     model.pretrained_cfg |= {"input_size": (1, SIDE, SIDE), "mean": (0.0,), "std": (1.0,), "interpolation": "nearest"}
     return model

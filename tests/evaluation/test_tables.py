@@ -56,7 +56,7 @@ def test_rows_by_hand(evaluation):
 
 def test_the_console_table_lines_up(evaluation):
     title, heading, rule, *body, note = console_table(evaluation).splitlines()
-    assert title == "pylon_test on cards/test: 100 images, heatmaps judged at 160×128 px"
+    assert title == "pylon_test on cards/test: 100 images, heatmaps judged at 160×128 px, cells where they look"
     assert heading.split() == ["class", "images", "positives", "AUROC", "with", "box", "point", "acc."]
     assert set(rule) == {"-"}
     assert {len(line) for line in (heading, rule, *body)} == {len(heading)}

@@ -32,6 +32,9 @@ class FixedModel(nn.Module):
         heatmaps = (self.heatmap * self.scale).expand(len(x), *self.heatmap.shape)
         return heatmaps.amax((2, 3)), heatmaps
 
+    def cell_grid(self, size: int | tuple[int, int]) -> None:
+        """Cells tile the image."""
+
     def probabilities(self, logits: Tensor) -> Tensor:
         return logits.float().sigmoid() if self.activation == "sigmoid" else logits.float().softmax(1)
 

@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 import tiny_networks
 import torch
+from tiny_networks import known_to_timm  # noqa: F401 (a fixture)
 from torch import Tensor, nn
 
 import pylon_zoo as pz

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tiny_networks
 import torch
+from tiny_networks import known_to_timm  # noqa: F401 (a fixture)
 from torch import Tensor
 
 from pylon_zoo.deployment.optimization import optimize

@@ -37,6 +37,7 @@ def test_options_and_defaults_are_the_designs():
         "head_kernel": 1,
         "head_mlp_layers": 0,
         "norm": "batch",
+        "alignment": "exact",
         "pooling": "max",
         "pooling_kwargs": None,
         "activation": "sigmoid",
@@ -61,10 +62,11 @@ def test_the_last_map_has_one_stride():
         build_model("cam_test_resnet", 2, output_stride=8)
 
 
-def test_only_what_differs_from_the_defaults_is_recorded():
-    assert build_model("pylon_test_resnet", 2).model_args == {"in_chans": 3}
+def test_only_what_differs_from_the_defaults_is_recorded_and_the_alignment():
+    assert build_model("pylon_test_resnet", 2).model_args == {"in_chans": 3, "alignment": "exact"}
+    assert build_model("cam_test_resnet", 2).model_args == {"in_chans": 3}
     model = build_model("pylon_test_resnet", 2, 1, decoder_channels=128, up_layers=1, img_size=96)
-    assert model.model_args == {"in_chans": 1, "up_layers": 1, "img_size": 96}
+    assert model.model_args == {"in_chans": 1, "up_layers": 1, "alignment": "exact", "img_size": 96}
 
 
 def test_a_fixed_size_is_recorded():

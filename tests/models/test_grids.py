@@ -6,6 +6,7 @@ import pytest
 import tiny_networks
 import torch
 from timm.models import is_model
+from tiny_networks import known_to_timm  # noqa: F401 (a fixture)
 from torch import nn
 
 from pylon_zoo.cells import CellGrid, tiling

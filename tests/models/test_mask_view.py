@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import pylon_zoo
+from pylon_zoo.cells import to_pixels
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.mask_view import smp_view
@@ -18,10 +19,12 @@ from pylon_zoo.models.mask_view import smp_view
 def test_masks_are_the_heatmap_at_input_size(method: str, size: tuple[int, int]):
     model = build_model(f"{method}_test_resnet", 2).eval()
     x = torch.randn(2, 3, *size)
-    masks = smp_view(model).predict(x)
+    masks = smp_view(model, placement="paper").predict(x)
     assert masks.shape == (2, 2, *size)
     with torch.no_grad():
-        torch.testing.assert_close(masks, F.interpolate(model.forward_heatmap(x), size=size, mode="bilinear"))
+        heatmap = model.forward_heatmap(x)
+        torch.testing.assert_close(masks, F.interpolate(heatmap, size=size, mode="bilinear"))
+        torch.testing.assert_close(smp_view(model).predict(x), to_pixels(heatmap, size, model.cell_grid(size)))
 
 
 def test_it_has_what_smp_models_have():

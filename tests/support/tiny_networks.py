@@ -1,4 +1,4 @@
-"""Networks of five convolutions, registered with timm as a user would, whose cells lie where their paddings put them.
+"""Networks of five convolutions, registered with timm as a user's own would be; their paddings say where cells lie.
 
 Every convolution halves the map and blurs, so a bright pixel is answered by a bump around it on every level.
 """
@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from timm.layers.conv2d_same import Conv2dSame
-from timm.models import build_model_with_cfg, register_model
+from timm.models import _registry, build_model_with_cfg
 from torch import Tensor, nn
 
 WIDTH = 2
@@ -64,7 +65,13 @@ def _entry_point(kind: str) -> Callable[..., nn.Module]:
     return create
 
 
-for _kind in KINDS:
-    _function = _entry_point(_kind)
-    globals()[_function.__name__] = _function
-    register_model(_function)
+ENTRY_POINTS = {f"tinynet_{kind}": _entry_point(kind) for kind in KINDS}
+
+
+@pytest.fixture(autouse=True)
+def known_to_timm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The networks in timm's registry, for as long as a test of a module that imports this lasts."""
+    for name, entry_point in ENTRY_POINTS.items():
+        monkeypatch.setitem(_registry._model_entrypoints, name, entry_point)
+        monkeypatch.setitem(_registry._model_to_module, name, __name__)
+    monkeypatch.setitem(_registry._module_to_models, __name__, set(ENTRY_POINTS))

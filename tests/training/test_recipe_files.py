@@ -33,7 +33,8 @@ def test_overrides_win_and_the_last_one_most():
         PAPER, ["optimizer.lr=1e-3", "optimizer.lr=2e-3", "model.options.attention=false", "data.size=64"]
     )
     assert (recipe.optimizer.lr, recipe.data.size) == (2e-3, 64)
-    assert recipe.model.options == {"encoder_pretrained": "tv_in1k", "attention": False}
+    expected = {"alignment": "paper", "encoder_pretrained": "tv_in1k", "attention": False}
+    assert recipe.model.options == expected
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_img_size_and_encoder_kwargs_may_differ(folder: Path) -> None:
 
 
 def test_other_options_are_refused_by_name(folder: Path) -> None:
-    with pytest.raises(ConfigError, match=r"pooling, norm cannot be chosen.*img_size and encoder_kwargs"):
+    with pytest.raises(ConfigError, match=r"pooling, norm cannot be chosen.*alignment, encoder_kwargs, img_size"):
         load_pretrained(NAME, folder, pooling="avg", img_size=64, norm="group")
 
 
