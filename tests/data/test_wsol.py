@@ -85,6 +85,7 @@ def test_open_images(open_images):
         ),
         ("localization.txt", "8,4,24,14", "8,4,24", r"localization.txt' row 1 has a box"),
         ("class_labels.txt", ".jpg,0", ".jpg,albatross", r"class_labels.txt' row 1 is not path,class"),
+        ("class_labels.txt", ".jpg,0", ".jpg,99999999999", r"class_labels.txt' row 1 says class 99999999999, but"),
         ("image_sizes.txt", ".jpg,32,24", ".jpg,0,24", r"image_sizes.txt' row 1 is not path,width,height"),
         ("image_ids.txt", "val_0", "val_7", r"class_labels.txt' has no class of '001.*val_7.jpg'"),
     ],

@@ -81,7 +81,7 @@ def test_pylon_starts_from_them():
     donor = packaged_encoder("tf_efficientnet_lite0").state
     state = model.encoder.model.state_dict()
     assert all(torch.equal(state[name], donor[name]) for name in state if not name.endswith("num_batches_tracked"))
-    assert model.model_args == {"in_chans": 3}
+    assert model.model_args == {"in_chans": 3, "alignment": "exact"}
     assert model.pretrained_cfg["mean"] == (0.5, 0.5, 0.5)
 
 
