@@ -172,7 +172,7 @@ def test_the_description_is_timms(run: Path, hub: LoopbackHub) -> None:
     publish(prepare(run, REPO))
     cfg, architecture, args = load_model_config_from_hf(REPO)
     assert architecture == "pylon_test_resnet"
-    assert args == {"in_chans": 1, "decoder_channels": 8}
+    assert args == {"in_chans": 1, "decoder_channels": 8, "alignment": "exact"}
     built = PretrainedCfg(**{key: value for key, value in cfg.items() if key != "hf_hub_id"})
     assert (built.num_classes, tuple(built.input_size)) == (2, (1, 160, 160))
     config = json.loads(published(hub)["config.json"])
