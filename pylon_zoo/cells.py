@@ -164,7 +164,7 @@ def to_pixels(maps: Tensor, size: tuple[int, int], grid: CellGrid | None = None)
         tensor([[0., 1., 3., 4.]])
     """
     if grid is None:
-        flat = maps.reshape(1, -1, *maps.shape[-2:])
+        flat = maps.reshape(-1, 1, *maps.shape[-2:])  # map by map: beside others its last bits would differ
         flat = functional.interpolate(flat, size=size, mode="bilinear", align_corners=False)
         return flat.reshape(*maps.shape[:-2], *size)
     for axis in (0, 1):

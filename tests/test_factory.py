@@ -78,7 +78,8 @@ def test_options_reach_the_model():
     assert model.num_features == 16
     assert model.encoder.strides[-1] == 8
     assert model.activation == "softmax"
-    assert model.model_args == {"in_chans": 3, "decoder_channels": 16, "output_stride": 8, "activation": "softmax"}
+    options = {"decoder_channels": 16, "output_stride": 8, "activation": "softmax"}
+    assert model.model_args == {"in_chans": 3, "alignment": "exact", **options}
 
 
 # -- names ------------------------------------------------------------------------------------------------------------

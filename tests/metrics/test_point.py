@@ -177,7 +177,7 @@ def test_chunking_changes_nothing(monkeypatch):
 def test_only_maps_with_a_box_are_upsampled(monkeypatch):
     seen = []
     original = pairs.upsample
-    monkeypatch.setattr(pairs, "upsample", lambda maps, size: seen.append(len(maps)) or original(maps, size))
+    monkeypatch.setattr(pairs, "upsample", lambda maps, *where: seen.append(len(maps)) or original(maps, *where))
     boxes = [NONE, torch.cat([box(2, 0, 0, 3, 3), box(2, 5, 5, 7, 7), box(0, 1, 1, 2, 2)]), NONE]
     PointAccuracy(14, (8, 8)).update(torch.zeros(3, 14, 4, 4), boxes)
     assert seen == [2]

@@ -114,7 +114,7 @@ def test_config_is_in_timms_schema_with_ours_at_the_root(make_model: MakeModel, 
     assert config["num_classes"] == 3
     assert config["num_features"] == 128
     assert config["label_names"] == ["a", "b", "c"]
-    assert config["model_args"] == {"in_chans": 1, "activation": "softmax"}
+    assert config["model_args"] == {"in_chans": 1, "alignment": "exact", "activation": "softmax"}
     assert config["metrics"] == {"auroc": 0.9}
     assert timm.models.PretrainedCfg(**config["pretrained_cfg"]).input_size == [1, 160, 160]
 
