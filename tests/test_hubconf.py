@@ -92,7 +92,7 @@ def test_a_downloaded_checkout_works_by_itself(tmp_path: Path):
         "print(torch.hub.help(repo, 'pylon_resnet18', skip_validation=True, trust_repo=True).split(':')[0])\n"
         "model = torch.hub.load(repo, 'pylon_resnet18', pretrained='phantom-cxr', skip_validation=True, "
         "trust_repo=True)\n"
-        "import pylon_zoo; print(pylon_zoo.__file__); print(model(torch.ones(1, 1, 64, 64)).tolist())\n"
+        "import pylon_zoo; print(pylon_zoo.__file__); print(*model(torch.ones(1, 1, 64, 64))[0].tolist())\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -107,4 +107,6 @@ def test_a_downloaded_checkout_works_by_itself(tmp_path: Path):
     assert set(ANY_BACKBONE) < set(names.split())
     assert about == "PYLON on timm's resnet18"
     assert Path(file).is_relative_to(checkout)
-    assert logits == str(pz.create_model(NAME)(torch.ones(1, 1, 64, 64)).tolist())
+    # Another process may share its work among other threads, so the last bits may differ.
+    here = pz.create_model(NAME)(torch.ones(1, 1, 64, 64))[0].tolist()
+    assert [float(logit) for logit in logits.split()] == pytest.approx(here, rel=1e-4)
