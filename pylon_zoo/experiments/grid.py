@@ -12,6 +12,7 @@ from typing import Any
 
 from pylon_zoo.cells import PLACEMENTS
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
+from pylon_zoo.metrics import LOCALIZATION
 from pylon_zoo.training.sections import Origin, build, setting
 
 GRID_FOLDER = Path(__file__).parent / "grids"
@@ -49,6 +50,7 @@ class Grid:
         split: that is evaluated.
         placement: where heatmaps' cells are judged to lie, see `pylon_zoo.evaluation.evaluate.evaluate`; `"paper"` in
             tables that stand beside the paper's, or were begun before there was a choice.
+        metrics: of `pylon_zoo.metrics.LOCALIZATION`, besides point accuracy.
         paper: file in `paper/` with the paper's figures, one row a class; empty without.
         name: of its file.
         rows: in the table's order.
@@ -58,6 +60,7 @@ class Grid:
     data: str = setting("")
     split: str = setting("test")
     placement: str = setting("exact", choices=PLACEMENTS)
+    metrics: tuple[str, ...] = setting((), choices=tuple(LOCALIZATION))
     paper: str = setting("")
     name: str = field(default="", metadata={"internal": True})
     rows: tuple[Row, ...] = field(default=(), metadata={"internal": True})

@@ -116,7 +116,8 @@ class Laboratory:
         recipe, run, summary = self.trained(row.recipe, row.settings, seed, row.start)
         model, dataset = load_checkpoint(run), self.test_set(recipe)
         judged = AttributedClassifier(model, row.method) if row.method else model
-        evaluation = evaluate(judged.eval(), dataset, controls=False, placement=self.grid.placement, **self._how)
+        how = {"controls": False, "placement": self.grid.placement, "metrics": self.grid.metrics, **self._how}
+        evaluation = evaluate(judged.eval(), dataset, **how)
         return {
             "row": row.name,
             "recipe": row.recipe,

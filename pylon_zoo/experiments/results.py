@@ -15,12 +15,16 @@ from pylon_zoo.evaluation import Evaluation
 
 KEYS = ("row", "recipe", "settings", "method", "seed")
 FIGURES = ("auroc", "point_accuracy", "point_accuracy_weighted")
+MACRO = "macro"
 COST = ("parameters", "epochs", "train_seconds", "images_per_second")
 PLACE = ("dataset", "split", "images", "device", "version", "command")
 
 
 def figures(evaluation: Evaluation) -> dict[str, float]:
-    """The numbers of one evaluation: averages, then `point_accuracy:CLASS` and `auroc:CLASS`; NaN where undefined."""
+    """The numbers of one evaluation: averages, then `point_accuracy:CLASS` and `auroc:CLASS`; NaN where undefined.
+
+    Other localization metrics follow as `NAME:macro`, the mean over the classes where they are defined.
+    """
     point = evaluation.point_accuracy
     averages = {
         "auroc": evaluation.auroc.macro,
@@ -33,6 +37,7 @@ def figures(evaluation: Evaluation) -> dict[str, float]:
         **averages,
         **{f"point_accuracy:{name}": value for name, value in zip(evaluation.classes, boxed, strict=True)},
         **{f"auroc:{name}": value for name, value in zip(evaluation.classes, ranked, strict=True)},
+        **{f"{name}:{MACRO}": result.macro for name, result in evaluation.others.items()},
     }
 
 
