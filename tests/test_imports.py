@@ -18,7 +18,7 @@ ROOT = Path(pylon_zoo.__file__).parent
 # From the ground up. A room imports itself and rooms of lower floors; those of one floor do not know each other.
 FLOORS = (
     ("errors", "_version"),
-    ("optional", "files", "progress", "regions", "cells"),
+    ("optional", "files", "progress", "regions", "cells", "symmetries"),
     ("data", "metrics"),
     ("models",),
     ("weights", "attribution"),
