@@ -42,6 +42,8 @@ class Backbone(nn.Module):
         pretrained: False, True for timm's weights of the name's tag, or a tag.
         weights: those of the whole network, in place of timm's; a tag then says no more than how images must look.
         output_stride: stride of the finest level wanted, in pixels; None for the last level alone.
+        coarsest_stride: stride of the coarsest level wanted, in pixels: what the network does after it is left out.
+            None keeps the whole network.
         img_size: size to build a network for that runs at one size only, in pixels, square or (H, W).
         encoder_kwargs: further options of the timm architecture (`drop_path_rate`, …).
 
@@ -73,12 +75,15 @@ class Backbone(nn.Module):
         pretrained: bool | str = False,
         weights: EncoderWeights | None = None,
         output_stride: int | None = 4,
+        coarsest_stride: int | None = None,
         img_size: int | tuple[int, int] | None = None,
         encoder_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if output_stride is not None:
             check_option("output_stride", output_stride, at_least=1)
+        if coarsest_stride is not None:
+            check_option("coarsest_stride", coarsest_stride, at_least=output_stride or 1)
         name = resolve_backbone(name, pretrained)
         described = timm.get_pretrained_cfg(name)
         cfg = described.to_dict() if described else {}  # none of somebody's own without one
@@ -101,6 +106,8 @@ class Backbone(nn.Module):
             fill_encoder(self._inside("model", "body")[1], weights, name, in_chans, options)
             self.pretrained_cfg |= weights.description
         del self._weights  # a copy of the encoder, and no part of the model
+        if coarsest_stride is not None:
+            self._cut(coarsest_stride)
         self._read_levels(output_stride)
         self._levels = self._find_levels()
         self.grids: tuple[CellGrid, ...] = tuple(level.grid for level in self._levels)
@@ -122,6 +129,24 @@ class Backbone(nn.Module):
                 f"timm's weights of {name!r} cannot be had ({type(error).__name__}). Check the connection to the Hub, "
                 "or leave encoder_pretrained out."
             ) from error
+
+    def _cut(self, coarsest_stride: int) -> None:
+        """Leave out what the network does beyond its last level of that stride."""
+        strides = self.model.feature_info.reduction()
+        wanted = tuple(place for place, stride in enumerate(strides) if stride <= coarsest_stride)
+        if not wanted:
+            raise ConfigError(
+                f"coarsest_stride={coarsest_stride}, but the finest map of {self.name} has stride {min(strides)}; give "
+                f"one of {', '.join(map(str, sorted(set(strides))))}, or None for the whole network."
+            )
+        if len(wanted) == len(strides):
+            return
+        shorter = self._build(self.name, self.in_chans, False, {**self._options, "out_indices": wanted})
+        if hasattr(shorter, "_stage_out_idx"):  # timm's own extractors of EfficientNet's family run to the end
+            shorter.blocks = shorter.blocks[: max(shorter._stage_out_idx)]
+        kept = shorter.state_dict()
+        shorter.load_state_dict({name: value for name, value in self.model.state_dict().items() if name in kept})
+        self.model = shorter.train(self.model.training)
 
     def _read_levels(self, output_stride: int | None) -> None:
         """Set `strides` and `channels`, and how the network's maps become ours."""

@@ -60,6 +60,7 @@ METHODS: dict[str, Method] = {
 ENCODER_OPTIONS: dict[str, Any] = {
     "encoder_pretrained": False,
     "encoder_weights": None,
+    "coarsest_stride": None,
     "img_size": None,
     "encoder_kwargs": {},
 }
@@ -211,10 +212,11 @@ def _build_encoder(method: Method, backbone: str, num_classes: int, in_chans: in
         "in_chans": in_chans,
         "pretrained": chosen["encoder_pretrained"],
         "weights": chosen["encoder_weights"],
+        "coarsest_stride": chosen["coarsest_stride"],
         "img_size": chosen["img_size"],
         "encoder_kwargs": {**chosen["encoder_kwargs"], **method.encoder_kwargs},
     }
-    if "timm_classifier" in chosen:
+    if "timm_classifier" in chosen and chosen["coarsest_stride"] is None:  # else there is no end to classify from
         weights = options["weights"]
         if chosen["timm_classifier"] is None and (weights or options["pretrained"]):
             name = resolve_backbone(backbone, options["pretrained"])

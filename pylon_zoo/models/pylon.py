@@ -34,12 +34,25 @@ from pylon_zoo.models.layers import (
 from pylon_zoo.models.options import check_flag, check_option
 
 ALIGNMENTS = ("exact", "paper")
+LATERALS = ("paper", "light")
 HALVED: Places = ((-0.25, 0.5), (-0.25, 0.5))  # a map's cells among those of its 2×2 pooling
 
 
 def bring(maps: Tensor, reference: Tensor, places: Places | None) -> Tensor:
     """Maps (N, C, h, w) on the cells of `reference`: by where they lie, or corners aligned where that is None."""
     return resize_like(maps, reference) if places is None else resample_like(maps, reference, places)
+
+
+def light_lateral(in_channels: int, out_channels: int, norm: str) -> nn.Sequential:
+    """To the decoder's width first, then over space: 1×1, 3×3 on each channel by itself, 1×1.
+
+    Cheaper than the paper's two 1×1 layers, the first of which keeps the encoder's width, and it sees its neighbours.
+    """
+    return nn.Sequential(
+        ConvNormReLU(in_channels, out_channels, norm=norm),
+        nn.Conv2d(out_channels, out_channels, 3, padding=1, groups=out_channels),
+        ConvNormReLU(out_channels, out_channels, norm=norm),
+    )
 
 
 class PyramidAttention(nn.Module):
@@ -54,6 +67,7 @@ class PyramidAttention(nn.Module):
         attention: False leaves the 1×1 convolution alone (ablation).
         gap: add a globally average-pooled branch, as PAN has (ablation; the paper advises against it).
         exact: bring the mask's scales onto each other by where their cells lie, not by their corners.
+        light: a light lateral in place of the 1×1 convolution.
 
     Example:
         >>> import torch
@@ -70,10 +84,12 @@ class PyramidAttention(nn.Module):
         attention: bool = True,
         gap: bool = False,
         exact: bool = False,
+        light: bool = False,
     ) -> None:
         super().__init__()
         self.places = HALVED if exact else None
-        self.mid = ConvNormReLU(in_channels, out_channels, norm=norm)
+        lateral = light_lateral if light else ConvNormReLU
+        self.mid = lateral(in_channels, out_channels, norm=norm)
         self.attention = attention
         if attention:
             self.down1 = ConvNormReLU(in_channels, 1, kernel=7, norm=norm)
@@ -116,6 +132,7 @@ class Upsampling(nn.Module):
         kernel: 1, or 3 (ablation).
         norm: `"batch"` or `"group"`.
         places: of the lateral map's cells among the coarser map's; None aligns the corners of the two.
+        light: a light lateral, whatever `layers` and `kernel` are.
 
     Example:
         >>> import torch
@@ -131,9 +148,13 @@ class Upsampling(nn.Module):
         kernel: int = 1,
         norm: str = "batch",
         places: Places | None = None,
+        light: bool = False,
     ) -> None:
         super().__init__()
         self.places = places
+        if light:
+            self.lateral = light_lateral(in_channels, out_channels, norm)
+            return
         widths = [in_channels] * layers + [out_channels]
         self.lateral = nn.Sequential(*(ConvNormReLU(a, b, kernel, norm) for a, b in pairwise(widths)))
 
@@ -156,6 +177,7 @@ class PylonDecoder(nn.Module):
         up_modules: how many upsampling modules; None is one for each finer map.
         up_layers, up_kernel, norm: see `Upsampling`.
         attention, attention_gap: see `PyramidAttention`.
+        light: light laterals at every level, see `light_lateral`.
         grids: where the cells of the pyramid's maps lie, coarse to fine; None aligns the corners of maps.
     """
 
@@ -170,6 +192,7 @@ class PylonDecoder(nn.Module):
         norm: str = "batch",
         attention: bool = True,
         attention_gap: bool = False,
+        light: bool = False,
         grids: Sequence[CellGrid] | None = None,
     ) -> None:
         super().__init__()
@@ -183,10 +206,13 @@ class PylonDecoder(nn.Module):
                 )
             finer = finer[:up_modules]
         exact = grids is not None
-        self.attention = PyramidAttention(channels[0], width, norm, attention=attention, gap=attention_gap, exact=exact)
+        self.attention = PyramidAttention(
+            channels[0], width, norm, attention=attention, gap=attention_gap, exact=exact, light=light
+        )
         places = [positions(fine, among=coarse) for coarse, fine in pairwise(grids)] if exact else [None] * len(finer)
         self.upsampling = nn.ModuleList(
-            Upsampling(c, width, up_layers, up_kernel, norm, place) for c, place in zip(finer, places, strict=False)
+            Upsampling(c, width, up_layers, up_kernel, norm, place, light)
+            for c, place in zip(finer, places, strict=False)
         )
         initialize_decoder(self)
 
@@ -214,6 +240,8 @@ class Pylon(HeatmapClassifier):
         num_classes: K.
         decoder_channels: width of the decoder.
         up_modules, up_layers, up_kernel, norm, attention, attention_gap: the decoder, see `PylonDecoder`.
+        lateral: `"paper"`: `up_layers` convolutions of `up_kernel`; `"light"`: to the decoder's width first, then 3×3
+            on each channel by itself, at the coarsest level too.
         alignment: `"exact"`: levels are brought onto each other by where their cells lie in the image; `"paper"`: by
             the corners of their maps, the official arithmetic.
         head_kernel: 1 (paper) or 3 (ablation).
@@ -248,12 +276,14 @@ class Pylon(HeatmapClassifier):
         head_kernel: int = 1,
         head_mlp_layers: int = 0,
         norm: str = "batch",
+        lateral: str = "paper",
         alignment: str = "exact",
         pooling: str = "max",
         pooling_kwargs: Mapping[str, Any] | None = None,
         activation: str = "sigmoid",
     ) -> None:
         check_option("alignment", alignment, ALIGNMENTS)
+        check_option("lateral", lateral, LATERALS)
         check_option("decoder_channels", decoder_channels, at_least=1)
         check_option("up_layers", up_layers, (1, 2))
         check_option("up_kernel", up_kernel, (1, 3))
@@ -281,6 +311,7 @@ class Pylon(HeatmapClassifier):
             norm=norm,
             attention=attention,
             attention_gap=attention_gap,
+            light=lateral == "light",
             grids=encoder.grids if alignment == "exact" else None,
         )
         self.head = self.build_head(num_classes) if num_classes else nn.Identity()

@@ -173,7 +173,7 @@ class _Run:
         self.loader.batch_sampler.begin(state.epochs, state.step)
         phase.network.train()
         left = bar(
-            steps(self.loader, self.plan, state.step),
+            steps(self.loader, self.plan, state.step, self.accelerator.process_index),
             f"epoch {state.epochs + 1}/{planned * len(self.recipe.phases.encoder)}",
             sum(self.plan.size(step) for step in range(state.step, self.plan.steps)),
             self.progress,
@@ -188,6 +188,8 @@ class _Run:
                 step,
                 phase.optimizer,
                 self.accelerator,
+                phase.objective,
+                progress=done,
                 seeds=(loop.seed, state.epochs),
                 channels_last=loop.channels_last,
                 clip_grad_norm=loop.clip_grad_norm,

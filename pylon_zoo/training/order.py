@@ -14,7 +14,7 @@ from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.sample import Sample
 from pylon_zoo.errors import ConfigError, DataError
 
-ORDER, SAMPLE, STEP = range(3)
+ORDER, SAMPLE, STEP, VIEW = range(4)
 """What random numbers are for; one seed gives each its own."""
 
 
@@ -22,7 +22,7 @@ def mixed(*numbers: int) -> int:
     """One 64-bit seed from several numbers.
 
     Args:
-        *numbers: at least 0; the first is `ORDER`, `SAMPLE` or `STEP`.
+        *numbers: at least 0; the first is `ORDER`, `SAMPLE`, `STEP` or `VIEW`.
 
     Example:
         >>> mixed(ORDER, 0, 1) == mixed(ORDER, 0, 1), mixed(ORDER, 0, 1) == mixed(STEP, 0, 1)

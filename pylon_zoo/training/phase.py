@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from torch.optim import Optimizer
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.training.ema import WeightAverage
+from pylon_zoo.training.objective import Objective
 from pylon_zoo.training.recipe import OPTIMIZERS, Recipe
 
 if TYPE_CHECKING:
@@ -23,16 +25,41 @@ class Network(nn.Module):
     """What Accelerate may wrap and change, so that the model itself stays as it is.
 
     Args:
-        model: its forward pass, compiled or not.
+        model: that is trained.
+        output: what it is asked for, see `pylon_zoo.training.objective.Objective`.
+        compiled: compile that pass.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: HeatmapClassifier, output: str = "logits", compiled: bool = False) -> None:
         super().__init__()
         self.model = model
+        self.run = OUTPUTS[output].__get__(model)
+        if compiled:
+            self.run = torch.compile(self.run)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The model's logits."""
-        return self.model(images)
+        """The model's logits (N, K), or its heatmap or the parts of it, (levels, N, K, h, w)."""
+        return self.run(images)
+
+
+def _logits(model: HeatmapClassifier, images: Tensor) -> Tensor:
+    return model(images)
+
+
+def _heatmap(model: HeatmapClassifier, images: Tensor) -> Tensor:
+    return model.forward_heatmap(images).unsqueeze(0)
+
+
+def _levels(model: HeatmapClassifier, images: Tensor) -> Tensor:
+    return torch.stack(model.forward_levels(images))
+
+
+OUTPUTS: dict[str, Callable[[HeatmapClassifier, Tensor], Tensor]] = {
+    "logits": _logits,
+    "heatmap": _heatmap,
+    "levels": _levels,
+}
+"""What a network is asked for → how a model is asked."""
 
 
 class Phase:
@@ -54,7 +81,8 @@ class Phase:
         self.schedule = recipe.make_schedule()
         self.average = WeightAverage(model, recipe.loop.ema) if recipe.loop.ema else None
         accelerator.free_memory()  # of the phase before
-        network = Network(torch.compile(model) if recipe.loop.compile else model)
+        self.objective = Objective(recipe, model)
+        network = Network(model, self.objective.output, recipe.loop.compile)
         optimizer = make_optimizer(model, recipe)
         self.rates = tuple(group["lr"] for group in optimizer.param_groups)
         self.network, self.optimizer = accelerator.prepare(network, optimizer)
@@ -134,5 +162,8 @@ def make_optimizer(model: HeatmapClassifier, recipe: Recipe) -> Optimizer:
             {"params": [parameter for parameter in parameters if parameter in encoder], "lr": settings.encoder_lr},
         ]
     return getattr(torch.optim, OPTIMIZERS[settings.name])(
-        [group for group in groups if group["params"]], lr=settings.lr, weight_decay=settings.weight_decay
+        [group for group in groups if group["params"]],
+        lr=settings.lr,
+        weight_decay=settings.weight_decay,
+        betas=tuple(settings.betas),
     )

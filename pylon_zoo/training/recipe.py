@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pylon_zoo.errors import ConfigError
+from pylon_zoo.training.consistency import ORIENTATIONS
 from pylon_zoo.training.schedule import SCHEDULES, Schedule
 from pylon_zoo.training.sections import Origin, build, dump, plain, setting
 
@@ -17,6 +18,8 @@ PRECISIONS = ("no", "fp16", "bf16")
 PHASES = ("frozen", "trained")
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
 """Name in `[optimizer]` → class in `torch.optim`."""
+SHARPNESS = {"topk": "k", "lse": "r"}
+"""Pooling that can go from average to maximum → its option that says how far it is."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,14 @@ class OptimizerSection:
         lr: base learning rate.
         encoder_lr: of the encoder, where it is to learn at another rate than the rest; None is the same.
         weight_decay: of the optimizer.
+        betas: how much of the running means of gradients and of their squares a step keeps.
     """
 
     name: str = setting("adam", choices=tuple(OPTIMIZERS))
     lr: float = setting(1e-4, above=0)
     encoder_lr: float | None = setting(None, above=0)
     weight_decay: float = setting(0.0, at_least=0)
+    betas: tuple[float, ...] = setting((0.9, 0.999), at_least=0, below=1)
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,46 @@ class ScheduleSection:
     max_epochs: int = setting(40, at_least=1)
     evaluate_every: int = setting(1, at_least=1)
     options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LossSection:
+    """`[loss]`: what the labels' cross-entropy is taken of; in the paper the logits of the model's own pooling.
+
+    Args:
+        pooling: of heatmaps in training, a key of `SHARPNESS`, sharpened from `start` to `end` while training goes on;
+            empty is the model's own. The model is judged and kept with its own in any case.
+        start, end: of the pooling's option; in between it moves by equal factors.
+        until: share of training after which it stays at `end`.
+        levels: weight of the loss of each level's own map, which PYLON's heatmap is the sum of; 0 is none.
+    """
+
+    pooling: str = setting("", choices=("", *SHARPNESS))
+    start: float = setting(0.02, above=0)
+    end: float = setting(0.003, above=0)
+    until: float = setting(0.8, above=0, at_most=1)
+    levels: float = setting(0.0, at_least=0)
+
+
+@dataclass(frozen=True)
+class ConsistencySection:
+    """`[consistency]`: what heatmaps must not depend on, see `pylon_zoo.training.consistency`; off in the paper.
+
+    `loop.batch_size` counts images; two views of each are twice as many to compute.
+
+    Args:
+        views: weight of the disagreement of two views of an image; 0 shows one.
+        swap: weight of what a map takes from a swapped context; 0 swaps nothing. Its images are so many more.
+        tiles: weight of what the quarters of an image look like by themselves; 0 does not look. So many more again.
+        ramp: share of training in which the weights rise evenly from 0.
+        orientation: `"any"`: views are mirrored and turned all ways; `"upright"`: mirrored left for right only.
+    """
+
+    views: float = setting(0.0, at_least=0)
+    swap: float = setting(0.0, at_least=0)
+    tiles: float = setting(0.0, at_least=0)
+    ramp: float = setting(0.2, at_least=0, at_most=1)
+    orientation: str = setting("upright", choices=tuple(ORIENTATIONS))
 
 
 @dataclass(frozen=True)
@@ -164,7 +209,7 @@ class Recipe:
     Args:
         base: the recipe that a file starts from: a name of `recipes list`, or a path from the file; None once read.
         description: one line for `recipes list`.
-        model, transfer, data, optimizer, schedule, phases, loop: the sections.
+        model, transfer, data, loss, consistency, optimizer, schedule, phases, loop: the sections.
         origin: where it was read from, for messages.
         notes: lines that stand above the settings in `to_toml`, such as why they were chosen.
 
@@ -178,6 +223,8 @@ class Recipe:
     model: ModelSection = field(default_factory=ModelSection)
     transfer: TransferSection = field(default_factory=TransferSection)
     data: DataSection = field(default_factory=DataSection)
+    loss: LossSection = field(default_factory=LossSection)
+    consistency: ConsistencySection = field(default_factory=ConsistencySection)
     optimizer: OptimizerSection = field(default_factory=OptimizerSection)
     schedule: ScheduleSection = field(default_factory=ScheduleSection)
     phases: PhasesSection = field(default_factory=PhasesSection)

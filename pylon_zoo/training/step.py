@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +14,8 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from pylon_zoo.data.sample import Batch
-from pylon_zoo.training.loss import DivergedError, known_labels, summed_bce
+from pylon_zoo.training.loss import DivergedError
+from pylon_zoo.training.objective import Objective, Part
 from pylon_zoo.training.order import STEP, EpochPlan, mixed
 from pylon_zoo.training.processes import from_all
 
@@ -32,11 +33,13 @@ class Step:
     Args:
         number: within the epoch, from 0.
         batches: its parts.
+        places: of their images in the epoch's order.
         images: of the whole step, over all processes.
     """
 
     number: int
     batches: Sequence[Batch]
+    places: Sequence[range]
     images: int
 
     def __len__(self) -> int:
@@ -44,11 +47,12 @@ class Step:
         return self.images
 
 
-def steps(loader: DataLoader[Batch], plan: EpochPlan, first: int = 0) -> Iterator[Step]:
-    """The steps of an epoch from the batches of a training loader that begins with step `first`."""
+def steps(loader: DataLoader[Batch], plan: EpochPlan, first: int = 0, process: int = 0) -> Iterator[Step]:
+    """The steps of an epoch from the batches of a process's training loader that begins with step `first`."""
     batches = iter(loader)
     for number in range(first, plan.steps):
-        yield Step(number, [next(batches) for _ in range(plan.accumulate)], plan.size(number))
+        parts = [next(batches) for _ in range(plan.accumulate)]
+        yield Step(number, parts, plan.share(number, process), plan.size(number))
 
 
 def train_step(
@@ -56,20 +60,25 @@ def train_step(
     step: Step,
     optimizer: Optimizer,
     accelerator: Accelerator,
+    objective: Objective,
     *,
+    progress: float = 0.0,
     seeds: tuple[int, int] = (0, 0),
     channels_last: bool = False,
     clip_grad_norm: float | None = None,
 ) -> float:
     """Change the weights once.
 
-    The loss is the mean over the known labels of the whole step. DDP averages the processes' gradients, so each process
-    differentiates its sum of losses times processes ÷ known labels of all.
+    The loss is the mean over the known labels of the whole step, and what is added to it is the mean over those that
+    say present. DDP averages the processes' gradients, so each process differentiates its sums times processes ÷ the
+    labels of all.
 
     Args:
         network: in training mode.
         step: this process's share.
         optimizer, accelerator: prepared for each other and the network.
+        objective: what is minimised.
+        progress: share of the phase that is done, in [0, 1].
         seeds: of the run, and the epoch from 0; dropout and the like depend on them, the step and the process alone.
         channels_last: hand images to the network channels-last in memory.
         clip_grad_norm: the largest norm of all gradients together; None leaves them.
@@ -82,18 +91,20 @@ def train_step(
     """
     layout = torch.channels_last if channels_last else torch.contiguous_format
     device = accelerator.device
-    known = max(int(total(accelerator, sum(known_labels(batch.targets) for batch in step.batches))), 1)
+    counts = total(accelerator, objective.counts(step.batches)).clamp(min=1).tolist()
     optimizer.zero_grad(set_to_none=True)
     losses = torch.zeros((), device=device)
-    for part, batch in enumerate(step.batches):
-        torch.manual_seed(mixed(STEP, *seeds, step.number, part, accelerator.process_index))
+    for number, batch in enumerate(step.batches):
+        torch.manual_seed(mixed(STEP, *seeds, step.number, number, accelerator.process_index))
         moved = batch.to(device, non_blocking=True)
-        synced = part + 1 == len(step.batches)
+        synced = number + 1 == len(step.batches)
         with nullcontext() if synced else accelerator.no_sync(network):
-            loss = summed_bce(network(moved.images.contiguous(memory_format=layout)), moved.targets)
-            accelerator.backward(loss * (accelerator.num_processes / known))
+            moved = replace(moved, images=moved.images.contiguous(memory_format=layout))
+            part = Part(moved, (*seeds, step.places[number]), progress)
+            loss = sum(one / count for one, count in zip(objective.sums(network, part), counts, strict=True))
+            accelerator.backward(loss * accelerator.num_processes)
         losses += loss.detach()
-    value = float(total(accelerator, losses)) / known
+    value = float(total(accelerator, losses))
     if not math.isfinite(value):
         mine = [path for batch in step.batches for path in batch.paths]
         paths = [path for part in from_all(accelerator, mine) for path in part]

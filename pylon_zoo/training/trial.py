@@ -109,9 +109,10 @@ def _steps(
             loop = recipe.loop
             train_step(
                 phase.network,
-                Step(number, [batch], len(batch)),
+                Step(number, [batch], [range(len(batch))], len(batch)),
                 phase.optimizer,
                 accelerator,
+                phase.objective,
                 channels_last=loop.channels_last,
                 clip_grad_norm=loop.clip_grad_norm,
             )

@@ -74,7 +74,7 @@ def make_recipe():
             "loop": {"batch_size": 8},
         }
         for section, changes in sections.items():
-            table[section] = {**table[section], **changes}
+            table[section] = {**table.get(section, {}), **changes}
         return recipe_from_table(table, Origin("quick.toml"))
 
     return make
