@@ -7,15 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.registry import DATASETS, drawing_options, parse_data_spec
 from pylon_zoo.errors import UnknownNameError, WeightsError
 from pylon_zoo.models.build import check_backbone, split_name
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.training.consistency import ORIENTATIONS as VIEW_ORIENTATIONS
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.recipe_files import changes_of, inherit, recipe_from_table
 from pylon_zoo.training.rules import (
     ALWAYS,
+    DECODERS,
+    POINTING,
     batch_for,
     bias_for,
     device_kind,
@@ -103,9 +108,10 @@ def choose(
     augmentation, why = orientation_of(data, orientation)
     draft.put("data", augmentation=augmentation)
     draft.put("model", head_bias=bias_for(seen.prevalence))
-    draft.put("loop", batch_size=batch_for(seen.images[0], kind), **loop_for(kind))
 
     encoder, pretrained = _choose_encoder(draft)
+    views = _choose_pointing(draft, augmentation)
+    draft.put("loop", batch_size=batch_for(seen.images[0], kind, views), **loop_for(kind))
     if seen.grey and not pretrained and "channels" in DATASETS[parse_data_spec(data)[0]].options:
         draft.put("data", options={"channels": 1})
     described = draft.model().pretrained_cfg
@@ -117,8 +123,9 @@ def choose(
         draft.put("data", size=side)
         trial = trial if side == sides[0] else draft.trial(device, workers)
     draft.put("loop", batch_size=trial.batch_size)
-    draft.put("optimizer", **rates_for(pretrained, draft.recipe().loop.batch_size))
-    draft.put("schedule", max_epochs=epochs_for(seen.images, trial, kind, pretrained, minutes))
+    network = _encoder_kind(draft.model(), pretrained)
+    draft.put("optimizer", **rates_for(network, draft.recipe().loop.batch_size * views))
+    draft.put("schedule", max_epochs=epochs_for(seen.images, trial, kind, pretrained, minutes, views))
     described = draft.model().pretrained_cfg
     return Choices(draft.recipe(), seen, trial, kind, encoder, (described["mean"], described["std"]), why, minutes)
 
@@ -179,6 +186,26 @@ class _Draft:
     def trial(self, device: str | None, workers: int) -> Trial:
         """A few steps of it."""
         return try_out(self.recipe(), self.model(), *self.splits(), device=device, workers=workers)
+
+
+def _choose_pointing(draft: _Draft, augmentation: str) -> int:
+    """Have heatmaps agree, where there are heatmaps; how many views of an image a step shows then."""
+    draft.put("model", options=DECODERS.get(split_name(draft.recipe().model.architecture)[0], {}))
+    if not draft.model().has_heatmap:
+        return 1
+    for section, settings in POINTING.items():
+        draft.put(section, **settings)
+    if augmentation in VIEW_ORIENTATIONS:
+        draft.put("consistency", orientation=augmentation)
+    return 2 if draft.recipe().consistency.views else 1
+
+
+def _encoder_kind(model: HeatmapClassifier, pretrained: bool) -> str:
+    """The key of `RATES`."""
+    if not pretrained:
+        return "fresh"
+    normalised = any(isinstance(layer, nn.modules.batchnorm._BatchNorm) for layer in model.encoder.modules())
+    return "batch norm" if normalised else "other norm"
 
 
 def _choose_encoder(draft: _Draft) -> tuple[str, bool]:

@@ -12,11 +12,15 @@ from pylon_zoo.data.registry import parse_data_spec
 from pylon_zoo.training.trial import Trial
 
 ALWAYS: dict[str, dict[str, Any]] = {
-    "optimizer": {"name": "adamw", "weight_decay": 0.01},
+    "optimizer": {"name": "adamw", "weight_decay": 0.01, "betas": [0.9, 0.99]},
     "schedule": {"name": "cosine", "options": {"warmup": 0.1}},
     "loop": {"clip_grad_norm": 1.0, "channels_last": True},
 }
 """Section → settings that suit any data; a section that every run should have is a line here."""
+POINTING: dict[str, dict[str, Any]] = {"loss": {"pooling": "topk"}, "consistency": {"views": 0.5}}
+"""Section → settings of every model that gives heatmaps, so that they point: docs/experiments.md measures them."""
+DECODERS: dict[str, dict[str, Any]] = {"pylon": {"attention": False, "lateral": "light"}}
+"""Method → options that point better than its published ones, and cost no more."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Kind:
     Args:
         side: pixels of the model's input at most.
         batch: images per step at most.
-        images: shown in a run that starts from a pretrained encoder, each as often as it comes; from scratch twice.
+        images: shown in a run that starts from a pretrained encoder, each as often as it comes and a second view for
+            another; from scratch twice as many.
     """
 
     side: int
@@ -47,8 +52,12 @@ ENOUGH_EPOCHS = 8
 STEPS = 16
 """Optimizer steps of an epoch at least: a small dataset must not mean few steps."""
 
-RATES = {True: (6e-4, 3e-3), False: (2e-3, 2e-3)}
-"""Whether the encoder is pretrained → peak rates of encoder and rest at `RATES_BATCH` images a step."""
+RATES = {"fresh": (2e-3, 2e-3), "batch norm": (2e-3, 5e-3), "other norm": (2e-4, 2e-3)}
+"""What the encoder is → peak rates of encoder and rest at `RATES_BATCH` images a step.
+
+A pretrained network that normalises over the batch bears large steps, and learns faster from them (measured on
+EfficientNet-Lite0); others, transformers among them, are trained further at a tenth of that.
+"""
 RATES_BATCH = 16
 
 ORIENTATIONS = {
@@ -113,31 +122,42 @@ def sides_for(side: int, kind: str) -> list[int]:
     return list(range(largest, SMALLEST_SIDE - 1, -STEP))
 
 
-def batch_for(images: int, kind: str) -> int:
+def batch_for(images: int, kind: str, views: int = 1) -> int:
     """Images per step: a power of two, and `STEPS` steps to an epoch at least where four images allow it.
 
+    Args:
+        images: of the training split.
+        kind: a key of `KINDS`.
+        views: of each image in a step; the more, the fewer images.
+
     Example:
-        >>> batch_for(3200, "cpu"), batch_for(210, "gpu")
-        (16, 8)
+        >>> batch_for(3200, "cpu"), batch_for(3200, "cpu", views=2), batch_for(210, "gpu")
+        (16, 8, 8)
     """
     size = 4
-    while 2 * size <= KINDS[kind].batch and STEPS * 2 * size <= images:
+    while 2 * size * views <= KINDS[kind].batch and STEPS * 2 * size <= images:
         size *= 2
     return size
 
 
-def rates_for(pretrained: bool, batch_size: int) -> dict[str, float]:
+def rates_for(encoder: str, shown: int) -> dict[str, float]:
     """`[optimizer]`'s rates: those of `RATES`, by the square root of the batch as AdamW wants it.
 
+    Args:
+        encoder: a key of `RATES`.
+        shown: images of a step, each view of them counted.
+
     Example:
-        >>> rates_for(True, 64)
-        {'lr': 0.006, 'encoder_lr': 0.0012}
+        >>> rates_for("batch norm", 64)
+        {'lr': 0.01, 'encoder_lr': 0.004}
     """
-    encoder, rest = (float(f"{rate * (batch_size / RATES_BATCH) ** 0.5:.2g}") for rate in RATES[pretrained])
+    encoder, rest = (float(f"{rate * (shown / RATES_BATCH) ** 0.5:.2g}") for rate in RATES[encoder])
     return {"lr": rest, "encoder_lr": encoder}
 
 
-def epochs_for(images: tuple[int, int], trial: Trial, kind: str, pretrained: bool, minutes: float | None) -> int:
+def epochs_for(
+    images: tuple[int, int], trial: Trial, kind: str, pretrained: bool, minutes: float | None, views: int = 1
+) -> int:
     """How many epochs to train.
 
     Args:
@@ -146,6 +166,7 @@ def epochs_for(images: tuple[int, int], trial: Trial, kind: str, pretrained: boo
         kind: a key of `KINDS`.
         pretrained: whether the encoder is.
         minutes: that the run may take; None goes by the number of images.
+        views: of each image in a step.
 
     Example:
         >>> trial = Trial(batch_size=16, train_seconds=0.1, val_seconds=0.025)
@@ -155,7 +176,7 @@ def epochs_for(images: tuple[int, int], trial: Trial, kind: str, pretrained: boo
     if minutes is not None:
         return max(1, min(MOST_EPOCHS, int(60 * minutes / trial.epoch_seconds(images))))
     least, most = EPOCHS
-    return max(least, min(most, round(KINDS[kind].images * (1 if pretrained else 2) / images[0])))
+    return max(least, min(most, round(KINDS[kind].images * (1 if pretrained else 2) / views / images[0])))
 
 
 def smaller_side(sides: list[int], trial: Trial, images: tuple[int, int], minutes: float) -> int:

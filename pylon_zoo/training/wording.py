@@ -31,9 +31,7 @@ def ten_lines(choices: Choices) -> tuple[str, ...]:
         "input": f"{recipe.data.size} × {recipe.data.size} px, mean {_numbers(choices.statistics[0])}, std "
         f"{_numbers(choices.statistics[1])}",
         "augmentation": f"{recipe.data.augmentation}, {_orientation(choices)}",
-        "batch": f"{recipe.loop.batch_size} images a step, gradients clipped at {recipe.loop.clip_grad_norm:g}"
-        if recipe.loop.clip_grad_norm
-        else f"{recipe.loop.batch_size} images a step",
+        "batch": _batch(recipe),
         "rates": _rates(recipe),
         "length": _length(choices),
     }
@@ -68,6 +66,12 @@ def _classes(seen: Survey) -> str:
 def _orientation(choices: Choices) -> str:
     meaning = ORIENTATIONS.get(choices.recipe.data.augmentation)
     return f"{choices.orientation} ({meaning})" if meaning else "as set"
+
+
+def _batch(recipe: Recipe) -> str:
+    views = ", two views of each, whose heatmaps must agree" if recipe.consistency.views else ""
+    clipped = f"; gradients clipped at {recipe.loop.clip_grad_norm:g}" if recipe.loop.clip_grad_norm else ""
+    return f"{recipe.loop.batch_size} images a step{views}{clipped}"
 
 
 def _rates(recipe: Recipe) -> str:

@@ -12,7 +12,16 @@ from PIL import Image
 from pylon_zoo.errors import ConfigError, WeightsError
 from pylon_zoo.training import automatic, trial
 from pylon_zoo.training.automatic import choose
-from pylon_zoo.training.rules import ALWAYS, bias_for, epochs_for, rates_for, sides_for, smaller_side
+from pylon_zoo.training.rules import (
+    ALWAYS,
+    DECODERS,
+    batch_for,
+    bias_for,
+    epochs_for,
+    rates_for,
+    sides_for,
+    smaller_side,
+)
 from pylon_zoo.training.trial import Trial
 from pylon_zoo.training.wording import ten_lines
 from pylon_zoo.weights.encoders import build_on_encoder
@@ -40,7 +49,7 @@ def test_a_fresh_encoder_takes_grey_images_as_they_are(spec):
     choices = choose(spec, MODEL, **CPU)
     recipe = choices.recipe
     assert choices.encoder.startswith("fresh")
-    assert recipe.model.options == {"encoder_pretrained": False}
+    assert recipe.model.options == {"encoder_pretrained": False, **DECODERS["pylon"]}
     assert recipe.data.options == {"channels": 1}
     assert recipe.optimizer.encoder_lr == recipe.optimizer.lr
     assert (recipe.data.size, recipe.data.augmentation) == (128, "upright")
@@ -50,9 +59,9 @@ def test_a_fresh_encoder_takes_grey_images_as_they_are(spec):
 
 def test_a_pretrained_encoder_keeps_its_channels_and_learns_slower(spec, pretrained):
     recipe = choose(spec, MODEL, **CPU).recipe
-    assert recipe.model.options == {"encoder_pretrained": True}
+    assert recipe.model.options == {"encoder_pretrained": True, **DECODERS["pylon"]}
     assert recipe.data.options == {}
-    assert recipe.optimizer.encoder_lr == pytest.approx(recipe.optimizer.lr / 5)
+    assert recipe.optimizer.encoder_lr == pytest.approx(recipe.optimizer.lr * 2 / 5)
 
 
 def test_colour_stays_colour(tmp_path):
@@ -70,7 +79,7 @@ def test_what_the_user_sets_stands_and_the_rest_goes_by_it(spec):
     recipe = choose(spec, MODEL, settings=settings, orientation="any", **CPU).recipe
     assert (recipe.data.size, recipe.loop.batch_size, recipe.schedule.max_epochs) == (64, 8, 3)
     assert (recipe.model.head_bias, recipe.optimizer.lr, recipe.data.augmentation) == (-4, 0.5, "any")
-    assert recipe.optimizer.encoder_lr == rates_for(False, 8)["encoder_lr"]
+    assert recipe.optimizer.encoder_lr == rates_for("fresh", 16)["encoder_lr"]
 
 
 def test_weights_that_were_asked_for_are_not_replaced_by_fresh_ones(spec):
@@ -166,3 +175,18 @@ def test_epochs_stay_within_reason():
     assert epochs_for((20, 10), slow, "cpu", True, None) == 60
     assert epochs_for((3000, 10), slow, "cpu", False, None) == 2 * epochs_for((3000, 10), slow, "cpu", True, None)
     assert smaller_side([192, 160, 128], slow, (1000, 10), minutes=1) == 128
+
+
+def test_heatmaps_are_made_to_agree_wherever_there_are_any(spec):
+    for name in (MODEL, "fpn_test_resnet", "cam_test_resnet"):
+        recipe = choose(spec, name, orientation="any", **CPU).recipe
+        assert (recipe.consistency.views, recipe.consistency.orientation, recipe.loss.pooling) == (0.5, "any", "topk")
+        assert 2 * recipe.loop.batch_size == batch_for(32, "cpu") or recipe.loop.batch_size == 4
+    blind = choose(spec, MODEL, settings=["model.options.head_mlp_layers=2"], **CPU).recipe
+    assert (blind.consistency.views, blind.loss.pooling) == (0, "")
+
+
+def test_what_is_said_of_views(spec):
+    assert "two views of each, whose heatmaps must agree" in "".join(ten_lines(choose(spec, MODEL, **CPU)))
+    alone = ten_lines(choose(spec, MODEL, settings=["consistency.views=0"], **CPU))
+    assert "views" not in "".join(alone)
