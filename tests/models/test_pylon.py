@@ -37,6 +37,10 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "one channel wide": {"decoder_channels": 1},
     "average pooling": {"pooling": "avg"},
     "output stride 8": {"output_stride": 8},
+    "light laterals": {"lateral": "light"},
+    "light laterals alone": {"lateral": "light", "attention": False},
+    "no coarsest level": {"coarsest_stride": 16},
+    "a single level": {"coarsest_stride": 8, "output_stride": 8},
 }
 
 
@@ -359,3 +363,29 @@ def test_gradients_under_autocast_are_finite_where_the_map_is_smaller_than_the_k
             out = attention(x)
         out.float().square().sum().backward()
         assert all(p.grad.isfinite().all() for p in attention.parameters())
+
+
+def test_light_laterals_cost_less_than_the_papers():
+    """1×1 to the width, 3×3 on each channel, 1×1: three biases and two norms of the width."""
+    width, channels = 128, (1024, 512, 256)
+
+    def light(channel: int) -> int:
+        return channel * width + width * 9 + width * width + 3 * width + 4 * width
+
+    proposed, attention = count("pylon_resnet50"), count("pylon_resnet50", attention=False)
+    lighter = count("pylon_resnet50", attention=False, lateral="light")
+    papers = sum(c * c + c * width + (c + width) + 2 * (c + width) for c in channels)
+    assert attention - lighter == papers - sum(map(light, channels)) - (light(2048) - (2048 * width + 3 * width))
+    assert lighter < attention < proposed
+
+
+def test_light_laterals_see_their_neighbours():
+    """A change of one cell of a level moves the nine around it, and no more."""
+    lateral = randomize_norms(Upsampling(4, 8, light=True)).lateral
+    maps = torch.rand(1, 4, 9, 9)
+    changed = maps.clone()
+    changed[..., 4, 4] += 5
+    moved = (lateral(maps) != lateral(changed)).any(1)[0]
+    assert moved[3:6, 3:6].any()
+    moved[3:6, 3:6] = False
+    assert not moved.any()
