@@ -100,6 +100,17 @@ def add_placement(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_views(parser: argparse.ArgumentParser) -> None:
+    """`--views NAME`, a key of `pylon_zoo.models.views.VIEWS`."""
+    parser.add_argument(
+        "--views",
+        choices=("none", "mirror", "turns", "all", "scales"),
+        default="none",
+        help="average over views of every image, in place: with its mirror image, its four quarter turns, all eight "
+        "turns and mirror images, or two scales; as many times the work (default: none)",
+    )
+
+
 def add_settings(parser: argparse.ArgumentParser, whose: str = "the recipe") -> None:
     """`--set KEY=VALUE`, for `pylon_zoo.training.recipe_files.load_recipe`, as `args.settings`."""
     parser.add_argument(

@@ -14,6 +14,7 @@ from pylon_zoo.cli.arguments import (
     add_model,
     add_placement,
     add_quiet,
+    add_views,
     add_workers,
     non_negative_int,
     positive_int,
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="localization metrics besides point accuracy, or all; see docs/evaluation.md (some take a while)",
     )
     add_placement(parser)
+    add_views(parser)
     parser.add_argument(
         "--out", required=True, metavar="DIR", help="folder for report.html, metrics.json, metrics.csv and metrics.tex"
     )
@@ -81,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
         "batch_size": args.batch_size,
         "workers": args.workers,
         "placement": args.placement,
+        "views": args.views,
         "progress": shows_progress(args),
     }
     dataset = splits[args.split]

@@ -13,6 +13,7 @@ from pylon_zoo.cli.arguments import (
     add_model,
     add_placement,
     add_quiet,
+    add_views,
     positive_int,
 )
 from pylon_zoo.cli.train import RECIPE
@@ -59,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--save-heatmaps", choices=("npz",), help="keep the raw maps, one file per image")
     add_placement(parser)
+    add_views(parser)
     add_device(parser)
     add_batch_size(parser, default=8)
     add_quiet(parser)
@@ -74,11 +76,12 @@ def run(args: argparse.Namespace) -> int:
         images=images,
         model=load_explained(args),
         out=out,
-        model_name=explained_name(args),
+        model_name=explained_name(args) + ("" if args.views == "none" else f", views: {args.views}"),
         labels=None if args.labels is None else names_in(args.labels),
         top=args.top,
         threshold=args.threshold,
         placement=args.placement,
+        views=args.views,
         scaling=args.scaling,
         batch_size=args.batch_size,
         save_heatmaps=args.save_heatmaps is not None,

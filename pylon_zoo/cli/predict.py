@@ -12,6 +12,7 @@ from pylon_zoo.cli.arguments import (
     add_model,
     add_placement,
     add_quiet,
+    add_views,
     add_workers,
     positive_int,
 )
@@ -66,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--overwrite", action="store_true", help="start anew, whatever there is")
     add_placement(parser)
+    add_views(parser)
     add_device(parser)
     add_batch_size(parser, default=32)
     add_workers(parser)
@@ -88,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
         labels=None if args.labels is None else names_in(args.labels),
         threshold=args.threshold,
         placement=args.placement,
+        views=args.views,
         native_size=args.native_size,
         batch_size=args.batch_size,
         workers=args.workers,

@@ -32,6 +32,7 @@ from pylon_zoo.metrics import (
 )
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.modes import evaluating
+from pylon_zoo.models.views import with_views
 from pylon_zoo.optional import require
 from pylon_zoo.preprocessing import eval_transform
 from pylon_zoo.progress import bar
@@ -61,6 +62,7 @@ class Evaluation:
         records: what was predicted for each image; None unless it comes from `evaluate`.
         decided: what thresholds from another split decide (`pylon_zoo.evaluation.decisions`).
         placement: where heatmaps' cells were judged to lie, `"exact"` or `"paper"`.
+        views: of each image that were averaged, a key of `pylon_zoo.models.views.VIEWS`.
         calibrated: `"temperature"` and `"platt"` → expected calibration error after scaling fitted on that split.
     """
 
@@ -85,6 +87,7 @@ class Evaluation:
     decided: OperatingPoint | None = None
     calibrated: Mapping[str, MetricResult] = field(default_factory=dict)
     placement: str = "exact"
+    views: str = "none"
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,6 +131,7 @@ def evaluate(
     controls: bool = True,
     metrics: Sequence[str] = (),
     placement: str = "exact",
+    views: str = "none",
 ) -> Evaluation:
     """Evaluate a model on a dataset, classes matched by name.
 
@@ -145,17 +149,19 @@ def evaluate(
         metrics: names in `pylon_zoo.metrics.LOCALIZATION` to run besides point accuracy; some take a while.
         placement: where heatmaps' cells are judged to lie: `"exact"` is at the pixels they look at, `"paper"` as tiles
             of the image, as in the paper's tables.
+        views: of every image that are averaged, a key of `pylon_zoo.models.views.VIEWS`; `"none"` is the image alone.
 
     Returns:
         The evaluation. Point accuracy is at input size, as in the paper.
 
     Raises:
         ConfigError: model and dataset have no class in common, or no such placement.
-        UnknownNameError: a metric that does not exist; names the nearest.
+        UnknownNameError: a metric or views that do not exist; names the nearest.
         DataError: no images, or images that cannot be read.
         MissingDependencyError: scikit-learn is not installed.
     """
     check_placement(placement)
+    model = with_views(model, views, placement)
     require("sklearn.metrics", extra="metrics")  # now rather than after the last image
     class_map = match_labels(model.label_names, dataset.classes)
     dataset = prepared(model, dataset, size)
@@ -217,6 +223,7 @@ def evaluate(
         replicates=bootstrap,
         records=records,
         placement=placement,
+        views=views,
     )
 
 

@@ -22,6 +22,7 @@ from pylon_zoo.metrics.pairs import ACTIVATIONS
 from pylon_zoo.metrics.point import peak_indices
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.modes import evaluating
+from pylon_zoo.models.views import with_views
 
 SIDE = 288
 """Longer side of a picture in pixels."""
@@ -92,7 +93,7 @@ def gallery(model: HeatmapClassifier, dataset: LabelledDataset, evaluation: Eval
     """Draw the pictures of an evaluation, class by class; the model runs again on the few images that are shown.
 
     Args:
-        model: the one evaluated.
+        model: the one evaluated; it looks at the same views of the images again.
         dataset: the split evaluated, with its transform (`pylon_zoo.evaluation.evaluate.prepared`).
         evaluation: with records.
 
@@ -101,6 +102,7 @@ def gallery(model: HeatmapClassifier, dataset: LabelledDataset, evaluation: Eval
     """
     if evaluation.records is None or evaluation.point_accuracy is None:
         return
+    model = with_views(model, evaluation.views, evaluation.placement)
     records, device = evaluation.records, next(model.parameters()).device
     maps_to = match_labels(model.label_names, evaluation.classes)
     names = {name: place for place, name in enumerate(dataset.classes)}

@@ -17,7 +17,7 @@ from pylon_zoo.evaluation.decisions import reliability
 from pylon_zoo.evaluation.evaluate import Evaluation
 from pylon_zoo.evaluation.gallery import Shown
 from pylon_zoo.evaluation.report_style import CSS
-from pylon_zoo.evaluation.tables import AVERAGES, PLACED, console_rows
+from pylon_zoo.evaluation.tables import AVERAGES, PLACED, VIEWED, console_rows
 from pylon_zoo.explanation.report import FOOTER
 from pylon_zoo.explanation.report_style import CSS as BASE_CSS
 from pylon_zoo.files import make_folder, write_text
@@ -52,7 +52,7 @@ def report_html(evaluation: Evaluation, pictures: Iterable[Shown]) -> str:
     facts = {
         "Data": f"{evaluation.dataset}, {evaluation.split}",
         "Images": str(evaluation.images),
-        "Judged at": f"{width} × {height} px, {PLACED[evaluation.placement]}",
+        "Judged at": f"{width} × {height} px, {PLACED[evaluation.placement]}{VIEWED[evaluation.views]}",
         "Intervals": f"95 %, {evaluation.replicates} bootstrap draws" if evaluation.replicates else "95 %, Wilson",
     }
     if evaluation.missing:

@@ -26,6 +26,14 @@ HEADINGS = {
 """Key of a row → heading on the console; `columns` adds those that an evaluation has besides."""
 PLACED = {"exact": "cells where they look", "paper": "cells as tiles, as in the paper"}
 """Placement → how a table says it."""
+VIEWED = {
+    "none": "",
+    "mirror": ", mean with the mirror image",
+    "turns": ", mean of four quarter turns",
+    "all": ", mean of eight turns and mirror images",
+    "scales": ", mean of two scales",
+}
+"""Views → how a table says them."""
 AVERAGES = ("macro", "weighted")
 ENDS = ("low", "high")
 
@@ -99,7 +107,8 @@ def console_table(evaluation: Evaluation) -> str:
     height, width = evaluation.size
     title = (
         f"{evaluation.model} on {evaluation.dataset}/{evaluation.split}: "
-        f"{evaluation.images} images, heatmaps judged at {width}×{height} px, {PLACED[evaluation.placement]}"
+        f"{evaluation.images} images, heatmaps judged at {width}×{height} px, "
+        f"{PLACED[evaluation.placement]}{VIEWED[evaluation.views]}"
     )
     note = f"Not evaluated (the model has no such class): {', '.join(evaluation.missing)}"
     averages = len(AVERAGES)
@@ -119,6 +128,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "images": evaluation.images,
         "input_size": list(evaluation.size),
         "placement": evaluation.placement,
+        "views": evaluation.views,
         "classes": table[: -len(AVERAGES)],
         **averages,
         "missing_classes": list(evaluation.missing),

@@ -39,6 +39,7 @@ def explain_to_folder(
     threshold: float = 0.5,
     scaling: str = "absolute",
     placement: str = "exact",
+    views: str = "none",
     batch_size: int = 8,
     save_heatmaps: bool = False,
     progress: bool = False,
@@ -55,7 +56,7 @@ def explain_to_folder(
         images: paths, or `(name, image)` pairs for images from memory.
         out: the folder; made if it is not there, files of the same names are replaced.
         model_name: how results name the model.
-        labels, threshold, scaling, placement: as for `pylon_zoo.explanation.explainer.explain`.
+        labels, threshold, scaling, placement, views: as for `pylon_zoo.explanation.explainer.explain`.
         top: findings per image, the most probable first, whether or not they reach the threshold.
         batch_size: images per pass of the model.
         save_heatmaps: keep the raw maps.
@@ -67,13 +68,13 @@ def explain_to_folder(
         image, `overlay` relative to `out`; after an error, `findings` is empty and the sizes are None.
 
     Raises:
-        UnknownNameError: a label or scaling that does not exist.
+        UnknownNameError: a label, scaling or views that do not exist.
         ConfigError: an option with an impossible value, or an `out` that cannot be written to.
     """
     for option, value in (("top", top), ("batch_size", batch_size)):
         if value < 1:
             raise ConfigError(f"{option}={value} must be at least 1.")
-    explainer = Explainer(model, labels, threshold=threshold, scaling=scaling, placement=placement)
+    explainer = Explainer(model, labels, threshold=threshold, scaling=scaling, placement=placement, views=views)
     with staged(out, last=RESULTS) as folder, tqdm(total=len(images), unit=" images", disable=not progress) as bar:
         writer = _Writer(folder, model_name, top, save_heatmaps)
         for start in range(0, len(images), batch_size):

@@ -15,6 +15,7 @@ from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
 from pylon_zoo.explanation.labels import select_labels
 from pylon_zoo.explanation.result import Explanation
 from pylon_zoo.models.modes import evaluating
+from pylon_zoo.models.views import with_views
 from pylon_zoo.preprocessing import preprocess
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def explain(
     threshold: float = 0.5,
     scaling: str = "absolute",
     placement: str = "exact",
+    views: str = "none",
 ) -> Explanation:
     """Say what a model finds in an image, and where.
 
@@ -45,13 +47,15 @@ def explain(
             own minimum to maximum, as in the paper's figures.
         placement: where cells of heatmaps are drawn: `"exact"` is at the pixels they look at (`model.cell_grid`),
             `"paper"` as tiles of the image, up to half a stride beside them, as in published figures.
+        views: a key of `pylon_zoo.models.views.VIEWS`: `"mirror"`, `"turns"`, … average what the model says of
+            several views of the image, in place; `"none"` looks at the image alone.
 
     Returns:
         Probabilities, heatmaps, peaks and boxes in pixels of the original image, and overlays on demand.
 
     Raises:
         ImageError: the image cannot be read.
-        UnknownNameError: a label or a scaling that does not exist.
+        UnknownNameError: a label, a scaling or views that do not exist.
         ConfigError: a threshold outside (0, 1], another placement, or a model without heatmaps.
         DataError: the model's output holds NaN.
 
@@ -61,7 +65,7 @@ def explain(
         >>> explanation.labels, explanation.heatmaps.shape
         (('class_0', 'class_1'), torch.Size([2, 48, 40]))
     """
-    explainer = Explainer(model, labels, threshold=threshold, scaling=scaling, placement=placement)
+    explainer = Explainer(model, labels, threshold=threshold, scaling=scaling, placement=placement, views=views)
     return check_finite(explainer.run([explainer.load(image)])[0])
 
 
@@ -83,7 +87,7 @@ class Explainer:
     """A model with all choices made and checked, ready to explain batches of images.
 
     Args:
-        model, labels, threshold, scaling, placement: as for `explain`.
+        model, labels, threshold, scaling, placement, views: as for `explain`.
 
     Raises:
         UnknownNameError, ConfigError: as for `explain`.
@@ -97,6 +101,7 @@ class Explainer:
         threshold: float = 0.5,
         scaling: str = "absolute",
         placement: str = "exact",
+        views: str = "none",
     ) -> None:
         if scaling not in SCALINGS:
             raise UnknownNameError(
@@ -105,7 +110,7 @@ class Explainer:
         if not 0 < threshold <= 1:
             raise ConfigError(f"threshold={threshold} is not a probability in (0, 1].")
         check_placement(placement)
-        self.model = model
+        self.model = with_views(model, views, placement)
         self.placement = placement
         self.threshold = threshold
         self.scaling = scaling

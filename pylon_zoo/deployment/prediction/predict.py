@@ -59,6 +59,7 @@ def predict_to_parquet(
     labels: Iterable[str] | None = None,
     threshold: float = 0.5,
     placement: str = "exact",
+    views: str = "none",
     native_size: bool = False,
     batch_size: int = 32,
     workers: int = 0,
@@ -84,7 +85,7 @@ def predict_to_parquet(
         inputs: folders, patterns, lists, shards, tables and images.
         out: the Parquet file; its folder is made if it is not there.
         model_name: how the file names the model.
-        labels, threshold, placement: as for `pylon_zoo.explain`.
+        labels, threshold, placement, views: as for `pylon_zoo.explain`.
         native_size: the model sees every image at its own height and width instead of at the model's size.
         batch_size: images per pass of the model, of equal size.
         workers: processes that load images; 0 is a thread.
@@ -110,7 +111,7 @@ def predict_to_parquet(
     out = Path(out)
     files = _heatmap_files(heatmaps, heatmaps_dir, heatmaps_of)
     running = model if optimized is None else optimize(model, dtype=_dtype(optimized))
-    explainer = Explainer(running, labels, threshold=threshold, placement=placement)
+    explainer = Explainer(running, labels, threshold=threshold, placement=placement, views=views)
     inputs = list(inputs)
     if files is not None:
         _check_outside(files.folder, inputs)
@@ -123,6 +124,7 @@ def predict_to_parquet(
             "labels": list(explainer.labels),
             "threshold": threshold,
             "placement": placement,
+            "views": views,
             "native_size": native_size,
             "batch_size": batch_size,
             "optimized": optimized,

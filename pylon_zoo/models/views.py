@@ -1,0 +1,233 @@
+"""Several views of an image, such as its mirror image and its quarter turns, and the mean of what a model says of them.
+
+A model that has seen enough says the same of an image and of its mirror image. Most do not quite: the mean of several
+views points better than one, for as many times the work. Maps are averaged *in place*: a network's cells seldom lie
+symmetrically in the image (`pylon_zoo.cells`), so a mirrored image's map that is only mirrored back is off by up to a
+cell. Here each view's map is first brought onto cells that do lie symmetrically.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pylon_zoo.cells import CellGrid, check_placement, positions, tiling
+from pylon_zoo.errors import UnknownNameError, suggest
+from pylon_zoo.models.contract import ACTIVATIONS, HeatmapClassifier
+from pylon_zoo.models.layers import resample_like
+from pylon_zoo.models.modes import evaluating
+from pylon_zoo.models.options import as_pair
+from pylon_zoo.symmetries import dihedral, undo_dihedral
+
+
+class View(NamedTuple):
+    """One view of an image.
+
+    Attributes:
+        symmetry: which of the eight symmetries of the square, see `pylon_zoo.symmetries.dihedral`.
+        scale: how many times as large.
+    """
+
+    symmetry: int = 0
+    scale: float = 1.0
+
+
+VIEWS: dict[str, tuple[View, ...]] = {
+    "none": (View(),),
+    "mirror": (View(), View(1)),
+    "turns": (View(), View(5), View(3), View(6)),
+    "all": tuple(map(View, range(8))),
+    "scales": (View(), View(0, 1.25)),
+}
+"""Name → views, the image itself first. `mirror` is for images with an up and a down whose left and right are alike,
+`turns` (the four quarter turns) and `all` (mirror images too) for images without, such as tissue or circuit boards."""
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def with_views(model: Model, views: str = "none", placement: str = "exact") -> Model | ViewedClassifier:
+    """A model that looks at several views of every image; the model itself for `"none"`.
+
+    Args:
+        model: what `pylon_zoo.explain` takes.
+        views: a key of `VIEWS`.
+        placement: where the model's cells are taken to lie, as for `pylon_zoo.explain`; of `"paper"`'s tiles mirrored
+            maps are mirrored back and no more.
+
+    Raises:
+        UnknownNameError: no such views.
+        ConfigError: no such placement.
+
+    Example:
+        >>> from pylon_zoo.models.build import build_model
+        >>> model = build_model("pylon_test_resnet", num_classes=2).eval()
+        >>> with_views(model, "none") is model
+        True
+        >>> with_views(model, "turns").forward_heatmap(torch.zeros(1, 3, 64, 96)).shape
+        torch.Size([1, 2, 16, 24])
+    """
+    check_views(views)
+    return model if views == "none" else ViewedClassifier(model, VIEWS[views], placement)
+
+
+def check_views(views: object) -> None:
+    """Refuse what is no key of `VIEWS`.
+
+    Raises:
+        UnknownNameError: names the nearest.
+    """
+    if views not in VIEWS:
+        raise UnknownNameError(f"views={views!r} is not one of {', '.join(VIEWS)}.{suggest(str(views), VIEWS)}")
+
+
+class ViewedClassifier(nn.Module):
+    """A model in whose place `explain`, `evaluate` and `predict` put the mean over several views of each image.
+
+    The mean heatmap is pooled to logits as the model pools its own. Where logits are no pooling of the heatmap
+    (attribution methods, exported files, MLP heads) the views' logits are averaged.
+
+    Args:
+        model: a `HeatmapClassifier`, or anything else that `explain` takes.
+        views: the first is the image itself; its map says how many cells the mean has.
+        placement: as for `with_views`.
+
+    Attributes:
+        Those of the model that say how to use it.
+
+    Raises:
+        ConfigError: no such placement.
+    """
+
+    def __init__(self, model: nn.Module, views: tuple[View, ...], placement: str = "exact") -> None:
+        super().__init__()
+        check_placement(placement)
+        self.model = model
+        self.views = views
+        self.placement = placement
+        self.architecture: str = model.architecture
+        self.label_names: tuple[str, ...] = model.label_names
+        self.num_classes: int = model.num_classes
+        self.in_chans: int = model.in_chans
+        self.activation: str = model.activation
+        self.thresholds: tuple[float, ...] | None = getattr(model, "thresholds", None)
+        self.heatmap_unit: str = model.heatmap_unit
+        self.has_heatmap: bool = model.has_heatmap
+        self.pretrained_cfg: dict[str, Any] = model.pretrained_cfg
+        self._cells: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, K) of normalised images (N, C, H, W)."""
+        if self._pools:
+            return self.model.pooling(self.forward_heatmap(x))
+        return sum(self.model(seen) for _, seen in self._seen(x)) / len(self.views)
+
+    def forward_heatmap(self, x: Tensor) -> Tensor:
+        """Mean heatmaps (N, K, h, w), raw, in the image's own frame; `cell_grid` says where their cells lie.
+
+        Args:
+            x: normalised images (N, C, H, W). Of rectangles, quarter turns are W high and H wide.
+
+        Raises:
+            ConfigError: the model has no heatmap, or cannot take images of a view's size.
+        """
+        maps = (self.model.forward_heatmap(seen) for _, seen in self._seen(x))
+        return self._mean(maps, x)
+
+    def forward_with_heatmap(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (N, K) and mean heatmaps (N, K, h, w), from one pass per view."""
+        if self._pools:
+            heatmap = self.forward_heatmap(x)
+            return self.model.pooling(heatmap), heatmap
+        logits, maps = zip(*(self.model.forward_with_heatmap(seen) for _, seen in self._seen(x)), strict=True)
+        return sum(logits) / len(logits), self._mean(iter(maps), x)
+
+    def cell_grid(self, size: int | tuple[int, int]) -> CellGrid | None:
+        """Which pixels the mean heatmap's cells are centred on: the model's step, symmetric in the image.
+
+        Args:
+            size: pixels of the images, square or (H, W).
+
+        Returns:
+            The grid in pixels of the input; None where the cells tile the image.
+        """
+        size = as_pair("size", size)
+        if size not in self._cells:
+            like = next(self.model.parameters())
+            with evaluating(self.model), torch.no_grad():
+                found = self.model.forward_heatmap(like.new_zeros(1, self.in_chans, *size))
+            self._cells[size] = (found.shape[2], found.shape[3])
+        grid = self._model_grid(size)
+        return None if grid is None else symmetric(grid, self._cells[size], size)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Logits (N, K) to probabilities (N, K), float32 in [0, 1]."""
+        return ACTIVATIONS[self.activation](logits.float())
+
+    @property
+    def _pools(self) -> bool:
+        """Whether the model's logits are its heatmap's, pooled."""
+        return isinstance(self.model, HeatmapClassifier) and self.has_heatmap
+
+    def _model_grid(self, size: tuple[int, int]) -> CellGrid | None:
+        return self.model.cell_grid(size) if self.placement == "exact" else None
+
+    def _seen(self, x: Tensor) -> Iterator[tuple[View, Tensor]]:
+        """Each view, and the images as it shows them."""
+        for view in self.views:
+            seen = dihedral(x, view.symmetry)
+            if view.scale != 1:
+                size = [round(side * view.scale) for side in seen.shape[2:]]
+                seen = functional.interpolate(seen, size, mode="bilinear", align_corners=False, antialias=True)
+            yield view, seen
+
+    def _mean(self, maps: Iterator[Tensor], x: Tensor) -> Tensor:
+        """The mean of the views' maps, each put back to where the image has it."""
+        size = (x.shape[2], x.shape[3])
+        first = next(maps)
+        cells = self._cells[size] = (first.shape[2], first.shape[3])
+        target = symmetric(self._model_grid(size) or tiling(cells, size), cells, size)
+        total = self._put_back(first, self.views[0], target, cells, size)
+        for view, one in zip(self.views[1:], maps, strict=True):
+            total = total + self._put_back(one, view, target, cells, size)
+        return total / len(self.views)
+
+    def _put_back(
+        self, maps: Tensor, view: View, target: CellGrid, cells: tuple[int, int], size: tuple[int, int]
+    ) -> Tensor:
+        """One view's maps on the target's cells of the image."""
+        if view.symmetry & 4:
+            size, cells = size[::-1], cells[::-1]
+            target = CellGrid(target.first[::-1], target.step[::-1])
+        seen = (round(size[0] * view.scale), round(size[1] * view.scale))
+        own = self._model_grid(seen) or tiling((maps.shape[2], maps.shape[3]), seen)
+        places = positions(target, among=own.scaled(seen, size))
+        if tuple(maps.shape[2:]) != cells or not all(_are_the_cells(*place) for place in places):
+            maps = resample_like(maps, maps.new_empty(1, 1, *cells), places)
+        return undo_dihedral(maps, view.symmetry)
+
+
+def symmetric(grid: CellGrid, cells: tuple[int, int], size: tuple[int, int]) -> CellGrid:
+    """A grid of the same steps whose outermost cells are equally far from the image's edges.
+
+    Args:
+        grid: its steps are kept.
+        cells: (h, w), how many there are.
+        size: (H, W) of the image in pixels.
+
+    Example:
+        >>> symmetric(CellGrid((7.0, 0.0), (8.0, 8.0)), (4, 4), (32, 32))
+        CellGrid(first=(3.5, 3.5), step=(8.0, 8.0))
+    """
+    down, across = (
+        (side - 1 - step * (count - 1)) / 2 for side, step, count in zip(size, grid.step, cells, strict=True)
+    )
+    return CellGrid((down, across), grid.step)
+
+
+def _are_the_cells(first: float, step: float) -> bool:
+    """Whether cells that lie there among others are those others, but for rounding."""
+    return abs(first) < 1e-6 and abs(step - 1) < 1e-6
