@@ -53,7 +53,7 @@ def bars(rows: Sequence[Row], low: float = 0.0, high: float = 1.0, marks: Sequen
             x = _x(marks[place], low, high)
             parts.append(f'<line class="mark" x1="{x:.1f}" y1="{y - 10}" x2="{x:.1f}" y2="{y + 10}"/>')
         parts.append(f'<text class="value" x="{LABELS + BARS + 14}" y="{y + 4}">{value:.3f}</text></g>')
-    return _svg(width, height, parts)
+    return svg(width, height, parts)
 
 
 def curve(points: Sequence[tuple[float, float, int]], x_title: str, y_title: str) -> str:
@@ -86,13 +86,14 @@ def curve(points: Sequence[tuple[float, float, int]], x_title: str, y_title: str
     parts.append(f'<text class="tick" x="{middle}" y="{top + side + 34}" text-anchor="middle">{escape(x_title)}</text>')
     place = f'x="14" y="{top + side / 2}" transform="rotate(-90 14 {top + side / 2})"'
     parts.append(f'<text class="tick" {place} text-anchor="middle">{escape(y_title)}</text>')
-    return _svg(left + side + 14, top + side + 44, parts)
+    return svg(left + side + 14, top + side + 44, parts)
 
 
 def _x(value: float, low: float, high: float) -> float:
     return LABELS + BARS * min(1.0, max(0.0, (value - low) / (high - low)))
 
 
-def _svg(width: float, height: float, parts: Sequence[str]) -> str:
+def svg(width: float, height: float, parts: Sequence[str]) -> str:
+    """Parts as one picture that takes the width there is, and not much more than its own."""
     size = f'viewBox="0 0 {width:g} {height:g}" style="max-width:{width * 1.15:g}px"'
     return f'<svg {size} role="img">{"".join(parts)}</svg>'

@@ -28,6 +28,7 @@ from pylon_zoo.metrics import (
     Scores,
     auroc,
     average_precision,
+    pointing,
     wilson_interval,
 )
 from pylon_zoo.models.contract import HeatmapClassifier
@@ -57,6 +58,8 @@ class Evaluation:
         auprc: average precision; support = positives.
         others: the other localization metrics of `LOCALIZATION`, by name.
         controls: control → localization metric → its result, for maps that know nothing of the image.
+        pointing: which way the heatmaps point, `pylon_zoo.metrics.pointing` (offsets in pixels of `size`, and the share
+            of peaks in one and the same cell); empty for a model without heatmaps.
         intervals: `"auroc"` and `"point_accuracy"` → bootstrap interval; empty without bootstrap.
         replicates: draws of the bootstrap; 0 without.
         records: what was predicted for each image; None unless it comes from `evaluate`.
@@ -88,6 +91,7 @@ class Evaluation:
     calibrated: Mapping[str, MetricResult] = field(default_factory=dict)
     placement: str = "exact"
     views: str = "none"
+    pointing: Mapping[str, MetricResult] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,6 +228,7 @@ def evaluate(
         records=records,
         placement=placement,
         views=views,
+        pointing=pointing(records.outcomes, len(chosen)) if scores.points else {},
     )
 
 

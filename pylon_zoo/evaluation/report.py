@@ -18,12 +18,16 @@ from pylon_zoo.evaluation.evaluate import Evaluation
 from pylon_zoo.evaluation.gallery import Shown
 from pylon_zoo.evaluation.report_style import CSS
 from pylon_zoo.evaluation.tables import AVERAGES, PLACED, VIEWED, console_rows
+from pylon_zoo.evaluation.targets import targets
 from pylon_zoo.explanation.report import FOOTER
 from pylon_zoo.explanation.report_style import CSS as BASE_CSS
 from pylon_zoo.files import make_folder, write_text
 from pylon_zoo.metrics import Strata, wilson_interval
 
 KINDS = {"best": "Best: hits, the surest", "random": "Drawn by lot", "worst": "Worst: sure misses, else unsure hits"}
+AIMED = 24
+"""Classes at most whose offsets are drawn, those with most boxes."""
+OFFSET = "Offset: from the centre of the nearest box to the map's highest point, mean over images."
 NONE = (math.nan, math.nan)
 
 
@@ -59,7 +63,7 @@ def report_html(evaluation: Evaluation, pictures: Iterable[Shown]) -> str:
         facts["Not evaluated"] = ", ".join(evaluation.missing)
     listed = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
     title = escape(evaluation.model)
-    charts = [auroc_card(evaluation), *point_cards(evaluation), _reliability(evaluation)]
+    charts = [auroc_card(evaluation), *point_cards(evaluation), offset_card(evaluation), _reliability(evaluation)]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -136,6 +140,22 @@ def point_cards(evaluation: Evaluation) -> list[str]:
     return cards
 
 
+def offset_card(evaluation: Evaluation) -> str:
+    """Where peaks lie around their findings' centres, class by class, as a card; empty without boxes."""
+    if evaluation.records is None or not evaluation.pointing:
+        return ""
+    outcomes, support = evaluation.records.outcomes, evaluation.pointing["offset_down"].support
+    most = [label for label in support.argsort(descending=True, stable=True)[:AIMED] if support[label] > 0]
+    if not most:
+        return ""
+    aims = [(evaluation.classes[label], outcomes.offsets[outcomes.labels == label].tolist()) for label in sorted(most)]
+    note = (
+        f"{OFFSET} Each dot is an image, the cross the centre of its finding, the arrow goes to the dots' mean. Dots "
+    )
+    note += "around the cross: the map points at its findings; a cloud beside it: it points beside them."
+    return card("Where peaks lie", note, targets(aims))
+
+
 def _reliability(evaluation: Evaluation) -> str:
     if evaluation.records is None:
         return ""
@@ -187,6 +207,9 @@ def table_card(evaluation: Evaluation) -> str:
     names = "".join(f"<th>{escape(name)}</th>" for name in head)
     note = "Random and centre maps never saw the image, the oracle is the boxes themselves: no method should be "
     note += "read without them. Intervals in brackets."
+    if evaluation.pointing:
+        note += f" {OFFSET} Same place: the largest share of images whose maps peak in one and the same cell, and in "
+        note += "brackets that of the boxes' centres; far above that, one cell speaks whatever the image shows."
     return card("All numbers", note, f'<div class="table"><table><tr>{names}</tr>{body}</table></div>')
 
 

@@ -13,6 +13,8 @@ svg .grid { stroke: var(--line); } svg .bar { fill: var(--found); opacity: .8; }
 svg .whisker { stroke: var(--ink); stroke-width: 1.4; fill: none; }
 svg .mark { stroke: var(--ink); stroke-dasharray: 2 2; }
 svg .ideal { stroke: var(--faint); stroke-dasharray: 4 4; }
+svg .aim { fill: var(--found); opacity: .45; } svg .ring { stroke: var(--line); fill: none; }
+svg .arrow { stroke: var(--ink); stroke-width: 2; fill: none; }
 svg .curve { stroke: var(--found); stroke-width: 2; fill: none; } svg .dot { fill: var(--found); }
 .big { display: flex; flex-wrap: wrap; gap: 1rem 3rem; margin: 1.4rem 0 .4rem; }
 .big b { display: block; font-size: 2.1rem; line-height: 1.15; letter-spacing: -.02em;

@@ -34,6 +34,8 @@ VIEWED = {
     "scales": ", mean of two scales",
 }
 """Views → how a table says them."""
+POINTED = {"offset_down": "offset (px)", "same_place": "same place"}
+"""Results of `pylon_zoo.metrics.pointing` that tables to read show, each with the one that belongs to it."""
 AVERAGES = ("macro", "weighted")
 ENDS = ("low", "high")
 
@@ -42,6 +44,7 @@ def columns(evaluation: Evaluation) -> dict[str, str]:
     """Key of a row → heading, for what this evaluation has: metrics, controls, ends of intervals, in that order."""
     extra = {"auprc": "AUPRC"} if evaluation.auprc else {}
     extra |= {name: name.replace("_", " ") for name in evaluation.others}
+    extra |= {name: POINTED.get(name, name.replace("_", " ")) for name in evaluation.pointing}
     for control, results in evaluation.controls.items():
         extra |= {
             f"{name}_{control}": control if name == "point_accuracy" else f"{_short(name)} {control}"
@@ -60,7 +63,8 @@ def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
         AUROC is weighted by positives, point accuracy by images with a box.
     """
     points = evaluation.point_accuracy
-    results = {"auroc": evaluation.auroc, "point_accuracy": points, "auprc": evaluation.auprc, **evaluation.others}
+    results = {"auroc": evaluation.auroc, "point_accuracy": points, "auprc": evaluation.auprc}
+    results |= {**evaluation.others, **evaluation.pointing}
     for control, judged in evaluation.controls.items():
         results |= {f"{name}_{control}": result for name, result in judged.items()}
     keys = columns(evaluation)
@@ -88,11 +92,13 @@ def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 def console_rows(evaluation: Evaluation) -> list[list[str]]:
     """The rows as text, headings first; ends of intervals stand in brackets behind their value.
 
-    Of the controls only point accuracy's are shown; the files have all.
+    Of the controls only point accuracy's are shown; the files have all. An offset is shown in words, and behind the
+    share of peaks in the same place that of the boxes' centres.
     """
     hidden = {f"{name}_{control}" for control in evaluation.controls for name in evaluation.others}
+    hidden |= set(evaluation.pointing) - set(POINTED)
     shown = {key: name for key, name in columns(evaluation).items() if not key.endswith(ENDS) and key not in hidden}
-    return [list(shown.values())] + [[_cell(row[key]) + _ends(row, key) for key in shown] for row in rows(evaluation)]
+    return [list(shown.values())] + [[_shown(row, key) for key in shown] for row in rows(evaluation)]
 
 
 def console_table(evaluation: Evaluation) -> str:
@@ -170,6 +176,27 @@ def write_tables(evaluation: Evaluation, folder: str | Path) -> list[Path]:
 
 def _short(name: str) -> str:
     return HEADINGS.get(name, name.replace("_", " "))
+
+
+def offset_in_words(down: float, right: float) -> str:
+    """A mean offset of peaks, in pixels.
+
+    Example:
+        >>> offset_in_words(-3.14, 0.02)
+        '3.1 up, 0.0 right'
+    """
+    if math.isnan(down):
+        return "-"
+    return f"{abs(down):.1f} {'up' if down < 0 else 'down'}, {abs(right):.1f} {'left' if right < 0 else 'right'}"
+
+
+def _shown(row: dict[str, Any], key: str) -> str:
+    """One cell of a table to read."""
+    if key == "offset_down":
+        return offset_in_words(row[key], row["offset_right"])
+    if key == "same_place" and not math.isnan(row[key]):
+        return f"{row[key]:.2f} ({row['same_place_boxes']:.2f})"
+    return _cell(row[key]) + _ends(row, key)
 
 
 def _ends(row: dict[str, Any], key: str) -> str:

@@ -17,7 +17,7 @@ from pylon_zoo.errors import ConfigError
 from pylon_zoo.evaluation.curves import curves
 from pylon_zoo.evaluation.evaluate import Evaluation, evaluate, prepared
 from pylon_zoo.evaluation.gallery import Shown, gallery
-from pylon_zoo.evaluation.report import auroc_card, picture_uri, point_cards, table_card
+from pylon_zoo.evaluation.report import auroc_card, offset_card, picture_uri, point_cards, table_card
 from pylon_zoo.evaluation.report_style import CSS as EVALUATION_CSS
 from pylon_zoo.evaluation.training_page import CSS, PAGE
 from pylon_zoo.explanation.report import FOOTER
@@ -96,7 +96,7 @@ def pictures(model: HeatmapClassifier, dataset: LabelledDataset, evaluation: Eva
     chosen = sorted(range(len(counts)), key=lambda label: -counts[label])[:PICTURED]
     own = records.outcomes
     kept = torch.isin(own.labels, torch.tensor(chosen))
-    parts = [Outcomes(own.images[kept], own.labels[kept], own.values[kept], own.areas[kept])]
+    parts = [own.take(kept)]
     for label in chosen:
         if not boxed(evaluation, label):
             having = (records.targets[:, label] == 1).nonzero().flatten()
@@ -124,7 +124,7 @@ def report_html(run: RunFolder, evaluation: Evaluation, shown: Iterable[Shown]) 
     jinja2 = require("jinja2", extra="train")
     safe = require("markupsafe", extra="train").Markup
     located = evaluation.point_accuracy is not None and bool((evaluation.point_accuracy.support > 0).any())
-    figures = [auroc_card(evaluation), *(point_cards(evaluation) if located else ())]
+    figures = [auroc_card(evaluation), *(point_cards(evaluation) if located else ()), offset_card(evaluation)]
     page = jinja2.Environment(autoescape=True).from_string(PAGE)
     return page.render(
         title=evaluation.model,

@@ -1,5 +1,6 @@
 """Judges of predictions and heatmaps. They know no model: tensors in, a `MetricResult` out."""
 
+from pylon_zoo.metrics.bearing import POINTING, pointing
 from pylon_zoo.metrics.bootstrap import Bootstrap, Interval
 from pylon_zoo.metrics.calibration import Reliability
 from pylon_zoo.metrics.classification import auroc, average_precision
@@ -22,6 +23,7 @@ from pylon_zoo.metrics.scores import ScoreKeeper, Scores
 
 __all__ = [
     "LOCALIZATION",
+    "POINTING",
     "Bootstrap",
     "Deletion",
     "EnergyPointingGame",
@@ -51,6 +53,7 @@ __all__ = [
     "centre_heatmaps",
     "oracle_heatmaps",
     "platt_scaling",
+    "pointing",
     "random_heatmaps",
     "sensitivity_specificity",
     "student_t_interval",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -25,6 +25,9 @@ class Outcomes:
         labels: (P,) int64, the class.
         values: (P,) 1 for a hit and 0 for a miss, or a value in between.
         areas: (P,) the class's boxes' area as a share of the image, overlaps counted twice, at most 1.
+        offsets: (P, 2) vertical and horizontal pixels from the nearest box's centre to the map's peak; NaN where
+            nobody looked, as by default.
+        places: (P, 2) int64, the cells that the peak and that centre lie in; -1 by default.
 
     Example:
         >>> pairs = Outcomes(torch.tensor([0, 2]), torch.tensor([1, 0]), torch.tensor([1, 0]), torch.tensor([0.1, 0.2]))
@@ -38,14 +41,26 @@ class Outcomes:
     labels: Tensor
     values: Tensor
     areas: Tensor
+    offsets: Tensor | None = None
+    places: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.images)
+        if self.offsets is None:
+            object.__setattr__(self, "offsets", torch.full((count, 2), torch.nan))
+        if self.places is None:
+            object.__setattr__(self, "places", torch.full((count, 2), -1, dtype=torch.int64))
 
     @classmethod
     def join(cls, parts: Sequence[Outcomes]) -> Outcomes:
         """Several parts as one; their image numbers must already be those of the whole."""
         empty = torch.zeros(0)
         parts = [cls(empty.long(), empty.long(), empty, empty), *parts]
-        fields = ("images", "labels", "values", "areas")
-        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in fields))
+        return cls(*(torch.cat([getattr(part, one.name) for part in parts]) for one in fields(cls)))
+
+    def take(self, rows: Tensor) -> Outcomes:
+        """Some of the pairs, by their numbers or a mask (P,)."""
+        return Outcomes(*(getattr(self, one.name)[rows] for one in fields(self)))
 
     def table(self, images: int, classes: int) -> tuple[Tensor, Tensor]:
         """(N, K) float64 values, NaN where nothing was judged, and (N, K) bool where something was."""
@@ -58,7 +73,7 @@ class Outcomes:
         place = {label: index for index, label in enumerate(classes)}
         labels = torch.tensor([place.get(label, -1) for label in self.labels.tolist()], dtype=torch.int64)
         kept = labels >= 0
-        return Outcomes(self.images[kept], labels[kept], self.values[kept], self.areas[kept])
+        return replace(self, labels=labels).take(kept)
 
 
 @dataclass(frozen=True, eq=False)

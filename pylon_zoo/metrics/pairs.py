@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pylon_zoo.cells import CellGrid, between_centres
 from pylon_zoo.errors import ConfigError, DataError, suggest
+from pylon_zoo.metrics.bearing import bearings
 from pylon_zoo.metrics.geometry import peak_pixels, rasterize, stack_boxes, upsample
 from pylon_zoo.metrics.outcomes import Outcomes
 from pylon_zoo.metrics.result import MetricResult
@@ -57,7 +58,7 @@ class Pairs:
     masks: Tensor | None
     window: tuple[slice, slice]
 
-    @property
+    @cached_property
     def peaks(self) -> Tensor:
         """(P,) int64 flat index of each map's brightest pixel, first in raster order among equals."""
         return peak_pixels(self.maps, self.window)
@@ -177,8 +178,10 @@ class PairMetric:
         Raises:
             DataError: as for `update`.
         """
+        cells = tuple(heatmaps.shape[2:])
         judged = [
-            (pairs.images, pairs.labels, self.score(pairs), pairs.areas) for pairs in self.pairs(heatmaps, regions)
+            (pairs.images, pairs.labels, self.score(pairs), pairs.areas, *bearings(pairs, cells, self.grid))
+            for pairs in self.pairs(heatmaps, regions)
         ]
         return Outcomes.join([Outcomes(*(one.cpu() for one in each)) for each in judged])
 

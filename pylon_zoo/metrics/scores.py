@@ -193,7 +193,7 @@ class ScoreKeeper:
         outcomes = Outcomes.join(self._outcomes)
         places = torch.searchsorted(positions, outcomes.images)
         rank = (places * self.num_classes + outcomes.labels).argsort()
-        outcomes = Outcomes(places[rank], *(one[rank] for one in (outcomes.labels, outcomes.values, outcomes.areas)))
+        outcomes = replace(outcomes, images=places).take(rank)
         return Scores(logits, targets, self._size, self._points, self.activation, outcomes, self._others)
 
 

@@ -8,7 +8,9 @@ import torch
 
 from pylon_zoo.cli import arguments
 from pylon_zoo.errors import ConfigError, UnknownNameError, WeightsError
+from pylon_zoo.evaluation.tables import VIEWED
 from pylon_zoo.models.build import build_model
+from pylon_zoo.models.views import VIEWS
 from pylon_zoo.weights.checkpoint import save_checkpoint
 
 
@@ -102,3 +104,12 @@ def test_a_device_that_is_not_there_is_named(name: str, message: str, monkeypatc
     monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
     with pytest.raises(ConfigError, match=f"--device {name} .*{message}"):
         arguments.resolve_device(name)
+
+
+def test_views_are_those_there_are() -> None:
+    parser = argparse.ArgumentParser()
+    arguments.add_views(parser)
+    assert parser.parse_args([]).views == "none"
+    assert all(parser.parse_args(["--views", name]).views == name for name in VIEWS)
+    (option,) = (action for action in parser._actions if action.dest == "views")
+    assert tuple(option.choices) == tuple(VIEWS) == tuple(VIEWED)

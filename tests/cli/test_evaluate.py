@@ -119,3 +119,12 @@ def test_an_output_that_cannot_be_is_refused_before_the_work(checkpoint, tmp_pat
     out = str(tmp_path / "file" / "out")
     assert main(["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--out", out]) == 2
     assert "is a file" in capsys.readouterr().err
+
+
+def test_views_are_averaged_and_said(checkpoint, tmp_path, capsys):
+    out = tmp_path / "out"
+    words = ["--bootstrap", "0", "--views", "mirror", "--out", str(out)]
+    assert main(["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), *words]) == 0
+    assert "mean with the mirror image" in capsys.readouterr().out
+    assert json.loads((out / "metrics.json").read_text())["views"] == "mirror"
+    assert "mean with the mirror image" in (out / "report.html").read_text()

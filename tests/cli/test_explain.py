@@ -72,6 +72,7 @@ def test_a_broken_file_does_not_stop_the_others(
 
 def test_options_reach_the_results(folder: Path, checkpoint: str) -> None:
     words = ["--labels", "effusion, nodule", "--save-heatmaps", "npz", "--scaling", "image", "--threshold", "0.25"]
+    words += ["--views", "turns"]
     assert main(["explain", "scans/1.png", "--checkpoint", checkpoint, "--out", "out", *words]) == 0
     (entry,) = results()["images"]
     assert {finding["label"] for finding in entry["findings"]} == {"effusion", "nodule"}
@@ -79,6 +80,7 @@ def test_options_reach_the_results(folder: Path, checkpoint: str) -> None:
         assert saved["labels"].tolist() == ["effusion", "nodule"]
     html = Path("out/report.html").read_text(encoding="utf-8")
     assert "its maximum" in html
+    assert results()["model"].endswith(", views: turns")
     assert "<dd>0.25</dd>" in html
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -61,9 +62,11 @@ def test_quiet_says_only_what_is_wrong(folder: Path, checkpoint: str, capsys: py
 def test_options_reach_the_table(folder: Path, checkpoint: str) -> None:
     words = ["--labels", "mass, nodule", "--threshold", "0.1", "--heatmaps", "png", "--heatmaps-dir", "heat"]
     words += ["--heatmaps-of", "all", "--batch-size", "2", "--workers", "1", "--rows-per-part", "2", "--device", "cpu"]
+    words += ["--views", "mirror"]
     assert main(["predict", "--checkpoint", checkpoint, "--input", "scans", "--out", "t.parquet", *words]) == 0
     table = pq.read_table("t.parquet")
     assert [name for name in table.schema.names if name.startswith("p_")] == ["p_mass", "p_nodule"]
+    assert json.loads(table.schema.metadata[b"pylon_zoo"])["options"]["views"] == "mirror"
     assert len(list(Path("heat").rglob("*.png"))) == 2 * 4
     assert [len(files) for files in table["heatmaps"].to_pylist() if files is not None] == [2] * 4
 

@@ -10,9 +10,10 @@ import torch
 from pylon_zoo.attribution import AttributedClassifier
 from pylon_zoo.data.phantom import PhantomCxr
 from pylon_zoo.data.transforms import EvalTransform
-from pylon_zoo.errors import ConfigError
+from pylon_zoo.errors import ConfigError, UnknownNameError
 from pylon_zoo.evaluation import evaluate
 from pylon_zoo.models.build import build_model
+from pylon_zoo.models.views import VIEWS
 
 
 def test_an_oracle_scores_one_and_the_counts_are_right(cards, oracle):
@@ -94,3 +95,28 @@ def test_an_attribution_is_evaluated_in_place_of_the_models_own_heatmaps(cards, 
     scaled = AttributedClassifier(oracle, "grad_cam")
     oracle.head.weight.data *= 1e4  # saturates a sigmoid
     assert evaluate(scaled, cards()).point_accuracy.macro == 1.0
+
+
+@pytest.mark.parametrize("views", sorted(VIEWS))
+def test_every_view_of_what_is_clear_is_right(cards, oracle, views):
+    """Turned upside down the oracle takes upper for lower, but the mean of its maps still points at the card."""
+    result = evaluate(oracle, cards(), views=views)
+    assert result.views == views
+    assert result.point_accuracy.macro == 1.0
+
+
+@pytest.mark.parametrize("views", ["mirror", "turns"])
+def test_an_attribution_methods_maps_are_averaged_too(views):
+    torch.manual_seed(0)
+    data = PhantomCxr("test", size=32, count=4)
+    model = build_model("pylon_test_resnet", len(data.classes), 1, label_names=data.classes)
+    model.pretrained_cfg["input_size"] = (1, 32, 32)
+    result = evaluate(AttributedClassifier(model, "grad_cam"), data, views=views)
+    plain = evaluate(model, data, views=views)
+    assert result.point_accuracy.support.equal(plain.point_accuracy.support)
+    assert not result.records.probabilities.equal(plain.records.probabilities)  # mean of logits; pooled mean of maps
+
+
+def test_unknown_views_are_refused(cards, oracle):
+    with pytest.raises(UnknownNameError, match="views='turn'"):
+        evaluate(oracle, cards(), views="turn")

@@ -30,10 +30,18 @@ def test_a_page_needs_nothing_else_and_is_the_same_twice(cards, oracle):
     html = page(oracle, cards(), bootstrap=20)
     assert html == page(oracle, cards(), bootstrap=20)
     assert not re.search(r"(?:src|href)=\"(?!data:)|url\(|@import|https?:", html)
-    for text in ("lower", "upper", "Point accuracy by box area", "Reliability", "these numbers flatter", "hidden"):
+    for text in (
+        "lower",
+        "upper",
+        "Point accuracy by box area",
+        "Reliability",
+        "Where peaks lie",
+        "these numbers flatter",
+        "hidden",
+    ):
         assert text in html
     assert html.count("data:image/jpeg") == 6  # every boxed image of the eight, none twice
-    assert html.count("<svg") == 4
+    assert html.count("<svg") == 5
     for svg in re.findall(r"<svg.*?</svg>", html):
         ElementTree.fromstring(svg)
 

@@ -14,7 +14,7 @@ from pylon_zoo.errors import ConfigError
 from pylon_zoo.evaluation import Evaluation, console_table, write_tables
 from pylon_zoo.evaluation.latex import latex_table
 from pylon_zoo.evaluation.tables import as_json, rows
-from pylon_zoo.metrics import Interval, MetricResult
+from pylon_zoo.metrics import POINTING, Interval, MetricResult
 
 NAN = float("nan")
 
@@ -123,3 +123,28 @@ def test_a_file_is_no_folder(evaluation, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"--out .*file cannot be a folder"):
         write_tables(evaluation, tmp_path / "file")
+
+
+def test_offsets_are_shown_in_words_and_written_as_numbers(evaluation, tmp_path):
+    values = [
+        [-3.25, 1.5, NAN],
+        [0.5, -2.0, NAN],
+        [-3.0, 1.0, NAN],
+        [0.0, -2.0, NAN],
+        [0.5, 0.25, NAN],
+        [0.25] * 2 + [NAN],
+    ]
+    support = torch.tensor([8, 4, 0])
+    named = zip(POINTING, values, strict=True)
+    full = replace(evaluation, pointing={name: MetricResult(name, torch.tensor(one), support) for name, one in named})
+    table = console_table(full)
+    assert table.splitlines()[1].split()[-4:] == ["offset", "(px)", "same", "place"]
+    assert "3.2 up, 0.5 right  0.50 (0.25)" in table
+    assert "1.5 down, 2.0 left  0.25 (0.25)" in table
+    assert [line.split()[-2:] for line in table.splitlines() if line.startswith("Très")] == [["-", "-"]]
+    row = as_json(full)["classes"][0]
+    assert [row[name] for name in POINTING] == [-3.25, 0.5, -3.0, 0.0, 0.5, 0.25]
+    assert as_json(full)["macro"]["offset_down"] == -0.875
+    write_tables(full, tmp_path)
+    with (tmp_path / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        assert [float(next(csv.DictReader(file))[name]) for name in POINTING[:1]] == [-3.25]

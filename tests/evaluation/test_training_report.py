@@ -71,7 +71,7 @@ def test_a_page_needs_nothing_else_and_says_what_the_run_says(finished, cards, o
     assert "<b>yours" not in html
     for svg in re.findall(r"<svg.*?</svg>", html):
         ElementTree.fromstring(svg)
-    assert html.count("<svg") == 5  # loss, validation, AUROC, point accuracy, by area
+    assert html.count("<svg") == 6  # loss, validation, AUROC, point accuracy, by area, offsets
     assert "best epoch, 2" in html
 
 

@@ -129,3 +129,20 @@ def test_half_logits_turn_a_softmax_into_sigmoids(spread: float) -> None:
 def test_a_single_class_under_softmax_is_certain() -> None:
     logits = torch.tensor([[-3.0]])
     assert (logits - half_logits(logits, "softmax")).sigmoid().tolist() == [[1.0]]
+
+
+def test_views_are_averaged_in_place(small_model, pixels: np.ndarray) -> None:
+    usual = explain(small_model, pixels)
+    assert torch.equal(explain(small_model, pixels, views="none").native_heatmaps, usual.native_heatmaps)
+    seen, mirrored = (explain(small_model, image, views="mirror") for image in (pixels, pixels[:, ::-1].copy()))
+    assert not torch.allclose(seen.native_heatmaps, usual.native_heatmaps)
+    assert torch.allclose(seen.heatmaps.flip(-1), mirrored.heatmaps, atol=1e-4)
+    assert torch.allclose(seen.probabilities, mirrored.probabilities, atol=1e-5)
+    finding, other = seen.top(1)[0], mirrored.top(1)[0]
+    assert (finding.label, finding.peak.y) == (other.label, other.peak.y)
+    assert abs(finding.peak.x + other.peak.x - 43) <= 1
+
+
+def test_unknown_views_are_named(small_model) -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'mirror'"):
+        explain(small_model, "no such file.png", views="mirrror")
