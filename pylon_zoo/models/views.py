@@ -181,7 +181,8 @@ class ViewedClassifier(nn.Module):
             seen = dihedral(x, view.symmetry)
             if view.scale != 1:
                 size = [round(side * view.scale) for side in seen.shape[2:]]
-                seen = functional.interpolate(seen, size, mode="bilinear", align_corners=False, antialias=True)
+                larger = functional.interpolate(seen.float(), size, mode="bilinear", antialias=True)  # not in bfloat16
+                seen = larger.to(seen.dtype)
             yield view, seen
 
     def _mean(self, maps: Iterator[Tensor], x: Tensor) -> Tensor:

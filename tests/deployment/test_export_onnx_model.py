@@ -21,6 +21,7 @@ from pylon_zoo.deployment.quantization import quantize, stays_float
 from pylon_zoo.errors import DataError
 from pylon_zoo.evaluation import evaluate
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.views import with_views
 from pylon_zoo.preprocessing import preprocess
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "onnx_without_torch.py"
@@ -51,6 +52,16 @@ def test_it_evaluates_as_the_model_does(model: HeatmapClassifier, path: Path):
     assert results[1].model == model.architecture
     assert torch.allclose(results[0].records.probabilities, results[1].records.probabilities, atol=1e-5)
     assert results[0].point_accuracy.macro == results[1].point_accuracy.macro
+
+
+def test_its_views_are_averaged(model: HeatmapClassifier, path: Path):
+    image = torch.rand(1, model.in_chans, 192, 192)
+    (logits, heatmap), (theirs, _) = (
+        with_views(one, "mirror").forward_with_heatmap(image) for one in (OnnxModel(path), model)
+    )
+    torch.testing.assert_close(heatmap, with_views(model, "mirror").forward_heatmap(image), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(logits, (model(image) + model(image.flip(-1))) / 2, atol=1e-3, rtol=1e-3)
+    assert not logits.allclose(theirs)  # which are the mean heatmap's, pooled
 
 
 def test_it_explains_as_the_model_does(model: HeatmapClassifier, path: Path):

@@ -170,6 +170,18 @@ def test_a_view_alone_is_put_back():
             torch.testing.assert_close(dihedral(turned, k), whole.forward_heatmap(image))
 
 
+@pytest.mark.parametrize("views", SEVERAL)
+def test_an_optimized_copy_says_the_same(views: str):
+    model, image = random_model(), images(1, 1, 64, 64)
+    copy, half = pz.optimize(model), pz.optimize(model, dtype=torch.bfloat16)
+    with torch.inference_mode():
+        logits, heatmap = with_views(model, views).forward_with_heatmap(image)
+        mine = with_views(copy, views).forward_with_heatmap(image)
+        torch.testing.assert_close(mine, (logits, heatmap), atol=1e-5, rtol=1e-5)
+        rough = with_views(half, views).forward_heatmap(image.bfloat16())
+        torch.testing.assert_close(rough, heatmap, atol=0.05, rtol=0.1)
+
+
 def test_the_first_view_is_the_image_itself():
     assert all(views[0] == View() and len(set(views)) == len(views) for views in VIEWS.values())
 
