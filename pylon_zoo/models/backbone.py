@@ -51,6 +51,7 @@ class Backbone(nn.Module):
         channels: channels of each level, coarse to fine.
         strides: pixels per cell of each level, coarse to fine.
         grids: where the cells of each level lie in the images, coarse to fine.
+        is_cut: whether the network goes on beyond the coarsest level.
         fixed_size: (H, W) beyond which the network cannot go, or None.
         pretrained_cfg: timm's description of the network and its input.
 
@@ -106,8 +107,7 @@ class Backbone(nn.Module):
             fill_encoder(self._inside("model", "body")[1], weights, name, in_chans, options)
             self.pretrained_cfg |= weights.description
         del self._weights  # a copy of the encoder, and no part of the model
-        if coarsest_stride is not None:
-            self._cut(coarsest_stride)
+        self.is_cut = coarsest_stride is not None and self._cut(coarsest_stride)
         self._read_levels(output_stride)
         self._levels = self._find_levels()
         self.grids: tuple[CellGrid, ...] = tuple(level.grid for level in self._levels)
@@ -130,8 +130,8 @@ class Backbone(nn.Module):
                 "or leave encoder_pretrained out."
             ) from error
 
-    def _cut(self, coarsest_stride: int) -> None:
-        """Leave out what the network does beyond its last level of that stride."""
+    def _cut(self, coarsest_stride: int) -> bool:
+        """Leave out what the network does beyond its last level of that stride; whether there is any."""
         strides = self.model.feature_info.reduction()
         wanted = tuple(place for place, stride in enumerate(strides) if stride <= coarsest_stride)
         if not wanted:
@@ -140,13 +140,14 @@ class Backbone(nn.Module):
                 f"one of {', '.join(map(str, sorted(set(strides))))}, or None for the whole network."
             )
         if len(wanted) == len(strides):
-            return
+            return False
         shorter = self._build(self.name, self.in_chans, False, {**self._options, "out_indices": wanted})
         if hasattr(shorter, "_stage_out_idx"):  # timm's own extractors of EfficientNet's family run to the end
             shorter.blocks = shorter.blocks[: max(shorter._stage_out_idx)]
         kept = shorter.state_dict()
         shorter.load_state_dict({name: value for name, value in self.model.state_dict().items() if name in kept})
         self.model = shorter.train(self.model.training)
+        return True
 
     def _read_levels(self, output_stride: int | None) -> None:
         """Set `strides` and `channels`, and how the network's maps become ours."""

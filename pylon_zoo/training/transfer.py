@@ -52,7 +52,8 @@ class Transferred:
 def transfer_into(model: HeatmapClassifier, section: TransferSection) -> Transferred | None:
     """Fill a freshly built model with a checkpoint's weights, as a section says.
 
-    The model takes over the checkpoint's normalisation (`mean` and `std` of `pretrained_cfg`) and keeps its own labels,
+    An encoder that was cut short (`coarsest_stride`) takes what it has from a whole one. The model takes over the
+    checkpoint's normalisation (`mean` and `std` of `pretrained_cfg`) and keeps its own labels,
     input size and pooling. Where the channels differ, the stem is adapted as in `pylon_zoo.weights.stem`.
 
     Args:
@@ -82,6 +83,8 @@ def transfer_into(model: HeatmapClassifier, section: TransferSection) -> Transfe
     state = parse_weights(source.read(WEIGHTS_FILE), f"{WEIGHTS_FILE} of {source.place}")
     channels = (config.get("model_args") or {}).get("in_chans", 3)
     own = model.state_dict()
+    if model.encoder.is_cut:  # what lies beyond its end is of no use here
+        state = {name: value for name, value in state.items() if name in own or part_of(name) != "encoder"}
 
     check_alike("encoder", own, state, source.place, channels=(model.in_chans, channels))
     adapted = adapt_stem(model, state, channels, source.place)

@@ -132,3 +132,11 @@ def test_what_cannot_be_taken_over_is_refused_and_changes_nothing(checkpoint, tm
 def test_the_section_names_the_nearest_choice():
     with pytest.raises(ConfigError, match=r"transfer\.head .* Did you mean 'match_labels'"):
         build(TransferSection, {"head": "match_label"}, Origin("a.toml"), "transfer.")
+
+
+def test_a_short_encoder_takes_what_it_has_from_a_whole_one(checkpoint):
+    model = make(coarsest_stride=8)
+    report = transfer_into(model, TransferSection(checkpoint, decoder="new"))
+    source = load_checkpoint(checkpoint).state_dict()
+    assert parts_that_equal(model.state_dict(), source)["encoder"]
+    assert report.taken == ("encoder",)
