@@ -116,8 +116,8 @@ class Laboratory:
         recipe, run, summary = self.trained(row.recipe, row.settings, seed, row.start)
         model, dataset = load_checkpoint(run), self.test_set(recipe)
         judged = AttributedClassifier(model, row.method) if row.method else model
-        how = {"controls": False, "placement": self.grid.placement, "metrics": self.grid.metrics, **self._how}
-        evaluation = evaluate(judged.eval(), dataset, **how)
+        how = {"controls": False, "placement": self.grid.placement, "metrics": self.grid.metrics, "views": row.views}
+        evaluation = evaluate(judged.eval(), dataset, **how, **self._how)
         return {
             "row": row.name,
             "recipe": row.recipe,
