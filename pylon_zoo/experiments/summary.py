@@ -115,8 +115,7 @@ def difference(rows: Sequence[Mapping[str, str]], one: str, other: str, column: 
 
 
 def markdown(summary: Summary) -> str:
-    """The table in Markdown, a line per row: macro and weighted point accuracy, AUROC, the grid's other metrics, and the
-    classes' point accuracy."""
+    """The table in Markdown, a line per row: point accuracy, AUROC, other metrics, and the classes' point accuracy."""
     others = summary.grid.metrics
     heads = ["", "point accuracy, macro", "weighted", "macro AUROC", *others, *summary.classes, "runs"]
     lines = [heads, ["---"] * len(heads)]
