@@ -115,11 +115,19 @@ def other_classes(root: Path) -> Path:
     return root
 
 
+def absent_in_training(root: Path) -> Path:
+    """Validation images have a class that no training image has, and no image of either has the first."""
+    write_coco(root, classes=["parent", "bright", "odd"], shown=[(1,), ()])
+    path = root / "val.json"
+    path.write_text(path.read_text().replace('"category_id": 1', '"category_id": 2', 1))
+    return root
+
+
 BAD = {
     "no labels": (lambda root: write_coco(root, shown=[()]), "has a label"),
     "one class only": (lambda root: write_coco(root, classes=["bright"], shown=[(0,)]), "nothing to tell it from"),
     "all classes always": (lambda root: write_coco(root, shown=[(0, 1)]), "nothing to tell them from"),
-    "a class absent": (lambda root: write_coco(root, classes=["bright", "dark", "odd"]), "has 'odd'"),
+    "a class absent": (absent_in_training, "has 'odd', so it cannot be learnt"),
     "three images": (lambda root: write_coco(root, counts=(3, 1)), "has 3 images"),
     "three to validate": (lambda root: write_coco(root, counts=(24, 3)), "has 3 images"),
     "unreadable": (broken, "7.png"),
