@@ -62,6 +62,8 @@ REAL = {"deeppcb": "coco", "magnetic_tile": "folders", "bccd": "voc_xml"}
 PAPER = ("nih_cxr14", "vindr_cxr", "pascal_voc")
 # For every number in a shipped recipe, values that cannot be.
 IMPOSSIBLE = {
+    "consistency.ramp": ["-0.1", "1.1"],
+    "consistency.views": ["-0.5", "nan"],
     "data.mean": ["[-0.1]", "[1.1]", "[nan]"],
     "data.options.seed": ["-1"],
     "data.size": ["0", "31", "-128"],
@@ -71,17 +73,23 @@ IMPOSSIBLE = {
     "loop.batch_size": ["0", "-16", "1.5"],
     "loop.clip_grad_norm": ["0", "-1.0"],
     "loop.seed": ["-1"],
+    "loss.end": ["0", "-0.1"],
+    "loss.start": ["0", "-0.1"],
+    "loss.until": ["0", "1.1"],
     "model.head_bias": ["nan", "-inf"],
+    "model.options.coarsest_stride": ["0", "-1", "1.5"],
     "model.options.decoder_channels": ["0", "-1", "1.5", "[64]"],
     "model.options.encoder_kwargs.channels": ["[8, 8]", "[-1, 8, 8, 8]"],
     "model.options.encoder_kwargs.stem_width": ["-8"],
     "model.options.head_kernel": ["0", "2", "5"],
     "model.options.head_mlp_layers": ["-1", "4"],
     "model.options.norm_groups": ["0", "7"],
+    "model.options.output_stride": ["0", "-4", "1.5"],
     "model.options.pyramid_channels": ["0"],
     "model.options.up_kernel": ["2"],
     "model.options.up_layers": ["0", "3"],
     "model.options.up_modules": ["-1", "4"],
+    "optimizer.betas": ["[-0.1, 0.9]", "[0.9, 1.0]"],
     "optimizer.encoder_lr": ["0", "-1", "nan"],
     "optimizer.lr": ["0", "-1", "inf", "nan"],
     "optimizer.weight_decay": ["-0.1"],
@@ -192,7 +200,7 @@ def test_the_papers_outputs():
     assert all(recipe.data.options["no_finding"] for recipe in recipes if recipe.data.name == "vindr_cxr")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("phantom")])
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("phantom") and "pointing" not in name])
 def test_phantom_recipes_differ_in_what_their_names_say(name):
     recipe = load_recipe(name)
     scratch, small = name.startswith(("phantom_cxr", "phantom_encoder", "phantom_scratch")), "_small_" in name
@@ -226,7 +234,7 @@ def test_every_row_on_nih_has_its_phantom_version(name):
     }
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(tuple(REAL))])
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(tuple(REAL)) and "pointing" not in name])
 def test_recipes_on_real_images_differ_in_their_model_alone(name):
     family = next(prefix for prefix in REAL if name.startswith(prefix))
     recipe, base = load_recipe(name), load_recipe(f"{family}_pylon")
