@@ -24,7 +24,8 @@ from tables import publish, read_csv, results_file, write_csv
 
 import pylon_zoo.models.grids as grids
 from pylon_zoo.errors import PylonZooError
-from pylon_zoo.models.backbone import Backbone, list_backbones, timm_module
+from pylon_zoo.models.backbone import Backbone
+from pylon_zoo.models.names import list_backbones, timm_module
 from pylon_zoo.models.probing import Measured, draw_weights, measure_firsts
 
 COMMAND = "python benchmarks/cell_grids.py"

@@ -23,7 +23,8 @@ import torch
 
 import pylon_zoo
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.models.backbone import Backbone, list_backbones, timm_module
+from pylon_zoo.models.backbone import Backbone
+from pylon_zoo.models.names import list_backbones, timm_module
 
 CLASSES = 2
 ODD_SIZE = (300, 417)

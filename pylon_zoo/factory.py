@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.models.backbone import list_backbones, timm_module
 from pylon_zoo.models.build import METHODS
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.names import list_backbones, timm_module
 from pylon_zoo.weights.encoders import build_on_encoder
 from pylon_zoo.weights.loading import load_pretrained
 from pylon_zoo.weights.manifest import load_manifest

@@ -19,9 +19,9 @@ from timm.models import DefaultCfg, PretrainedCfg, generate_default_cfgs, model_
 from torch import Tensor
 
 from pylon_zoo.errors import ConfigError, PylonZooError
-from pylon_zoo.models.backbone import list_backbones
 from pylon_zoo.models.build import per_channel, said_options
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.names import list_backbones
 from pylon_zoo.weights import manifest
 from pylon_zoo.weights.checkpoint import load_state, tuples
 from pylon_zoo.weights.encoders import build_on_encoder

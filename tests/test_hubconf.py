@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import pylon_zoo as pz
-from pylon_zoo.models.backbone import is_backbone
 from pylon_zoo.models.build import METHODS
+from pylon_zoo.models.names import is_backbone
 
 REPO = Path(__file__).resolve().parents[1]
 ANY_BACKBONE = ["cam", "deeplabv3plus", "fpn", "li2018", "pan", "pylon", "unet"]

@@ -12,7 +12,7 @@ from pylon_zoo import create_model, preprocess
 from pylon_zoo.data.sample import Sample
 from pylon_zoo.data.transforms import INTERPOLATIONS
 from pylon_zoo.errors import ImageError
-from pylon_zoo.models.backbone import list_backbones
+from pylon_zoo.models.names import list_backbones
 from pylon_zoo.preprocessing import eval_transform
 
 

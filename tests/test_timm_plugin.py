@@ -17,7 +17,7 @@ from timm.models import get_pretrained_cfg_value
 import pylon_zoo as pz
 from pylon_zoo import timm_plugin
 from pylon_zoo.errors import ConfigError, UnknownNameError, WeightsError
-from pylon_zoo.models.backbone import list_backbones
+from pylon_zoo.models.names import list_backbones
 from pylon_zoo.models.pylon import Pylon
 from pylon_zoo.weights import manifest
 

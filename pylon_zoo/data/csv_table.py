@@ -12,6 +12,7 @@ ROOT/boxes.csv    optional: image,label,x0,y0,x1,y1, in pixels of the image, fro
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -101,7 +102,7 @@ class CsvDataset(RecordDataset):
         listed = f"'{self.root / BOX_TABLE}' row"
         self.fill(
             Record(
-                self.root / image,
+                os.path.join(root, image),  # noqa: PTH118 (see Record)
                 rows[image].patient,
                 targets[id(rows[image].labels)],
                 stacked.get(image, none),
@@ -131,15 +132,18 @@ def _read_table(
     needed += find_columns(path, header, names)
     if not names:
         raise DataError(f"'{path}' has no labels: give it a column '{LABELS}', or one for each label.")
+    end = len(needed)
     optional = [name for name in (PATIENT, SPLIT) if name in column]
     needed += [column[name] for name in optional]
+    patient_at, split_at = (end + optional.index(name) if name in column else None for name in (PATIENT, SPLIT))
     found: dict[str, Row] = {}
     known: dict[tuple[str, ...], dict[str, float]] = {}  # few combinations, many rows
+    table = f"'{path}' row"
     for line, cells in rows:
         with row_problems():
-            where = f"'{path}' row {line}"
-            image, *written = pick(path, line, cells, needed)
-            texts, given = tuple(written[: len(names)]), dict(zip(optional, written[len(names) :], strict=True))
+            where = f"{table} {line}"
+            written = pick(path, line, cells, needed)
+            image, texts = written[0], tuple(written[1:end])
             if not image:
                 raise DataError(f"{where} has no '{IMAGE}': correct or remove it.")
             if image in found:
@@ -150,12 +154,13 @@ def _read_table(
                 known[texts] = {
                     name: _value(where, name, text, uncertain) for name, text in zip(names, texts, strict=True)
                 }
-            patient, split = given.get(PATIENT), given.get(SPLIT)
-            if patient == "":
+            patient = image if patient_at is None else written[patient_at]
+            if not patient:
                 raise DataError(f"{where} has no '{PATIENT}': correct it, or leave the column out of the table.")
-            if split is not None and split.lower() not in SPLIT_NAMES:
-                raise DataError(f"{where} has the split '{split}': it must be train, val or test.")
-            found[image] = Row(line, known[texts], patient or image, SPLIT_NAMES[split.lower()] if split else "")
+            split = "" if split_at is None else SPLIT_NAMES.get(written[split_at].lower())
+            if split is None:
+                raise DataError(f"{where} has the split '{written[split_at]}': it must be train, val or test.")
+            found[image] = Row(line, known[texts], patient, split)
     if not found:
         raise DataError(f"'{path}' has a header and no rows: fill it in.")
     labels_seen = sorted({name for row in found.values() for name in row.labels}) if joined else names
@@ -199,10 +204,11 @@ def _read_boxes(
         return boxes, lines
     rows = read_rows(path)
     columns = find_columns(path, next(rows)[1], BOX_COLUMNS)
+    box_table = f"'{path}' row"
     for line, cells in rows:
         with row_problems():
             image, label, *numbers = pick(path, line, cells, columns)
-            where = f"'{path}' row {line}"
+            where = f"{box_table} {line}"
             if image not in images:
                 raise DataError(f"{where} has a box on '{image}', an image that '{table}' does not list.")
             if label in unread:
@@ -218,9 +224,10 @@ def _read_boxes(
                     "one of them."
                 )
             box = (float(index_of[label]), *check_corners(where, numbers))
-            if box in boxes.get(image, []):
+            others = boxes.setdefault(image, [])
+            if box in others:
                 raise DataError(f"{where} repeats a box of '{image}': remove one of them.")
-            boxes.setdefault(image, []).append(box)
+            others.append(box)
             lines.setdefault(image, []).append(line)
     return boxes, lines
 

@@ -27,7 +27,7 @@ class Record(NamedTuple):
     """One image before it is decoded.
 
     Args:
-        path: the image file.
+        path: the image file; as text where there may be 100,000 of them, since as many `Path`s take half a second.
         patient: whose it is; the image's own name where nobody says.
         target: (K,) float32, NaN unknown.
         boxes: (M, 5) float32, as in `Sample`, in pixels of `size`; None: those around the masks' connected regions.
@@ -37,7 +37,7 @@ class Record(NamedTuple):
             of the image on disk.
     """
 
-    path: Path
+    path: Path | str
     patient: str
     target: Tensor
     boxes: Tensor | None
@@ -76,9 +76,10 @@ class RecordDataset(LabelledDataset):
         self._records = [self._measured(record, originals) if originals else record for record in records]
 
     def _measured(self, record: Record, originals: Mapping[str, tuple[int, int]]) -> Record:
-        if record.size is not None or not record.path.is_relative_to(self.root):
+        path = Path(record.path)
+        if record.size is not None or not path.is_relative_to(self.root):
             return record
-        return record._replace(size=originals.get(record.path.relative_to(self.root).as_posix()))
+        return record._replace(size=originals.get(path.relative_to(self.root).as_posix()))
 
     def __len__(self) -> int:
         return len(self._records)
@@ -91,7 +92,8 @@ class RecordDataset(LabelledDataset):
             DataError: a box does not lie on the image, or it lies on its side against what the boxes are measured in.
         """
         record = self._records[index]
-        image = to_channels(self.read(record.path), self.channels)
+        path = Path(record.path)
+        image = to_channels(self.read(path), self.channels)
         size = tuple(image.shape[-2:])
         masks = _masks(record, size)
         return Sample(
@@ -99,7 +101,7 @@ class RecordDataset(LabelledDataset):
             target=record.target.clone(),
             boxes=boxes_of_masks(masks) if record.boxes is None else _boxes(record, record.boxes, size),
             patient=record.patient,
-            path=str(record.path),
+            path=str(path),
             masks=masks,
         )
 

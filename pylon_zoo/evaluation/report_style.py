@@ -28,7 +28,8 @@ tr.average td { font-weight: 600; }
 .trios { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); gap: 1.1rem 1.6rem; }
 .trios h3 { margin: 0 0 .5rem; font-size: .8rem; font-weight: 500; color: var(--faint); letter-spacing: .06em;
   text-transform: uppercase; }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: .6rem; }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: .6rem; align-items: start; }
+.pair img { width: auto; max-width: 100%; aspect-ratio: auto; max-height: 20rem; }
 .pair figcaption { font-size: .8rem; overflow-wrap: anywhere; }
 .hit { color: #15803d; font-weight: 600; } .miss { color: var(--bad); font-weight: 600; }
 @media (prefers-color-scheme: dark) { .hit { color: #5fd38d; } }

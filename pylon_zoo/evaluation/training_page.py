@@ -4,6 +4,8 @@ CSS = """
 svg .second { stroke: var(--below); } svg .dot.second { fill: var(--below); stroke: none; }
 .choices { display: grid; grid-template-columns: max-content 1fr; gap: .35rem 1.4rem; margin: 0; font-size: .92rem; }
 .choices dd { font-weight: 400; }
+.trios { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+@media (max-width: 40rem) { .trios { grid-template-columns: 1fr; } }
 """
 
 PAGE = """<!doctype html>

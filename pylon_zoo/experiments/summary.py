@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pylon_zoo.experiments.grid import Grid
+from pylon_zoo.experiments.results import MACRO
 from pylon_zoo.files import write_text
 from pylon_zoo.metrics.doubt import student_t_interval
 
@@ -53,7 +54,8 @@ class Summary:
     Args:
         grid: what it is a table of.
         classes: those with boxes, in the dataset's order.
-        cells: row → `"macro"`, `"weighted"`, `"auroc"` and the classes → figure; rows without runs are left out.
+        cells: row → `"macro"`, `"weighted"`, `"auroc"`, the grid's other metrics and the classes → figure; rows without
+            runs are left out.
     """
 
     grid: Grid
@@ -71,6 +73,7 @@ def summarize(grid: Grid, rows: Sequence[Mapping[str, str]]) -> Summary:
     classes = tuple(name.partition(":")[2] for name in (rows[0] if rows else {}) if name.startswith(f"{POINT}:"))
     boxed = tuple(name for name in classes if any(row[f"{POINT}:{name}"] for row in rows))
     columns = {"macro": POINT, "weighted": f"{POINT}_weighted", AUROC: AUROC}
+    columns.update({name: f"{name}:{MACRO}" for name in grid.metrics})
     columns.update({name: f"{POINT}:{name}" for name in boxed})
     published = grid.published()
     cells = {}
@@ -112,11 +115,12 @@ def difference(rows: Sequence[Mapping[str, str]], one: str, other: str, column: 
 
 
 def markdown(summary: Summary) -> str:
-    """The table in Markdown: macro and weighted point accuracy, AUROC, the classes' point accuracy, a line per row."""
-    heads = ["", "point accuracy, macro", "weighted", "macro AUROC", *summary.classes, "runs"]
+    """The table in Markdown, a line per row: point accuracy, AUROC, other metrics, and the classes' point accuracy."""
+    others = summary.grid.metrics
+    heads = ["", "point accuracy, macro", "weighted", "macro AUROC", *others, *summary.classes, "runs"]
     lines = [heads, ["---"] * len(heads)]
     for name, cells in summary.cells.items():
-        figures = [cells[key].text() for key in ("macro", "weighted", AUROC, *summary.classes)]
+        figures = [cells[key].text() for key in ("macro", "weighted", AUROC, *others, *summary.classes)]
         lines.append([name, *figures, str(max(cell.runs for cell in cells.values()))])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

@@ -11,20 +11,19 @@ from typing import Any
 import timm
 import torch
 from timm.layers.format import Format
-from timm.models import is_model_pretrained, model_entrypoint
 from torch import Tensor, nn
 
 from pylon_zoo.cells import CellGrid
-from pylon_zoo.errors import ConfigError, UnknownNameError, WeightsError, suggest
+from pylon_zoo.errors import ConfigError, WeightsError
 from pylon_zoo.models.encoder_weights import EncoderWeights, fill_encoder
 from pylon_zoo.models.grids import Level, found_levels, tabled_levels
 from pylon_zoo.models.layers import crop_padding, pad_to, same_size
 from pylon_zoo.models.modes import evaluating
+from pylon_zoo.models.names import resolve_backbone, timm_module
 from pylon_zoo.models.options import as_pair, check_option
 from pylon_zoo.models.probing import draw_weights
 from pylon_zoo.models.sizes import ceil_div, round_up, size_rule
 
-OWN_PACKAGE = __name__.partition(".")[0]
 NOMINAL_STRIDE = 32  # of a network that is not built yet
 TRACED_SIZE = (64, 96)  # pixels, of the image that shows where cells lie; networks of one size pad it
 
@@ -327,58 +326,6 @@ class Backbone(nn.Module):
             if not coarse:
                 depths.update({f"{path}.{block}": start + i for i, (block, _) in enumerate(blocks)})
         return depths
-
-
-def timm_module(name: str) -> str:
-    """The timm file an architecture is defined in: `"resnet50.tv_in1k"` → `"resnet"`."""
-    return model_entrypoint(name.partition(".")[0]).__module__.rpartition(".")[2]
-
-
-def list_backbones(pattern: str = "") -> list[str]:
-    """timm's architectures, without the models this package adds to timm's registry.
-
-    Args:
-        pattern: shell wildcard; empty for all.
-
-    Example:
-        >>> list_backbones("test_resnet*")
-        ['test_resnet']
-    """
-    return [name for name in timm.list_models(pattern) if is_backbone(name)]
-
-
-def is_backbone(arch: str) -> bool:
-    """Whether timm has an architecture of that name that is not one of this package's own models."""
-    return timm.is_model(arch) and model_entrypoint(arch).__module__.partition(".")[0] != OWN_PACKAGE
-
-
-def resolve_backbone(name: str, pretrained: bool | str = False) -> str:
-    """Check a backbone's name and tag, and put a tag given as `pretrained` behind the name.
-
-    Raises:
-        UnknownNameError: no such architecture or tag, or no weights where some were asked for.
-        ConfigError: two different tags.
-    """
-    arch, _, tag = name.partition(".")
-    if not is_backbone(arch):
-        raise UnknownNameError(
-            f"Unknown backbone {arch!r}: timm {timm.__version__} has no such architecture."
-            f"{suggest(arch, list_backbones())} timm.list_models() lists all."
-        )
-    if isinstance(pretrained, str):
-        if tag and tag != pretrained:
-            raise ConfigError(f"Two encoder tags: {tag!r} in the name {name!r}, {pretrained!r} in encoder_pretrained.")
-        tag = pretrained
-    full = f"{arch}.{tag}" if tag else arch
-    known = [other.partition(".")[2] for other in timm.list_models(f"{arch}.*", pretrained=True)]
-    if tag and tag not in known:
-        raise UnknownNameError(
-            f"timm has no weights {tag!r} for {arch!r}.{suggest(tag, known)} "
-            f"Tags of {arch}: {', '.join(known) or 'none'}."
-        )
-    if pretrained and not is_model_pretrained(full):
-        raise UnknownNameError(f"timm has no pretrained weights for {arch!r}; leave encoder_pretrained out.")
-    return full
 
 
 def _check_kwargs(options: dict[str, Any]) -> dict[str, Any]:

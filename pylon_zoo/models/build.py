@@ -11,10 +11,11 @@ from typing import Any
 import timm
 
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
-from pylon_zoo.models.backbone import Backbone, is_backbone, list_backbones, resolve_backbone, timm_module
+from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.encoder_weights import EncoderWeights
 from pylon_zoo.models.gap import GapBackbone
+from pylon_zoo.models.names import is_backbone, list_backbones, resolve_backbone, timm_module
 from pylon_zoo.models.options import as_pair, check_option
 from pylon_zoo.models.pyramids import lacks_dilation, lacks_pyramid
 

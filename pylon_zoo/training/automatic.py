@@ -32,7 +32,7 @@ from pylon_zoo.training.rules import (
     smaller_side,
 )
 from pylon_zoo.training.sections import Origin
-from pylon_zoo.training.survey import Survey, survey
+from pylon_zoo.training.survey import Survey, never_shown, survey
 from pylon_zoo.training.train import model_for, open_split
 from pylon_zoo.training.trial import Trial, try_out
 
@@ -54,6 +54,7 @@ class Choices:
         statistics: mean and standard deviation of the model's input.
         orientation: why the augmentation is what it is.
         minutes: that were asked for; None where nothing was.
+        left_out: classes of the data that no image has, and that are not learnt for that.
     """
 
     recipe: Recipe
@@ -64,6 +65,7 @@ class Choices:
     statistics: tuple[tuple[float, ...], tuple[float, ...]]
     orientation: str
     minutes: float | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def choose(
@@ -103,6 +105,9 @@ def choose(
     """
     check_model(architecture)
     draft = _Draft(data, architecture, settings)
+    left_out = () if draft.given("data.classes") else never_shown(*draft.splits())
+    if left_out:
+        draft.put("data", classes=[name for name in draft.splits()[0].classes if name not in left_out])
     seen = survey(data, *draft.splits(), workers=workers, progress=progress)
     kind = device_kind(device)
     augmentation, why = orientation_of(data, orientation)
@@ -127,7 +132,8 @@ def choose(
     draft.put("optimizer", **rates_for(network, draft.recipe().loop.batch_size * views))
     draft.put("schedule", max_epochs=epochs_for(seen.images, trial, kind, pretrained, minutes, views))
     described = draft.model().pretrained_cfg
-    return Choices(draft.recipe(), seen, trial, kind, encoder, (described["mean"], described["std"]), why, minutes)
+    statistics = (described["mean"], described["std"])
+    return Choices(draft.recipe(), seen, trial, kind, encoder, statistics, why, minutes, left_out)
 
 
 def check_model(architecture: str) -> None:
@@ -172,7 +178,7 @@ class _Draft:
     def splits(self) -> tuple[LabelledDataset, LabelledDataset]:
         """Training and validation split, opened again where the choices have changed how."""
         recipe = self.recipe()
-        how = repr((drawing_options(recipe.data.name, recipe.data.size), recipe.data.options))
+        how = repr((drawing_options(recipe.data.name, recipe.data.size), recipe.data.options, recipe.data.classes))
         if how not in self._opened:
             self._opened[how] = (open_split(recipe, "train"), open_split(recipe, "val"))
         return self._opened[how]

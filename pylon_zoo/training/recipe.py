@@ -46,6 +46,7 @@ class DataSection:
         name: `NAME` or `NAME:DIR`; `--data` replaces it.
         size: height and width in pixels that images are resized to.
         augmentation: of training images, a key of `pylon_zoo.data.augmentations.AUGMENTATIONS`.
+        classes: those of the dataset that are learnt, in this order; None is all. Images that show others stay.
         mean, std: normalisation of images in [0, 1], one value per channel; None takes the model's own.
         options: passed to the dataset for every split.
         train, val: passed to the dataset for that split only.
@@ -54,6 +55,7 @@ class DataSection:
     name: str = setting("nih_cxr14")
     size: int = setting(256, at_least=32)
     augmentation: str = setting("xray")
+    classes: tuple[str, ...] | None = None
     mean: tuple[float, ...] | None = setting(None, at_least=0, at_most=1)
     std: tuple[float, ...] | None = setting(None, above=0)
     options: dict[str, Any] = field(default_factory=dict)

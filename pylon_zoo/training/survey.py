@@ -65,8 +65,8 @@ def survey(
         progress: bars on stderr.
 
     Raises:
-        DataError: too few images, no labels, nothing to tell apart, a class without a training image, or an image that
-            cannot be read (`ImageError`).
+        DataError: too few images, no labels, nothing to tell apart, a class that validation images have and
+            no training image, or an image that cannot be read (`ImageError`).
 
     Example:
         >>> from pylon_zoo.data.phantom import PhantomCxr
@@ -95,6 +95,18 @@ def survey(
         located=any(one.located for one in seen[val_set.split]),
         read=sum(map(len, seen.values())),
     )
+
+
+def never_shown(train_set: LabelledDataset, val_set: LabelledDataset) -> tuple[str, ...]:
+    """Classes that no image of the two splits is known to have, as where a format lists more than it uses.
+
+    Exporters of COCO files write a parent category without annotations, for one. None, where there are no labels at
+    all or the splits have other classes: what is wrong there is something else.
+    """
+    if tuple(train_set.classes) != tuple(val_set.classes):
+        return ()
+    shown = sum((dataset.targets() == 1).sum(0) for dataset in (train_set, val_set)).tolist()
+    return tuple(name for name, count in zip(train_set.classes, shown, strict=True) if not count) if any(shown) else ()
 
 
 def check_enough(spec: str, dataset: LabelledDataset) -> None:

@@ -15,6 +15,8 @@ import torch
 
 from pylon_zoo._version import __version__
 from pylon_zoo.data.dataset import LabelledDataset
+from pylon_zoo.data.label_names import names_in
+from pylon_zoo.data.labels import RelabelledDataset
 from pylon_zoo.data.registry import drawing_options, open_dataset
 from pylon_zoo.data.splits import check_patient_leak, split_hash
 from pylon_zoo.data.transforms import TrainTransform
@@ -144,10 +146,14 @@ def outcome(epochs: Sequence[Epoch]) -> dict[str, Any]:
 
 
 def open_split(recipe: Recipe, split: str) -> LabelledDataset:
-    """A split of the recipe's dataset, with the options the recipe has for it and no transform yet."""
+    """A split of the recipe's dataset, with the options and classes the recipe has for it and no transform yet."""
     drawn = drawing_options(recipe.data.name, recipe.data.size)
     options = {**drawn, **recipe.data.options, **getattr(recipe.data, split)}
-    return open_dataset(recipe.data.name, split, **options)
+    dataset = open_dataset(recipe.data.name, split, **options)
+    if recipe.data.classes is None:
+        return dataset
+    with blaming(recipe.origin.at("data.classes")):
+        return RelabelledDataset(dataset, {name: [name] for name in names_in(recipe.data.classes)})
 
 
 def model_for(recipe: Recipe, dataset: LabelledDataset) -> HeatmapClassifier:

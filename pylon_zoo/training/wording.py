@@ -24,7 +24,7 @@ def ten_lines(choices: Choices) -> tuple[str, ...]:
     lines = {
         "data": _data(seen),
         "images": _images(choices),
-        "classes": _classes(seen),
+        "classes": _classes(seen) + _left_out(choices),
         "device": f"{choices.device}, {1 / choices.trial.train_seconds:.3g} training images/s in a trial, "
         f"precision {recipe.loop.precision}",
         "model": f"{recipe.model.architecture}; encoder: {choices.encoder}",
@@ -61,6 +61,11 @@ def _classes(seen: Survey) -> str:
         named.insert(SHOWN // 2, "…")
     unjudged = f"; no AUROC in validation: {', '.join(seen.unjudged)}" if seen.unjudged else ""
     return f"{len(shares)}, in this share of the training images: {', '.join(named)}{unjudged}"
+
+
+def _left_out(choices: Choices) -> str:
+    names = ", ".join(f"'{name}'" for name in choices.left_out)
+    return f"; no image has {names}, so {'it is' if len(choices.left_out) == 1 else 'they are'} left out" * bool(names)
 
 
 def _orientation(choices: Choices) -> str:

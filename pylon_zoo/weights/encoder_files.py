@@ -14,6 +14,7 @@ from pylon_zoo.errors import ConfigError, WeightsError
 from pylon_zoo.models.encoder_weights import EncoderWeights
 from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, parse_weights, tuples
 from pylon_zoo.weights.integrity import read_bytes
+from pylon_zoo.weights.packaged import as_timm_names
 from pylon_zoo.weights.pickles import load_pickle
 from pylon_zoo.weights.state_dicts import find_state_dict
 
@@ -34,8 +35,8 @@ def read_encoder(source: str | os.PathLike[str] | Mapping[str, Tensor], arch: st
 
     Args:
         source: a `.safetensors` file, one of `torch.save` (`.pth`, `.pt`, `.bin`, `.tar`), a local copy of a
-            repository of the Hub (`config.json` beside the weights), or a state dict. Whatever trainers and parallel
-            wrappers put around it is taken off.
+            repository of the Hub (`config.json` beside the weights), the file of a package of `[encoders]`, or a state
+            dict. Whatever trainers and parallel wrappers put around it is taken off.
         arch: timm architecture that they are for, without a tag.
 
     Returns:
@@ -66,8 +67,9 @@ def read_encoder(source: str | os.PathLike[str] | Mapping[str, Tensor], arch: st
             f"encoder_weights={str(path)!r} is no file of weights by its name; give one that ends in "
             f"{', '.join(READERS)}."
         )
-    content = READERS[path.suffix](read_bytes(path), str(path))
-    return EncoderWeights(find_state_dict(content, str(path)), str(path), description)
+    content = read_bytes(path)
+    state = find_state_dict(READERS[path.suffix](content, str(path)), str(path))
+    return EncoderWeights(as_timm_names(arch, content, state), str(path), description)
 
 
 def _weights_of(folder: Path) -> Path:

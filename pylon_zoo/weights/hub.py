@@ -19,7 +19,6 @@ from pylon_zoo.weights.integrity import read_bytes
 HUB = "hf-hub:"
 REPO = r"(?!.*(\.\.|--))[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*"
 REVISION = r"(?!.*\.\.)[A-Za-z0-9_][\w./-]*"
-SECONDS = 5.0  # in which a server that can be reached answers
 COMMIT = r"[0-9a-f]{40}"
 SHA256 = r"[0-9a-f]{64}"
 
@@ -78,23 +77,6 @@ def download(repo: str, filename: str, *, revision: str | None, sha256: str | No
             f"({len(content)} bytes). {_evict(path)}"
         )
     return path, content
-
-
-def within_reach(repo: str, filename: str) -> bool:
-    """Whether it is worth asking for a file: it is in the cache, or the Hub answers at all.
-
-    huggingface_hub takes most of a minute to give up, which is too long where something else would do. Offline mode
-    says no by itself, at once.
-    """
-    from huggingface_hub import constants, get_session, try_to_load_from_cache
-
-    if constants.is_offline_mode() or isinstance(try_to_load_from_cache(repo, filename), str):
-        return True
-    try:
-        get_session().head(constants.ENDPOINT, timeout=SECONDS)
-    except Exception:  # every way in which a network can be missing
-        return False
-    return True
 
 
 def commit_of(path: Path, filename: str) -> str:

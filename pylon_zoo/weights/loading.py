@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.models.backbone import resolve_backbone
 from pylon_zoo.models.build import split_name
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.names import resolve_backbone
 from pylon_zoo.weights import manifest
 from pylon_zoo.weights.checkpoint import (
     CONFIG_FILE,

@@ -6,12 +6,15 @@ order, under other names.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import timm
 import torch
+from torch import Tensor
 
 from pylon_zoo.models.encoder_weights import COUNTER, EncoderWeights
 from pylon_zoo.weights.integrity import FileRecord, read_verified
@@ -78,7 +81,21 @@ def packaged_encoder(arch: str) -> EncoderWeights | None:
         return None
     content = read_verified(Path(spec.submodule_search_locations[0], package.file), package.record)
     theirs = find_state_dict(load_pickle(content, package.name), package.name)
+    return EncoderWeights(as_timm_names(arch, content, theirs), f"the package {package.name}")
+
+
+def as_timm_names(arch: str, content: bytes, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The tensors of a package's file under timm's names; those of any other file as they are.
+
+    Args:
+        arch: timm architecture, without a tag.
+        content: the file.
+        state: the tensors in it.
+    """
+    package = PACKAGES.get(arch)
+    if package is None or hashlib.sha256(content).hexdigest() != package.record.sha256:
+        return state
     with torch.device("meta"):
         ours = timm.create_model(arch).state_dict()
-    pairs = zip(*([name for name in names if not name.endswith(COUNTER)] for names in (ours, theirs)), strict=True)
-    return EncoderWeights({name: theirs[their] for name, their in pairs}, f"the package {package.name}")
+    pairs = zip(*([name for name in names if not name.endswith(COUNTER)] for names in (ours, state)), strict=True)
+    return {name: state[their] for name, their in pairs}

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from own_images import write_coco
 from processes import command, start
@@ -115,11 +116,43 @@ def other_classes(root: Path) -> Path:
     return root
 
 
+def test_an_encoder_from_a_file(images, tmp_path, capsys):
+    torch.save({"state_dict": timm.create_model("test_resnet").state_dict()}, tmp_path / "mine.pth")
+    option = ["--set", f"model.options.encoder_weights={tmp_path / 'mine.pth'}"]
+    out = tmp_path / "run"
+    assert main(["train", "--data", f"coco:{images}", *QUICK, *option, "--out", str(out)]) == 0
+    assert f"encoder: weights as set: model.options.encoder_weights={tmp_path / 'mine.pth'}" in capsys.readouterr().out
+    recipe = load_recipe(out / "recipe.toml")
+    assert recipe.model.options["encoder_weights"] == str(tmp_path / "mine.pth")
+    assert "encoder_pretrained" not in recipe.model.options
+    assert recipe.optimizer.encoder_lr < recipe.optimizer.lr  # as of an encoder that knows something
+    (tmp_path / "mine.pth").unlink()
+    assert main(["explain", "--checkpoint", str(out), "--quiet"]) == 0  # the run has all it needs
+
+
+def test_a_file_of_another_encoder_is_one_sentence_and_leaves_nothing(images, tmp_path, capsys):
+    torch.save(timm.create_model("test_vit").state_dict(), tmp_path / "mine.pth")
+    option = ["--set", f"model.options.encoder_weights={tmp_path / 'mine.pth'}"]
+    assert main(["train", "--data", f"coco:{images}", *QUICK, *option, "--out", str(tmp_path / "run")]) != 0
+    message = capsys.readouterr().err
+    assert "--set model.options.encoder_weights: The weights in" in message
+    assert message.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def absent_in_training(root: Path) -> Path:
+    """Validation images have a class that no training image has, and no image of either has the first."""
+    write_coco(root, classes=["parent", "bright", "odd"], shown=[(1,), ()])
+    path = root / "val.json"
+    path.write_text(path.read_text().replace('"category_id": 1', '"category_id": 2', 1))
+    return root
+
+
 BAD = {
     "no labels": (lambda root: write_coco(root, shown=[()]), "has a label"),
     "one class only": (lambda root: write_coco(root, classes=["bright"], shown=[(0,)]), "nothing to tell it from"),
     "all classes always": (lambda root: write_coco(root, shown=[(0, 1)]), "nothing to tell them from"),
-    "a class absent": (lambda root: write_coco(root, classes=["bright", "dark", "odd"]), "has 'odd'"),
+    "a class absent": (absent_in_training, "has 'odd', so it cannot be learnt"),
     "three images": (lambda root: write_coco(root, counts=(3, 1)), "has 3 images"),
     "three to validate": (lambda root: write_coco(root, counts=(24, 3)), "has 3 images"),
     "unreadable": (broken, "7.png"),

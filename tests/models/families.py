@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pylon_zoo.models.backbone import list_backbones, timm_module
+from pylon_zoo.models.names import list_backbones, timm_module
 
 # The smallest member of each family (file of timm.models), as docs/backbones.md lists them.
 SMALLEST = {

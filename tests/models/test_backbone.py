@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pylon_zoo.errors import ConfigError, UnknownNameError, WeightsError
-from pylon_zoo.models.backbone import Backbone, resolve_backbone, timm_module
+from pylon_zoo.models.backbone import Backbone
+from pylon_zoo.models.names import resolve_backbone, timm_module
 
 
 def on_meta(name: str, **options: Any) -> Backbone:

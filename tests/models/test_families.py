@@ -6,8 +6,8 @@ import pytest
 import timm
 import torch
 
-from pylon_zoo.models.backbone import timm_module
 from pylon_zoo.models.build import build_model
+from pylon_zoo.models.names import timm_module
 from tests.models.families import FAMILIES, HEAVY, SMALLEST
 
 # Parameters that none of timm's maps depends on.

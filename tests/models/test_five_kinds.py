@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.models.backbone import timm_module
 from pylon_zoo.models.build import METHODS, build_model
+from pylon_zoo.models.names import timm_module
 
 # Kind → a small member, made smaller by options.
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {

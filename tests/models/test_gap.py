@@ -12,9 +12,9 @@ from safetensors.torch import save_model
 from torch import nn
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.models.backbone import timm_module
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.gap import GapBackbone
+from pylon_zoo.models.names import timm_module
 from pylon_zoo.weights.checkpoint import load_checkpoint, save_checkpoint
 from tests.models.families import FAMILIES, HEAVY
 

@@ -5,7 +5,7 @@ from math import lcm
 
 import pytest
 
-from pylon_zoo.models.backbone import list_backbones, timm_module
+from pylon_zoo.models.names import list_backbones, timm_module
 from pylon_zoo.models.sizes import SIZE_RULES, SizeRule, round_up, size_rule
 
 

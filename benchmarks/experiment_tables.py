@@ -1,7 +1,7 @@
 """The tables of docs/experiments.md, from the runs in benchmarks/results.
 
 pylon-zoo reproduce phantom_methods --data phantom --seeds 3 --csv benchmarks/results/phantom_methods.csv
-python benchmarks/phantom_tables.py
+python benchmarks/experiment_tables.py
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from tables import write_between_marks
 
 from pylon_zoo.experiments.grid import list_grids, load_grid
-from pylon_zoo.experiments.results import read_rows
+from pylon_zoo.experiments.results import MACRO, read_rows
 from pylon_zoo.experiments.summary import Cell, difference, markdown, summarize
 
 ROOT = Path(__file__).parents[1]
@@ -50,17 +50,23 @@ PAIRS = {
         for row in load_grid("phantom_choices").rows
         if row.name != PLAIN
     ),
+    **{
+        name: tuple(("PYLON", row.name) for row in load_grid(name).rows if row.name != "PYLON")
+        for name in ("deeppcb_methods", "magnetic_tile_methods", "bccd_methods")
+    },
 }
 
 
 def differences(name: str) -> str:
-    """A table's pairs, with the difference in point accuracy and in AUROC, in Markdown."""
-    rows = read_rows(RESULTS / f"{name}.csv")
-    lines = ["| row | less | point accuracy | AUROC | pairs of runs |", "| --- | --- | --- | --- | --- |"]
+    """A table's pairs, with the difference in point accuracy, AUROC and the grid's other metrics, in Markdown."""
+    rows, metrics = read_rows(RESULTS / f"{name}.csv"), load_grid(name).metrics
+    heads = ["row", "less", "point accuracy", "AUROC", *metrics, "pairs of runs"]
+    lines = [heads, ["---"] * len(heads)]
     for one, other in PAIRS[name]:
-        point, auroc = (difference(rows, one, other, column) for column in ("point_accuracy", "auroc"))
-        lines.append(f"| {one} | {other} | {signed(point)} | {signed(auroc)} | {auroc.runs} |")
-    return "\n".join(lines)
+        columns = ("point_accuracy", "auroc", *(f"{metric}:{MACRO}" for metric in metrics))
+        cells = [difference(rows, one, other, column) for column in columns]
+        lines.append([one, other, *map(signed, cells), str(max(cell.runs for cell in cells))])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def signed(cell: Cell) -> str:
