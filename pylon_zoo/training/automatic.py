@@ -19,6 +19,7 @@ from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.recipe_files import changes_of, inherit, recipe_from_table
 from pylon_zoo.training.rules import (
     ALWAYS,
+    COARSEST_STRIDE,
     DECODERS,
     POINTING,
     batch_for,
@@ -196,9 +197,13 @@ class _Draft:
 
 def _choose_pointing(draft: _Draft, augmentation: str) -> int:
     """Have heatmaps agree, where there are heatmaps; how many views of an image a step shows then."""
-    draft.put("model", options=DECODERS.get(split_name(draft.recipe().model.architecture)[0], {}))
-    if not draft.model().has_heatmap:
+    method, _ = split_name(draft.recipe().model.architecture)
+    model = draft.model()
+    if not model.has_heatmap:
         return 1
+    draft.put("model", options=DECODERS.get(method, {}))
+    if method == "pylon" and min(model.encoder.strides) <= COARSEST_STRIDE:
+        draft.put("model", options={"coarsest_stride": COARSEST_STRIDE})
     for section, settings in POINTING.items():
         draft.put(section, **settings)
     if augmentation in VIEW_ORIENTATIONS:

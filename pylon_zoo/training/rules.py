@@ -20,7 +20,9 @@ ALWAYS: dict[str, dict[str, Any]] = {
 POINTING: dict[str, dict[str, Any]] = {"loss": {"pooling": "topk"}, "consistency": {"views": 0.5}}
 """Section → settings of every model that gives heatmaps, so that they point: docs/experiments.md measures them."""
 DECODERS: dict[str, dict[str, Any]] = {"pylon": {"attention": False, "lateral": "light"}}
-"""Method → options that point better than its published ones, and cost no more."""
+"""Method → options that point better than its published ones, and cost less."""
+COARSEST_STRIDE = 16
+"""Pixels: where PYLON's encoder ends. Cells of the stage beyond see most of the image, and speak of all of it."""
 
 
 @dataclass(frozen=True)

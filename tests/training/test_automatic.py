@@ -14,6 +14,7 @@ from pylon_zoo.training import automatic, trial
 from pylon_zoo.training.automatic import choose
 from pylon_zoo.training.rules import (
     ALWAYS,
+    COARSEST_STRIDE,
     DECODERS,
     batch_for,
     bias_for,
@@ -29,6 +30,7 @@ from pylon_zoo.weights.encoders import build_on_encoder
 
 MODEL = "pylon_test_resnet"
 CPU = {"device": "cpu"}
+POINTING_PYLON = {**DECODERS["pylon"], "coarsest_stride": COARSEST_STRIDE}
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def test_a_fresh_encoder_takes_grey_images_as_they_are(spec):
     choices = choose(spec, MODEL, **CPU)
     recipe = choices.recipe
     assert choices.encoder.startswith("fresh")
-    assert recipe.model.options == {"encoder_pretrained": False, **DECODERS["pylon"]}
+    assert recipe.model.options == {"encoder_pretrained": False, **POINTING_PYLON}
     assert recipe.data.options == {"channels": 1}
     assert recipe.optimizer.encoder_lr == recipe.optimizer.lr
     assert (recipe.data.size, recipe.data.augmentation) == (128, "upright")
@@ -60,7 +62,7 @@ def test_a_fresh_encoder_takes_grey_images_as_they_are(spec):
 
 def test_a_pretrained_encoder_keeps_its_channels_and_learns_slower(spec, pretrained):
     recipe = choose(spec, MODEL, **CPU).recipe
-    assert recipe.model.options == {"encoder_pretrained": True, **DECODERS["pylon"]}
+    assert recipe.model.options == {"encoder_pretrained": True, **POINTING_PYLON}
     assert recipe.data.options == {}
     assert recipe.optimizer.encoder_lr == pytest.approx(recipe.optimizer.lr * 2 / 5)
 
@@ -214,3 +216,10 @@ def test_what_is_said_of_views(spec):
     assert "two views of each, whose heatmaps must agree" in "".join(ten_lines(choose(spec, MODEL, **CPU)))
     alone = ten_lines(choose(spec, MODEL, settings=["consistency.views=0"], **CPU))
     assert "views" not in "".join(alone)
+
+
+def test_an_encoder_of_large_patches_is_not_cut(spec):
+    options = choose(spec, "pylon_vit_tiny_patch16_224", settings=["model.options.encoder_pretrained=false"], **CPU)
+    assert options.recipe.model.options["coarsest_stride"] == COARSEST_STRIDE
+    options = choose(spec, "pylon_vit_small_patch32_224", settings=["model.options.encoder_pretrained=false"], **CPU)
+    assert "coarsest_stride" not in options.recipe.model.options
