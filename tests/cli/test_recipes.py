@@ -27,7 +27,7 @@ def test_list_takes_a_pattern(capsys):
     assert main(["recipes", "list", "phantom-cxr-*"]) == 0
     headings, lines = listed(capsys)
     assert headings == ["phantom, 192 px"]
-    assert [line.split()[0] for line in lines] == ["phantom_cxr_cam", "phantom_cxr_pylon"]
+    assert [line.split()[0] for line in lines] == ["phantom_cxr_cam", "phantom_cxr_pointing", "phantom_cxr_pylon"]
 
 
 def test_show_prints_a_recipe_that_reads_back(capsys, tmp_path):
