@@ -23,8 +23,12 @@ from torch.nn import functional
 from pylon_zoo.cells import CellGrid
 from pylon_zoo.symmetries import dihedral, undo_dihedral
 
-ORIENTATIONS = {"any": (0, 1, 2, 3, 4, 5, 6, 7), "upright": (0, 1)}
-"""How images may be held → the symmetries of `pylon_zoo.symmetries` that leave them images of their kind."""
+UPRIGHT, ANY = (0, 1), tuple(range(8))
+ORIENTATIONS = {"any": (ANY, ANY), "upright": (UPRIGHT, UPRIGHT), "mixed": (UPRIGHT, ANY)}
+"""How images may be held → the symmetries (`pylon_zoo.symmetries`) of the one view and of the other.
+
+Where there is an up, views that are only mirrored left for right leave a constant distance up or down unpunished: so
+`"mixed"` shows every image once as such images are, and once any other way."""
 SHIFT = 0.05
 """Views are shifted by so much of the side at most, up or down and left or right."""
 BLUR = 5
@@ -50,27 +54,27 @@ class View:
     shift: tuple[int, int]
 
 
-def draw_views(size: tuple[int, int], orientation: str, generator: torch.Generator, count: int = 2) -> tuple[View, ...]:
-    """Some ways to make a copy of an image, no two by the same symmetry as long as there are others.
+def draw_views(size: tuple[int, int], orientation: str, generator: torch.Generator) -> tuple[View, View]:
+    """Two ways to make a copy of an image, by two different symmetries.
 
     Args:
         size: (H, W) in pixels; turning by a quarter needs a square.
         orientation: a key of `ORIENTATIONS`.
         generator: on the CPU.
-        count: how many.
 
     Example:
         >>> one, other = draw_views((64, 64), "upright", torch.Generator().manual_seed(0))
         >>> one.k != other.k, max(map(abs, (*one.shift, *other.shift))) <= 3
         (True, True)
     """
-    symmetries = [k for k in ORIENTATIONS[orientation] if k < 4 or size[0] == size[1]]
-    order = torch.randperm(len(symmetries), generator=generator).tolist()
+    taken: list[int] = []
     views = []
-    for number in range(count):
+    for symmetries in ORIENTATIONS[orientation]:
+        left = [k for k in symmetries if k not in taken and (k < 4 or size[0] == size[1])]
+        taken.append(left[int(torch.randint(len(left), (), generator=generator))])
         shift = [int(torch.randint(-most, most + 1, (), generator=generator)) for most in map(_margin, size)]
-        views.append(View(symmetries[order[number % len(order)]], (shift[0], shift[1])))
-    return tuple(views)
+        views.append(View(taken[-1], (shift[0], shift[1])))
+    return views[0], views[1]
 
 
 def make_views(images: Tensor, views: Sequence[View]) -> Tensor:

@@ -129,7 +129,8 @@ class ConsistencySection:
         swap: weight of what a map takes from a swapped context; 0 swaps nothing. Its images are so many more.
         tiles: weight of what the quarters of an image look like by themselves; 0 does not look. So many more again.
         ramp: share of training in which the weights rise evenly from 0.
-        orientation: `"any"`: views are mirrored and turned all ways; `"upright"`: mirrored left for right only.
+        orientation: `"any"`: views are mirrored and turned all ways; `"upright"`: mirrored left for right only;
+            `"mixed"`: one is upright, the other any way.
     """
 
     views: float = setting(0.0, at_least=0)

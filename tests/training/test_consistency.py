@@ -55,7 +55,8 @@ class TestViews:
             for orientation in ORIENTATIONS:
                 one, other = draw_views((SIDE, SIDE), orientation, generator(seed))
                 assert one.k != other.k
-                assert {one.k, other.k} <= set(ORIENTATIONS[orientation])
+                assert one.k in ORIENTATIONS[orientation][0]
+                assert other.k in ORIENTATIONS[orientation][1]
 
     def test_all_ways_and_shifts_are_drawn(self) -> None:
         views = [view for seed in range(200) for view in draw_views((SIDE, SIDE), "any", generator(seed))]
@@ -179,10 +180,10 @@ class TestSwap:
         images[0, 0, 30:34, 50:54] = 9
 
         def far(images: Tensor) -> Tensor:
-            return functional.avg_pool2d(images, STEP).roll(-10, 3) - 4
+            return functional.avg_pool2d(images, STEP).roll(-10, 3) - 6
 
         def near(images: Tensor) -> Tensor:
-            return functional.avg_pool2d(images, STEP) - 4
+            return functional.avg_pool2d(images, STEP) - 6
 
         assert swap_errors(near(swapped(images, part)), near(images), part, TILES)[0].max() < 1e-6
         assert swap_errors(far(swapped(images, part)), far(images), part, TILES)[0].max() > 0.5
