@@ -186,7 +186,7 @@ class TestSwap:
             return functional.avg_pool2d(images, STEP) - 6
 
         assert swap_errors(near(swapped(images, part)), near(images), part, TILES)[0].max() < 1e-6
-        assert swap_errors(far(swapped(images, part)), far(images), part, TILES)[0].max() > 0.5
+        assert swap_errors(far(swapped(images, part)), far(images), part, TILES)[0].max() > 0.3
 
     def test_nothing_is_learnt_through_the_unmixed_maps(self) -> None:
         maps = torch.randn(2, 1, CELLS, CELLS, requires_grad=True)
