@@ -14,7 +14,6 @@ from pylon_zoo.data.registry import DATASETS, drawing_options, parse_data_spec
 from pylon_zoo.errors import UnknownNameError, WeightsError
 from pylon_zoo.models.build import check_backbone, split_name
 from pylon_zoo.models.contract import HeatmapClassifier
-from pylon_zoo.training.consistency import ORIENTATIONS as VIEW_ORIENTATIONS
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.recipe_files import changes_of, inherit, recipe_from_table
 from pylon_zoo.training.rules import (
@@ -206,8 +205,7 @@ def _choose_pointing(draft: _Draft, augmentation: str) -> int:
         draft.put("model", options={"coarsest_stride": COARSEST_STRIDE})
     for section, settings in POINTING.items():
         draft.put(section, **settings)
-    if augmentation in VIEW_ORIENTATIONS:
-        draft.put("consistency", orientation=augmentation)
+    draft.put("consistency", orientation="any" if augmentation == "any" else "mixed")
     return 2 if draft.recipe().consistency.views else 1
 
 

@@ -208,6 +208,8 @@ def test_heatmaps_are_made_to_agree_wherever_there_are_any(spec):
         recipe = choose(spec, name, orientation="any", **CPU).recipe
         assert (recipe.consistency.views, recipe.consistency.orientation, recipe.loss.pooling) == (0.5, "any", "topk")
         assert 2 * recipe.loop.batch_size == batch_for(32, "cpu") or recipe.loop.batch_size == 4
+    upright = choose(spec, MODEL, orientation="upright", **CPU).recipe
+    assert (upright.consistency.orientation, upright.data.augmentation) == ("mixed", "upright")
     blind = choose(spec, MODEL, settings=["model.options.head_mlp_layers=2"], **CPU).recipe
     assert (blind.consistency.views, blind.loss.pooling) == (0, "")
 
