@@ -54,6 +54,12 @@ PAIRS = {
         name: tuple(("PYLON", row.name) for row in load_grid(name).rows if row.name != "PYLON")
         for name in ("deeppcb_methods", "magnetic_tile_methods", "bccd_methods")
     },
+    "deeppcb_pointing": (
+        ("PYLON", "FPN"),
+        ("PYLON, quarter turns", "PYLON"),
+        ("PYLON, quarter turns", "FPN, quarter turns"),
+    ),
+    "phantom_pointing": (("PYLON", "FPN"),),
 }
 
 

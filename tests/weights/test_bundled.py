@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 import pylon_zoo as pz
 from pylon_zoo.data.cluttered_digits import ClutteredDigits
 from pylon_zoo.data.phantom import PhantomCxr
+from pylon_zoo.data.registry import open_dataset
 from pylon_zoo.data.splits import split_hash
 from pylon_zoo.evaluation import evaluate
 from pylon_zoo.weights.manifest import ROOM, load_manifest
@@ -36,7 +40,7 @@ DRAWN = {  # checkpoint → what it was trained on, and how many images
 }
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", DRAWN)
 def test_it_finds_and_points(name):
     """A slice of the thousand test images, with room for its noise; the manifest has the figures of all."""
     dataset, _, shown = DRAWN[name]
@@ -47,9 +51,32 @@ def test_it_finds_and_points(name):
     assert evaluation.point_accuracy.per_class[place] >= 0.85
 
 
-@pytest.mark.parametrize("name", BUNDLED)
+@pytest.mark.parametrize("name", DRAWN)
 def test_the_images_it_was_trained_on_can_be_recovered(name):
     """The entry's hash is that of the training split as this version draws it."""
     dataset, count, _ = DRAWN[name]
     data = dataset("train", count=count)
     assert BUNDLED[name].split_hash == split_hash(data.patients, data.targets())
+
+
+REAL = "pylon_tf_efficientnet_lite0.deeppcb_tiles"
+TILES = Path(os.environ.get("PYLON_ZOO_REAL_DIR", "")) / "deeppcb-tiles"
+
+
+def test_every_checkpoint_is_tried():
+    assert set(BUNDLED) == {*DRAWN, REAL}
+
+
+@pytest.mark.skipif(not (TILES / "val.json").is_file(), reason="set PYLON_ZOO_REAL_DIR to a folder with deeppcb-tiles")
+def test_the_one_of_real_images_finds_and_points_in_every_class():
+    """On the validation tiles, which chose nothing but the last epoch; the manifest has the figures with more digits."""
+    published = BUNDLED[REAL].metrics
+    evaluation = evaluate(pz.create_model(REAL), open_dataset(f"coco:{TILES}", "val"), controls=False)
+    assert evaluation.images == published["images"] == 800
+    assert evaluation.auroc.macro == pytest.approx(published["macro"]["auroc"], abs=2e-3)
+    assert evaluation.point_accuracy.macro == pytest.approx(published["macro"]["point_accuracy"], abs=5e-3)
+    assert evaluation.point_accuracy.per_class.min() > 0.85
+    assert (
+        max(map(abs, (*evaluation.pointing["median_down"].per_class, *evaluation.pointing["median_right"].per_class)))
+        < 3
+    )
