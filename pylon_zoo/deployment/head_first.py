@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.heads import ConvHead
-from pylon_zoo.models.pylon import PylonDecoder
+from pylon_zoo.models.pylon_decoder import PylonDecoder
 
 
 class HeadFirstDecoder(nn.Module):

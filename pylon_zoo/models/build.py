@@ -237,7 +237,7 @@ def input_cfg(
     squashed to the input size and never cropped, as in the paper: a crop could cut the finding off.
     """
     size = tuple(encoder_cfg["input_size"][1:]) if img_size is None else as_pair("img_size", img_size)
-    stems = tuple(f"encoder.{name}" for name in model.encoder.first_conv())
+    stems = model.first_conv()
     return {
         "architecture": model.architecture,
         "num_classes": model.num_classes,

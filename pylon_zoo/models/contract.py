@@ -174,6 +174,10 @@ class HeatmapClassifier(nn.Module):
         """`cell_grid` of images (H, W); of the coarsest level, unless a subclass says otherwise."""
         return self.encoder.cell_grids(size)[0]
 
+    def first_conv(self) -> tuple[str, ...]:
+        """Names of the layers that take the images; several where stems run side by side."""
+        return tuple(f"encoder.{name}" for name in self.encoder.first_conv())
+
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits (N, K) to probabilities (N, K), float32 in [0, 1], by the model's own activation."""
         return ACTIVATIONS[self.activation](logits.float())

@@ -64,7 +64,9 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": BatchNorm2d, "group": G
 
 
 class ConvNormReLU(nn.Sequential):
-    """The paper's ConvReLU: a convolution with bias, a normalisation, ReLU; the map keeps its size (Figure 1B).
+    """The paper's ConvReLU: a convolution with bias, a normalisation, ReLU (Figure 1B).
+
+    The map keeps its size, but for a `stride`: ⌈h ÷ stride⌉ cells, the first of them where it was.
 
     Example:
         >>> import torch
@@ -72,9 +74,11 @@ class ConvNormReLU(nn.Sequential):
         torch.Size([1, 2, 5, 7])
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 1, norm: str = "batch") -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int = 1, norm: str = "batch", stride: int = 1
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2)
         self.norm = NORMS[norm](out_channels)
         self.act = nn.ReLU(inplace=True)
 

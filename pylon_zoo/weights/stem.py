@@ -26,8 +26,8 @@ def adapt_stem(
 ) -> Mapping[str, Tensor]:
     """A checkpoint's tensors, made to fit a model that takes another number of channels.
 
-    The parameters that consume the input are found, not looked up: they are those of the encoder whose shape is not
-    the checkpoint's although nothing but the channel count differs.
+    The encoder's parameters that consume the input are found, not looked up: they are those whose shape is not the
+    checkpoint's although nothing but the channel count differs.
 
     Args:
         model: built for its own `in_chans`.
@@ -49,8 +49,9 @@ def adapt_stem(
     )
     own = model.state_dict()
     adapted = dict(state)
-    of_encoder = [name for name in own if name.startswith("encoder.") and name in state]
-    stems = [name for name in of_encoder if state[name].shape != own[name].shape]
+    beside = {f"{name}.weight" for name in model.first_conv()}  # the encoder's own, and a decoder's
+    may = [name for name in own if (name.startswith("encoder.") or name in beside) and name in state]
+    stems = [name for name in may if state[name].shape != own[name].shape]
     if not stems:
         raise ConfigError(refusal.format("none of its tensors depends on the channels"))
     for name in stems:

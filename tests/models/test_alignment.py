@@ -14,7 +14,7 @@ from pylon_zoo.errors import ConfigError
 from pylon_zoo.factory import create_model, create_pylon
 from pylon_zoo.models.build import said_options
 from pylon_zoo.models.layers import axis_weights, resample_like, resize_like
-from pylon_zoo.models.pylon import HALVED
+from pylon_zoo.models.pylon_decoder import HALVED
 from pylon_zoo.weights.checkpoint import load_checkpoint, save_checkpoint
 
 KINDS = tuple(tiny_networks.KINDS)

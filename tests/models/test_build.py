@@ -38,6 +38,7 @@ def test_options_and_defaults_are_the_designs():
         "head_mlp_layers": 0,
         "norm": "batch",
         "lateral": "paper",
+        "stem": False,
         "alignment": "exact",
         "pooling": "max",
         "pooling_kwargs": None,

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pylon_zoo.errors import ConfigError, UnknownNameError
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.layers import ConvNormReLU
-from pylon_zoo.models.pylon import PylonDecoder, PyramidAttention, Upsampling
+from pylon_zoo.models.pylon_decoder import PylonDecoder, PyramidAttention, Upsampling
 
 # The ablations of the paper that are options of PYLON, with the parameters of ResNet-50, 1 channel, 14 classes.
 PARAMETERS: dict[str, tuple[dict[str, Any], int]] = {
@@ -41,6 +41,8 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "light laterals alone": {"lateral": "light", "attention": False},
     "no coarsest level": {"coarsest_stride": 16},
     "a single level": {"coarsest_stride": 8, "output_stride": 8},
+    "stem": {"output_stride": 8, "stem": True},
+    "stem and little else": {"output_stride": 32, "stem": True, "lateral": "light", "alignment": "paper"},
 }
 
 

@@ -1,5 +1,5 @@
 """What the contract is tried on: every method, made small, on every kind of backbone. A new method is one row in
-`METHOD_OPTIONS`.
+`METHOD_OPTIONS`; what follows a hyphen is a variant of one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ METHOD_OPTIONS: dict[str, dict[str, Any]] = {
     "li2018": {"decoder_channels": 8},
     "pan": {"decoder_channels": 8},
     "pylon": {"decoder_channels": 8},
+    "pylon-stem": {"decoder_channels": 8, "stem": True},
     "unet": {"decoder_channels": (8, 8, 8, 8, 8)},
 }
 
@@ -69,6 +70,7 @@ KINDS = {
 HEATMAP_SIZES: dict[str, Callable[[int, int], tuple[int, int]]] = {
     "deeplabv3plus": lambda height, width: (-(-height // 4), -(-width // 4)),
     "li2018": lambda height, width: (20, 20),
+    "pylon-stem": lambda height, width: (-(-height // 4), -(-width // 4)),
     "unet": lambda height, width: (height, width),
 }
 # Method → its pooling, where that is not the maximum.
@@ -80,6 +82,8 @@ Build = Callable[..., HeatmapClassifier]
 
 
 def can_carry(kind: str, method: str) -> bool:
+    if method == "pylon-stem":
+        return kind in ("one-stride", "fixed-size", "hooked")  # the others have a level as fine
     return not METHODS[method].lacks(timm_module(KINDS[kind].name), KINDS[kind].name)
 
 

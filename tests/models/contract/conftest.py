@@ -25,6 +25,6 @@ def build(case: tuple[str, Kind]) -> Build:
     def build(**options: Any) -> HeatmapClassifier:
         torch.manual_seed(1)
         options = {"num_classes": CLASSES, "encoder_kwargs": kind.kwargs, **METHOD_OPTIONS[method], **options}
-        return build_model(f"{method}_{kind.name}", **options)
+        return build_model(f"{method.partition('-')[0]}_{kind.name}", **options)
 
     return build

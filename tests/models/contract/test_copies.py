@@ -70,7 +70,9 @@ def test_channels_last_memory(build: Build):
 
 
 TO_EXPORT = pytest.mark.parametrize(
-    "case", [("pylon", KINDS["batch-norm"]), ("cam", KINDS["one-stride"])], ids=["pylon", "cam"]
+    "case",
+    [("pylon", KINDS["batch-norm"]), ("pylon-stem", KINDS["one-stride"]), ("cam", KINDS["one-stride"])],
+    ids=["pylon", "pylon-stem", "cam"],
 )
 
 

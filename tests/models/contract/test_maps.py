@@ -21,7 +21,7 @@ from tests.models.contract.cases import (
 
 
 def test_every_method_is_covered():
-    assert set(METHOD_OPTIONS) == set(METHODS)
+    assert {name.partition("-")[0] for name in METHOD_OPTIONS} == set(METHODS)
 
 
 @pytest.mark.parametrize(
