@@ -92,7 +92,7 @@ class Doubtful(PhantomCxr):
         return Sample(sample.image.double() / 255, target, sample.boxes, sample.patient, sample.path)
 
 
-def twenty_steps(rank: int, processes: int, port: int, result: str, loop: dict[str, Any]) -> None:
+def twenty_steps(rank: int, processes: int, port: int, result: str, sections: dict[str, Any]) -> None:
     """21 steps of a model without batch normalisation; the main process leaves epochs and weights in a file."""
     _quietly(f"{result}.{rank}.log")
     if processes > 1:
@@ -107,7 +107,8 @@ def twenty_steps(rank: int, processes: int, port: int, result: str, loop: dict[s
     table = {
         "optimizer": {"lr": 1e-3},
         "schedule": {"name": "cosine", "max_epochs": 7},
-        "loop": {"batch_size": 16, **loop},
+        **sections,
+        "loop": {"batch_size": 16, **sections.get("loop", {})},
     }
     recipe = recipe_from_table(table, Origin("twenty"))
     accelerator = make_accelerator("cpu", "no")

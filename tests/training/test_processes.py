@@ -14,10 +14,10 @@ from pylon_zoo.training.loaders import validation_loader
 from pylon_zoo.training.validation import judge, score
 
 
-def trained(folder: Path, processes: int, **loop: Any) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
+def trained(folder: Path, processes: int, **sections: Any) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
     """Epochs and final weights of a run in so many processes."""
     result, port = folder / f"{processes}-{len(list(folder.iterdir()))}.json", free_port()
-    running = [start(twenty_steps, rank, processes, port, str(result), loop) for rank in range(processes)]
+    running = [start(twenty_steps, rank, processes, port, str(result), sections) for rank in range(processes)]
     for process in running:
         process.join(timeout=600)
     logs = "".join(path.read_text() for path in folder.glob(f"{result.name}.*.log"))
@@ -26,11 +26,16 @@ def trained(folder: Path, processes: int, **loop: Any) -> tuple[list[dict[str, A
     return content["epochs"], content["weights"]
 
 
-def test_two_processes_and_accumulated_parts_learn_what_one_batch_does(tmp_path):
+PARTS = ((2, {}), (2, {"accumulate": 2}), (1, {"accumulate": 2}))
+VIEWS = {"consistency": {"views": 0.5}, "loss": {"pooling": "topk"}, "schedule": {"name": "cosine", "max_epochs": 3}}
+
+
+@pytest.mark.parametrize(("terms", "ways"), [({}, PARTS), (VIEWS, PARTS[:1])], ids=["labels", "views"])
+def test_two_processes_and_accumulated_parts_learn_what_one_batch_does(tmp_path, terms, ways):
     """In float64, without batch normalisation and augmentation, with unknown labels and a smaller last step."""
-    one, weights = trained(tmp_path, 1)
-    for processes, loop in ((2, {}), (2, {"accumulate": 2}), (1, {"accumulate": 2})):
-        other, others = trained(tmp_path, processes, **loop)
+    one, weights = trained(tmp_path, 1, **terms)
+    for processes, loop in ways:
+        other, others = trained(tmp_path, processes, **terms, loop=loop)
         for ours, theirs in zip(one, other, strict=True):
             assert theirs["loss"] == pytest.approx(ours["loss"], abs=1e-6)
             assert theirs["validation"]["loss"] == pytest.approx(ours["validation"]["loss"], abs=1e-6)

@@ -44,6 +44,13 @@ encoder = ["frozen", "trained"]
 batch_size = 4
 save_every = 1
 """
+POINTING = """
+[loss]
+pooling = "topk"
+[consistency]
+views = 0.5
+swap = 0.3
+"""
 TIMES = ("images_per_second", "seconds")
 
 
@@ -90,8 +97,13 @@ def wait_for_saves(run: Path, process, count: int) -> None:
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
-def test_killed_at_random_moments_a_run_ends_with_the_same_weights(tmp_path, recipe, kills):
+@pytest.mark.parametrize(
+    ("more", "kills"),
+    [("", 4), (POINTING, 2), pytest.param("", 20, marks=pytest.mark.slow)],
+    ids=["4", "pointing", "20"],
+)
+def test_killed_at_random_moments_a_run_ends_with_the_same_weights(tmp_path, recipe, more, kills):
+    recipe.write_text(RECIPE.replace("max_epochs = 4", "max_epochs = 2") + more if more else RECIPE)
     log, whole, broken = str(tmp_path / "log"), tmp_path / "whole", tmp_path / "broken"
     undisturbed = start(survivor, str(recipe), str(whole), log)
     chance = random.Random(kills)
