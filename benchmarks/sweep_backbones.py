@@ -181,7 +181,7 @@ def report(rows: Sequence[Row], odd: Sequence[Row]) -> str:
         if failed
         else "None.\n",
         "## Strides\n\nPixels per cell of the levels the decoder gets by default (`output_stride=4`), coarse to fine. "
-        "The heatmap has the last one's size.\n",
+        "The heatmap has the last one's size; with `stem=True`, where that is coarser than 4, cells of 4 pixels.\n",
         _table(
             ("strides", "architectures", "families", "smallest"),
             [
