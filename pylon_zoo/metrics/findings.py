@@ -104,10 +104,8 @@ def find_pairs(
     images = torch.cat([torch.arange(len(lists), device=rows.device).repeat_interleave(counts), by_mask[:, 0]])
     labels = torch.cat([rows[:, 0].long(), by_mask[:, 1]])
     if bool(((labels < 0) | (labels >= num_classes)).any()):
-        raise DataError(
-            f"A box names class {int(labels.max() if labels.max() >= num_classes else labels.min())}, but there are "
-            f"classes 0 to {num_classes - 1} only."
-        )
+        wrong = int(labels.max() if labels.max() >= num_classes else labels.min())
+        raise DataError(f"A box or mask names class {wrong}, but there are classes 0 to {num_classes - 1} only.")
     pairs, owner = torch.unique(images * num_classes + labels, return_inverse=True)
     return pairs, rows[:, 1:], owner[: len(rows)]
 

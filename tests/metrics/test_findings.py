@@ -79,11 +79,8 @@ def test_a_mask_without_a_box_is_a_finding():
 
 def test_masks_that_do_not_fit_are_refused():
     heatmaps = torch.zeros(1, CLASSES, 5, 4)
-    small, outside = torch.ones(4, 4, dtype=torch.bool), torch.ones(*SIZE, dtype=torch.bool)
-    for table, match in (
-        ({0: small}, r"shape \(4, 4\) does not fit: \(H, W\) is \(11, 13\)"),
-        ({3: outside}, "class 3"),
-    ):
+    small, fitting = torch.ones(4, 4, dtype=torch.bool), torch.ones(*SIZE, dtype=torch.bool)
+    for table, match in (({0: small}, r"shape \(4, 4\).*\(11, 13\)"), ({3: fitting}, "names class 3")):
         with pytest.raises(DataError, match=match):
             judge(EnergyPointingGame, heatmaps, Drawn([NONE], [table]))
 
