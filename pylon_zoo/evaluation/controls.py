@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor
 
 from pylon_zoo.metrics.controls import centre_heatmaps, oracle_heatmaps, random_heatmaps
+from pylon_zoo.metrics.findings import Drawn, Regions, drawn
 from pylon_zoo.metrics.localization import LOCALIZATION, Localizer
 from pylon_zoo.metrics.result import MetricResult
 
@@ -15,7 +16,7 @@ CELLS = 33
 """Side of the centre map; odd, so that there is a middle cell."""
 
 
-def random_map(classes: int, size: tuple[int, int], boxes: Tensor, seed: int) -> Tensor:
+def random_map(classes: int, size: tuple[int, int], regions: Regions, seed: int) -> Tensor:
     """Noise, one for all classes, (K, H, W): it hits with the boxes' share of the image.
 
     Noise of coarser cells would peak too often at the border, where upsampling has nothing to average with.
@@ -23,22 +24,22 @@ def random_map(classes: int, size: tuple[int, int], boxes: Tensor, seed: int) ->
     return random_heatmaps((1, 1, *size), seed)[0].expand(classes, *size)
 
 
-def centre_map(classes: int, size: tuple[int, int], boxes: Tensor, seed: int) -> Tensor:
+def centre_map(classes: int, size: tuple[int, int], regions: Regions, seed: int) -> Tensor:
     """A bump in the middle of the image, (K, 33, 33) in (0, 1]."""
     return centre_heatmaps((1, classes, CELLS, CELLS))[0]
 
 
-def oracle_map(classes: int, size: tuple[int, int], boxes: Tensor, seed: int) -> Tensor:
-    """The boxes themselves, (K, H, W) of 0 and 1: what the metric gives at best, below 1 where a box holds no pixel."""
-    return (oracle_heatmaps([boxes], classes, size)[0] > 0).float()
+def oracle_map(classes: int, size: tuple[int, int], regions: Regions, seed: int) -> Tensor:
+    """The findings, (K, H, W) of 0 and 1: what the metric gives at best, below 1 where a box holds no pixel."""
+    return (oracle_heatmaps(regions, classes, size)[0] > 0).float()
 
 
-CONTROLS: dict[str, Callable[[int, tuple[int, int], Tensor, int], Tensor]] = {
+CONTROLS: dict[str, Callable[[int, tuple[int, int], Regions, int], Tensor]] = {
     "random": random_map,
     "centre": centre_map,
     "oracle": oracle_map,
 }
-"""Name → heatmap (K, h, w) of the number of classes, the size (H, W), the image's boxes (M, 5) and a seed."""
+"""Name → heatmap (K, h, w) of the number of classes, the size (H, W), where findings are in one image, and a seed."""
 
 
 class Controls:
@@ -63,25 +64,37 @@ class Controls:
         self.metrics = metrics
         self._judges: dict[str, dict[str, Localizer]] = {}
 
-    def update(self, boxes: Sequence[Tensor], size: tuple[int, int], paths: Sequence[str]) -> None:
+    def update(
+        self, boxes: Sequence[Tensor], size: tuple[int, int], paths: Sequence[str], masks: Sequence[Tensor | None] = ()
+    ) -> None:
         """Judge the controls on one batch.
 
         Args:
             boxes: N tensors (M, 5) in pixels of `size`.
             size: (H, W), the same for every batch.
             paths: N names of images.
+            masks: N tensors (K, *size), None for an image without, or none at all; metrics that judge by masks judge
+                the controls by them too.
         """
         if not self._judges:
             self._judges = {
                 control: {name: LOCALIZATION[name](self.classes, size, None) for name in self.metrics}
                 for control in CONTROLS
             }
-        for image_boxes, path in zip(boxes, paths, strict=True):
-            if len(image_boxes):
-                for control, draw in CONTROLS.items():
-                    heatmap = draw(self.classes, size, image_boxes, zlib.crc32(path.encode()))[None]
-                    for judge in self._judges[control].values():
-                        judge.update(heatmap, [image_boxes])
+        kinds = {judge.by_masks for judges in self._judges.values() for judge in judges.values()}
+        for image_boxes, mask, path in zip(boxes, masks or [None] * len(boxes), paths, strict=True):
+            for by_masks in kinds:
+                regions = drawn([image_boxes], [mask] if by_masks else [])
+                if isinstance(regions, Drawn) or len(image_boxes):
+                    self._judge(regions, path, size, by_masks)
+
+    def _judge(self, regions: Regions, path: str, size: tuple[int, int], by_masks: bool) -> None:
+        """One image, by the metrics that take masks or by those that do not."""
+        for control, draw in CONTROLS.items():
+            heatmap = draw(self.classes, size, regions, zlib.crc32(path.encode()))[None]
+            for judge in self._judges[control].values():
+                if judge.by_masks is by_masks:
+                    judge.update(heatmap, regions)
 
     def compute(self) -> Mapping[str, Mapping[str, MetricResult]]:
         """Control → metric → result."""

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from pylon_zoo.cells import check_placement, grid_for
+from pylon_zoo.cells import check_placement
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.label_names import match_labels
 from pylon_zoo.data.sample import Batch, collate
 from pylon_zoo.errors import UnknownNameError, suggest
 from pylon_zoo.evaluation.controls import Controls
+from pylon_zoo.evaluation.scoring import score
 from pylon_zoo.metrics import (
     LOCALIZATION,
     Bootstrap,
@@ -24,8 +25,6 @@ from pylon_zoo.metrics import (
     MetricResult,
     OperatingPoint,
     Outcomes,
-    ScoreKeeper,
-    Scores,
     auroc,
     average_precision,
     pointing,
@@ -57,6 +56,7 @@ class Evaluation:
         seconds: wall time of the pass.
         auprc: average precision; support = positives.
         others: the other localization metrics of `LOCALIZATION`, by name.
+        by_masks: those that were judged by masks, where images have them; without, all by boxes.
         controls: control → localization metric → its result, for maps that know nothing of the image.
         pointing: which way the heatmaps point, `pylon_zoo.metrics.pointing` (offsets in pixels of `size`, and the share
             of peaks in one and the same cell); empty for a model without heatmaps.
@@ -92,6 +92,7 @@ class Evaluation:
     placement: str = "exact"
     views: str = "none"
     pointing: Mapping[str, MetricResult] = field(default_factory=dict)
+    by_masks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +151,8 @@ def evaluate(
         bootstrap: draws for the intervals, of patients where known and else of images; 0 gives no intervals.
         seed: of those draws.
         controls: also judge maps that know nothing of the image.
-        metrics: names in `pylon_zoo.metrics.LOCALIZATION` to run besides point accuracy; some take a while.
+        metrics: names in `pylon_zoo.metrics.LOCALIZATION` to run besides point accuracy; some take a while, and some
+            (`by_masks`) go by the pixels of masks, at input size, where the dataset has masks, and by boxes elsewhere.
         placement: where heatmaps' cells are judged to lie: `"exact"` is at the pixels they look at, `"paper"` as tiles
             of the image, as in the paper's tables.
         views: of every image that are averaged, a key of `pylon_zoo.models.views.VIEWS`; `"none"` is the image alone.
@@ -179,14 +181,17 @@ def evaluate(
                 f"Unknown metric {name!r}.{suggest(name, LOCALIZATION)} There are {', '.join(LOCALIZATION)}."
             )
     paths, patients = [], []
+    masked = False
     rivals = Controls(dataset.num_classes, ("point_accuracy", *others)) if controls and model.has_heatmap else None
 
     def noted(batches: Iterable[Batch]) -> Iterator[Batch]:
+        nonlocal masked
         for batch in batches:
             paths.extend(batch.paths)
             patients.extend(batch.patients)
+            masked = masked or any(masks is not None and bool(masks.any()) for masks in batch.masks)
             if rivals is not None:
-                rivals.update(batch.boxes, tuple(batch.images.shape[-2:]), batch.paths)
+                rivals.update(batch.boxes, tuple(batch.images.shape[-2:]), batch.paths, batch.masks)
             yield batch
 
     started = time.perf_counter()
@@ -229,6 +234,7 @@ def evaluate(
         placement=placement,
         views=views,
         pointing=pointing(records.outcomes, len(chosen)) if scores.points else {},
+        by_masks=tuple(name for name, judge in scores.others.items() if masked and judge.by_masks),
     )
 
 
@@ -255,38 +261,3 @@ def _intervals(records: Records, replicates: int, seed: int, points: bool) -> di
         varied = drawn.low < drawn.high
         found["point_accuracy"] = replace(drawn, low=drawn.low.where(varied, low), high=drawn.high.where(varied, high))
     return found
-
-
-@torch.no_grad()
-def score(
-    model: HeatmapClassifier,
-    batches: Iterable[Batch],
-    device: torch.device | str,
-    class_map: Sequence[int | None] | None = None,
-    others: Sequence[str] = (),
-    placement: str = "exact",
-) -> Scores:
-    """Run a model over batches of one image size.
-
-    Args:
-        model: on `device`, in evaluation mode.
-        batches: of normalised images; boxes in pixels of those.
-        device: where the model is.
-        class_map: dataset class → model class, None for a class the model does not have; by default the same.
-        others: names in `LOCALIZATION` of metrics to run besides point accuracy.
-        placement: as for `evaluate`.
-
-    Returns:
-        The scores, images in the order of `batches`.
-
-    Raises:
-        DataError: there is no image, or a heatmap that has a box is not finite.
-    """
-    keeper = ScoreKeeper(model.num_classes, model.activation, class_map, model.heatmap_unit, others)
-    for batch in batches:
-        images = batch.images.to(device, non_blocking=True)
-        logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)
-        size = tuple(images.shape[-2:])
-        grid = None if heatmap is None else grid_for(model, size, placement)
-        keeper.update(logits, heatmap, batch.targets, batch.boxes, size, grid=grid)
-    return keeper.compute()

@@ -205,8 +205,10 @@ def table_card(evaluation: Evaluation) -> str:
         average = ' class="average"' if line[0] in AVERAGES else ""
         body += f"<tr{average}>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>"
     names = "".join(f"<th>{escape(name)}</th>" for name in head)
-    note = "Random and centre maps never saw the image, the oracle is the boxes themselves: no method should be "
+    note = "Random and centre maps never saw the image, the oracle is the findings themselves: no method should be "
     note += "read without them. Intervals in brackets."
+    if evaluation.by_masks:
+        note += " Metrics marked (masks) go by the pixels of masks, where images have them; the others by boxes."
     if evaluation.pointing:
         note += f" {OFFSET} Same place: the largest share of images whose maps peak in one and the same cell, and in "
         note += "brackets that of the boxes' centres; far above that, one cell speaks whatever the image shows."

@@ -43,7 +43,7 @@ ENDS = ("low", "high")
 def columns(evaluation: Evaluation) -> dict[str, str]:
     """Key of a row → heading, for what this evaluation has: metrics, controls, ends of intervals, in that order."""
     extra = {"auprc": "AUPRC"} if evaluation.auprc else {}
-    extra |= {name: name.replace("_", " ") for name in evaluation.others}
+    extra |= {name: _short(name) + (" (masks)" if name in evaluation.by_masks else "") for name in evaluation.others}
     extra |= {name: POINTED.get(name, name.replace("_", " ")) for name in evaluation.pointing}
     for control, results in evaluation.controls.items():
         extra |= {
@@ -135,6 +135,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "input_size": list(evaluation.size),
         "placement": evaluation.placement,
         "views": evaluation.views,
+        **({"by_masks": list(evaluation.by_masks)} if evaluation.by_masks else {}),
         "classes": table[: -len(AVERAGES)],
         **averages,
         "missing_classes": list(evaluation.missing),
@@ -149,6 +150,8 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
 def write_tables(evaluation: Evaluation, folder: str | Path) -> list[Path]:
     """Write `metrics.json`, `metrics.csv` and `metrics.tex`, each atomically.
 
+    The first two name the metrics that were judged by masks, as `by_masks`, where there are any.
+
     Args:
         evaluation: what to write.
         folder: where; made if it is not there, files of the same names are replaced.
@@ -161,9 +164,10 @@ def write_tables(evaluation: Evaluation, folder: str | Path) -> list[Path]:
     """
     folder = make_folder(folder)
     table = io.StringIO()
-    writer = csv.DictWriter(table, fieldnames=list(columns(evaluation)), lineterminator="\n")
+    noted = {"by_masks": " ".join(evaluation.by_masks)} if evaluation.by_masks else {}
+    writer = csv.DictWriter(table, fieldnames=[*columns(evaluation), *noted], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(finite(row) for row in rows(evaluation))
+    writer.writerows(finite(row) | noted for row in rows(evaluation))
     contents = {
         folder / "metrics.json": json.dumps(as_json(evaluation), indent=2, ensure_ascii=False) + "\n",
         folder / "metrics.csv": table.getvalue(),

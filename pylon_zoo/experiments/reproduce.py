@@ -19,7 +19,7 @@ from pylon_zoo.data.registry import dataset_of, drawing_options, open_dataset
 from pylon_zoo.errors import PylonZooError
 from pylon_zoo.evaluation import evaluate
 from pylon_zoo.experiments.grid import Grid, Row
-from pylon_zoo.experiments.results import append_row, figures, read_rows
+from pylon_zoo.experiments.results import BY_MASKS, append_row, figures, read_rows
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.recipe_files import data_settings, load_recipe
 from pylon_zoo.training.run_folder import RunFolder
@@ -135,6 +135,7 @@ class Laboratory:
             "device": summary["device"],
             "version": __version__,
             "command": self.command(row, seed),
+            BY_MASKS: " ".join(evaluation.by_masks),
         }
 
     def trained(

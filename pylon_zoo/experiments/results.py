@@ -18,6 +18,8 @@ FIGURES = ("auroc", "point_accuracy", "point_accuracy_weighted")
 MACRO = "macro"
 COST = ("parameters", "epochs", "train_seconds", "images_per_second")
 PLACE = ("dataset", "split", "images", "device", "version", "command")
+BY_MASKS = "by_masks"
+"""Column of the metrics judged by masks, only where there are any: such lines do not belong to a file by boxes."""
 
 
 def figures(evaluation: Evaluation) -> dict[str, float]:
@@ -57,6 +59,7 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = [*KEYS, *FIGURES, *(name for name in row if ":" in name), *COST, *PLACE]
+    columns += [BY_MASKS] if row.get(BY_MASKS) else []
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     if not path.exists() or path.stat().st_size == 0:

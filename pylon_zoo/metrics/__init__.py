@@ -8,14 +8,14 @@ from pylon_zoo.metrics.controls import centre_heatmaps, oracle_heatmaps, random_
 from pylon_zoo.metrics.deletion import Deletion, Insertion
 from pylon_zoo.metrics.doubt import student_t_interval, wilson_interval
 from pylon_zoo.metrics.energy import EnergyPointingGame, RelevanceRank
-from pylon_zoo.metrics.iou import HeatmapIou
+from pylon_zoo.metrics.iou import HeatmapIou, PeakIou
 from pylon_zoo.metrics.localization import LOCALIZATION
 from pylon_zoo.metrics.masked_out import MaskedOutArea, MaskedOutResult
 from pylon_zoo.metrics.maxbox import MaxBoxAccuracy
 from pylon_zoo.metrics.operating import GeometricMeanThresholds, OperatingPoint, sensitivity_specificity
 from pylon_zoo.metrics.outcomes import Outcomes, Strata
 from pylon_zoo.metrics.overlap import OverlapAccuracy, RegionAccuracy
-from pylon_zoo.metrics.point import PointAccuracy, PointingGame
+from pylon_zoo.metrics.point import HitRate, PointAccuracy, PointingGame
 from pylon_zoo.metrics.pxap import PixelPrecision
 from pylon_zoo.metrics.result import MetricResult
 from pylon_zoo.metrics.scaling import Scaling, platt_scaling, temperature_scaling
@@ -29,6 +29,7 @@ __all__ = [
     "EnergyPointingGame",
     "GeometricMeanThresholds",
     "HeatmapIou",
+    "HitRate",
     "Insertion",
     "Interval",
     "MaskedOutArea",
@@ -38,6 +39,7 @@ __all__ = [
     "OperatingPoint",
     "Outcomes",
     "OverlapAccuracy",
+    "PeakIou",
     "PixelPrecision",
     "PointAccuracy",
     "PointingGame",

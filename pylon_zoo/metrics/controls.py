@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.metrics.geometry import rasterize
-from pylon_zoo.metrics.pairs import Regions, find_pairs
+from pylon_zoo.metrics.findings import Drawn, Regions, find_pairs, paint
 
 CERTAIN = 200.0
 """A logit whose float32 sigmoid is exactly 1, and of whose negative exactly 0."""
@@ -69,7 +68,8 @@ def oracle_heatmaps(regions: Regions, num_classes: int, size: tuple[int, int]) -
     """Heatmaps that are certain exactly where the finding is: what a perfect explanation scores, 1 for most metrics.
 
     Args:
-        regions: N tensors (M, 5) of class, x0, y0, x1, y1 in pixels of `size`, or masks (N, K, H, W).
+        regions: N tensors (M, 5) of class, x0, y0, x1, y1 in pixels of `size`, masks (N, K, H, W), or both
+            (`pylon_zoo.metrics.findings.drawn`).
         num_classes: K.
         size: (H, W).
 
@@ -83,14 +83,12 @@ def oracle_heatmaps(regions: Regions, num_classes: int, size: tuple[int, int]) -
         >>> oracle_heatmaps([torch.tensor([[0.0, 1.0, 0.0, 1.0, 0.0]])], 1, (1, 3)).tolist()
         [[[[-200.0, 200.0, -200.0]]]]
     """
-    device = regions[0].device if len(regions) else torch.device("cpu")
+    images = regions.boxes if isinstance(regions, Drawn) else regions
+    device = images[0].device if len(images) else torch.device("cpu")
     empty = torch.zeros(len(regions), num_classes, 1, 1, device=device)
     pairs, boxes, owner = find_pairs(empty, regions, num_classes, size)
-    if isinstance(regions, Tensor):
-        truth = regions != 0
-    else:
-        truth = torch.zeros(len(regions) * num_classes, *size, dtype=torch.bool, device=device)
-        truth[pairs] = rasterize(boxes, owner, len(pairs), size)
+    truth = torch.zeros(len(regions) * num_classes, *size, dtype=torch.bool, device=device)
+    truth[pairs] = paint(regions, pairs, boxes, owner, num_classes, size)
     return (truth.view(len(regions), num_classes, *size).float() * 2 - 1) * CERTAIN
 
 

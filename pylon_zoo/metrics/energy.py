@@ -33,6 +33,7 @@ class EnergyPointingGame(PairMetric):
     """
 
     name = "energy_pointing_game"
+    by_masks = True
 
     def score(self, pairs: Pairs) -> Tensor:
         """Shares in [0, 1], (P,)."""
@@ -68,6 +69,7 @@ class RelevanceRank(PairMetric):
     """
 
     name = "relevance_rank"
+    by_masks = True
 
     def score(self, pairs: Pairs) -> Tensor:
         """Shares in [0, 1], (P,); NaN for a region without a pixel."""

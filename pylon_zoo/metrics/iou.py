@@ -1,4 +1,4 @@
-"""Intersection over union of heatmaps cut at a threshold per class."""
+"""Intersection over union of heatmaps cut at a threshold: a given one per class, or the best one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics.geometry import unit_range
 from pylon_zoo.metrics.pairs import PairMetric, Pairs
+from pylon_zoo.metrics.pxap import PixelPrecision
 
 
 class HeatmapIou(PairMetric):
@@ -43,6 +44,7 @@ class HeatmapIou(PairMetric):
     """
 
     name = "iou"
+    by_masks = True
 
     def __init__(
         self,
@@ -72,3 +74,38 @@ class HeatmapIou(PairMetric):
         both, union = (predicted & truth).sum(dim=1).double(), (predicted | truth).sum(dim=1)
         scores = both / union.clamp(min=1)
         return scores.masked_fill(~predicted.any(dim=1), float("nan")) if self.true_positives_only else scores
+
+
+class PeakIou(PixelPrecision):
+    """Peak IoU (pIoU): the best intersection over union of a class's pixels at any one threshold for all its images.
+
+    Maps are scaled and counted as for PxAP. At each threshold of the grid, pixels of all images of a class are pooled:
+    both ÷ (predicted or on the finding); the value is the largest. Like MaxBoxAccV2 it takes its threshold from the
+    data it is judged on: compare models, not datasets. (Zhu et al. 2022, "Bagging regional classification activation
+    maps for weakly supervised object localization", from `wsolevaluation`'s counts; Choe et al. 2020 have PxAP alone.)
+    A map that is the same everywhere scores the finding's share of its images.
+
+    Args:
+        num_classes: K.
+        size: (H, W) in pixels.
+        activation: as for `PixelPrecision`.
+        interval: width of a bin, in (0, 1).
+        grid: as for `PairMetric`.
+
+    Raises:
+        ConfigError: as for `PixelPrecision`.
+
+    Example:
+        >>> metric = PeakIou(1, (1, 4), activation=None)
+        >>> metric.update(torch.tensor([[[[4.0, 3.0, 2.0, 0.0]]]]), [torch.tensor([[0.0, 1.0, 0.0, 2.0, 0.0]])])
+        >>> round(metric.compute().macro, 3)  # all but the last: 2 of 3
+        0.667
+    """
+
+    name = "peak_iou"
+
+    def value(self, pixels: Tensor) -> Tensor:
+        """(K,) float64 of counts (K, 2, bins): the largest IoU, NaN without a pixel on the finding."""
+        false, true = pixels.flip(2).double().cumsum(dim=2).unbind(1)
+        wanted = true[:, -1:]
+        return (true / (wanted + false)).amax(dim=1).masked_fill(wanted[:, 0] == 0, torch.nan)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Protocol
 
 from torch import Tensor
 
 from pylon_zoo.metrics.energy import EnergyPointingGame, RelevanceRank
+from pylon_zoo.metrics.findings import Regions
+from pylon_zoo.metrics.iou import PeakIou
 from pylon_zoo.metrics.maxbox import MaxBoxAccuracy
 from pylon_zoo.metrics.overlap import OverlapAccuracy, RegionAccuracy
-from pylon_zoo.metrics.point import PointAccuracy, PointingGame
+from pylon_zoo.metrics.point import HitRate, PointAccuracy, PointingGame
 from pylon_zoo.metrics.pxap import PixelPrecision
 from pylon_zoo.metrics.result import MetricResult
 
@@ -19,14 +21,17 @@ from pylon_zoo.metrics.result import MetricResult
 class Localizer(Protocol):
     """Heatmaps and boxes in, batch by batch; a value per class out. `PointAccuracy` is the example to copy."""
 
+    by_masks: bool
+    """Whether it is given masks, where a dataset has them; boxes alone without."""
+
     sums: dict[str, Tensor]
     """All it has counted: tensors that add up over parts of a dataset, exactly."""
 
     def add_sums(self, sums: Mapping[str, Tensor]) -> None:
         """Add the sums of another part."""
 
-    def update(self, heatmaps: Tensor, boxes: Sequence[Tensor]) -> None:
-        """Count one batch: heatmaps (N, K, h, w), N tensors (M, 5) of class, x0, y0, x1, y1."""
+    def update(self, heatmaps: Tensor, regions: Regions) -> None:
+        """Count one batch: heatmaps (N, K, h, w), N tensors (M, 5) of class, x0, y0, x1, y1, or those with masks."""
 
     def compute(self) -> MetricResult:
         """The values so far."""
@@ -34,6 +39,7 @@ class Localizer(Protocol):
 
 LOCALIZATION: dict[str, Callable[..., Localizer]] = {
     "point_accuracy": PointAccuracy,
+    "hit_rate": HitRate,
     "pointing_game": PointingGame,
     "energy": EnergyPointingGame,
     "relevance_rank": RelevanceRank,
@@ -44,6 +50,7 @@ LOCALIZATION: dict[str, Callable[..., Localizer]] = {
     "regions_iobb_10": partial(RegionAccuracy, threshold=0.1, overlap="iobb"),
     "max_box": MaxBoxAccuracy,
     "pxap": PixelPrecision,
+    "peak_iou": PeakIou,
 }
-"""Name → factory, called with K, the size (H, W) that the boxes are on, what to do to the heatmaps first (`"sigmoid"`,
+"""Name → factory, called with K, the size (H, W) that findings are on, what to do to the heatmaps first (`"sigmoid"`,
 `"softmax"` or None), and `grid`, where their cells lie."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from pylon_zoo.cells import CellGrid, between_centres
-from pylon_zoo.errors import ConfigError, DataError, suggest
+from pylon_zoo.errors import ConfigError, suggest
 from pylon_zoo.metrics.bearing import bearings
-from pylon_zoo.metrics.geometry import peak_pixels, rasterize, stack_boxes, upsample
+from pylon_zoo.metrics.findings import Drawn, Regions, find_pairs, paint
+from pylon_zoo.metrics.geometry import peak_pixels, rasterize, upsample
 from pylon_zoo.metrics.outcomes import Outcomes
 from pylon_zoo.metrics.result import MetricResult
 from pylon_zoo.regions import boxes_of_regions
@@ -32,9 +33,6 @@ ACTIVATIONS: dict[str | None, Callable[[Tensor], Tensor]] = {
 }
 """What is done to the (N, K, h, w) logits before they are upsampled."""
 
-Regions = Sequence[Tensor] | Tensor
-"""Where the findings are: N tensors (M, 5) of class, x0, y0, x1, y1 in pixels of `size`, or one mask (N, K, H, W)."""
-
 
 @dataclass(frozen=True)
 class Pairs:
@@ -44,9 +42,9 @@ class Pairs:
         maps: (P, H, W) float32, activated and upsampled.
         images: (P,) int64 places in the batch.
         labels: (P,) int64 classes.
-        boxes: (B, 4) float32 x0, y0, x1, y1 of all pairs; (0, 4) where masks were given.
+        boxes: (B, 4) float32 x0, y0, x1, y1 of all pairs; (0, 4) where masks alone were given.
         owner: (B,) int64, which of the P pairs each box belongs to.
-        masks: (P, H, W) bool; None where boxes were given.
+        masks: (P, H, W) bool, which then count and not the boxes; None where only boxes were given.
         window: rows and columns where peaks are looked for.
     """
 
@@ -114,6 +112,8 @@ class PairMetric:
     """
 
     name = "pairs"
+    by_masks = False
+    """Whether an evaluation judges it by masks, where a dataset has them, and by boxes elsewhere."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class PairMetric:
         Args:
             heatmaps: (N, K, h, w) raw logits, any floating dtype, any device.
             regions: N tensors (M, 5) of class index, x0, y0, x1, y1 in pixels of `size`, (0, 5) for an image without;
-                or masks (N, K, H, W), non-zero on the finding.
+                or masks (N, K, H, W), non-zero on the finding; or both, see `pylon_zoo.metrics.findings.drawn`.
 
         Raises:
             DataError: shapes do not fit, a box names a class outside [0, K), or a judged heatmap is not finite.
@@ -196,15 +196,15 @@ class PairMetric:
             chunk = pairs[start : start + at_once]
             full = upsample(maps[chunk], self.size, self.grid)
             mine = (owner >= start) & (owner < start + at_once)
+            own = boxes[mine], owner[mine] - start
             masks = None
-            if isinstance(regions, Tensor):
-                masks = regions.flatten(0, 1)[chunk.to(regions.device)].to(full.device) != 0
+            if isinstance(regions, (Tensor, Drawn)):
+                masks = paint(regions, chunk, *own, self.num_classes, self.size)
             yield Pairs(
                 full,
                 chunk // self.num_classes,
                 chunk % self.num_classes,
-                boxes[mine],
-                owner[mine] - start,
+                *own,
                 masks,
                 between_centres((heatmaps.shape[2], heatmaps.shape[3]), self.size, self.grid),
             )
@@ -253,46 +253,3 @@ class PairMetric:
         """Add sums of an evaluator that is known to measure the same thing."""
         for name, mine in self.sums.items():
             mine += sums[name]
-
-
-def find_pairs(
-    heatmaps: Tensor, regions: Regions, num_classes: int, size: tuple[int, int]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The (image, class) pairs that have a region.
-
-    Args:
-        heatmaps: (N, K, h, w).
-        regions: as in `PairMetric.update`.
-        num_classes: K.
-        size: (H, W).
-
-    Returns:
-        pairs (P,) int64 `image * K + class`, ascending; boxes (B, 4) float32; owner (B,) int64 in [0, P).
-
-    Raises:
-        DataError: shapes do not fit, or a box names a class outside [0, K).
-    """
-    if heatmaps.ndim != 4 or heatmaps.shape[1] != num_classes or len(regions) != len(heatmaps):
-        raise DataError(
-            f"Localization over {num_classes} classes needs heatmaps (N, {num_classes}, h, w) and N lists of boxes; "
-            f"got heatmaps {tuple(heatmaps.shape)} and boxes for {len(regions)} images."
-        )
-    if isinstance(regions, Tensor):
-        if regions.shape != (*heatmaps.shape[:2], *size):
-            raise DataError(
-                f"Masks of shape {tuple(regions.shape)} do not fit: (N, K, H, W) is {(*heatmaps.shape[:2], *size)}."
-            )
-        found = regions.flatten(2).any(dim=2).flatten()
-        pairs = torch.nonzero(found).flatten().to(heatmaps.device)
-        return pairs, torch.zeros(0, 4, device=pairs.device), torch.zeros(0, dtype=torch.int64, device=pairs.device)
-    rows = stack_boxes(regions).to(heatmaps.device)
-    counts = torch.tensor([len(image_boxes) for image_boxes in regions], device=rows.device, dtype=torch.int64)
-    images = torch.arange(len(regions), device=rows.device).repeat_interleave(counts)
-    labels = rows[:, 0].long()
-    if bool(((labels < 0) | (labels >= num_classes)).any()):
-        raise DataError(
-            f"A box names class {int(labels.max() if labels.max() >= num_classes else labels.min())}, but there are "
-            f"classes 0 to {num_classes - 1} only."
-        )
-    pairs, owner = torch.unique(images * num_classes + labels, return_inverse=True)
-    return pairs, rows[:, 1:], owner

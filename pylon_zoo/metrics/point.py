@@ -78,6 +78,23 @@ class PointAccuracy(PairMetric):
         return within / brightest.sum(dim=1) if self.ties == "expected" else (within > 0).float()
 
 
+class HitRate(PointAccuracy):
+    """Share of (image, class) pairs whose heatmap peaks on the finding itself: point accuracy by masks.
+
+    The peak must be a pixel of the class's mask; where there is no mask it is point accuracy. (Saporta et al. 2022,
+    CheXlocalize's "hit rate".) Options are those of `PointAccuracy`.
+
+    Example:
+        >>> metric = HitRate(num_classes=1, size=(2, 2))
+        >>> metric.update(torch.eye(2).view(1, 1, 2, 2), torch.eye(2, dtype=torch.bool).view(1, 1, 2, 2))
+        >>> metric.compute().macro
+        1.0
+    """
+
+    name = "hit_rate"
+    by_masks = True
+
+
 class PointingGame(PairMetric):
     """Pointing game with a tolerance: a hit when a disc around the peak touches the box or mask of the class.
 

@@ -19,6 +19,7 @@ class PixelPrecision(PairMetric):
     histograms of width `interval`, on and off the finding; with precision and recall at each bin's lower edge the value
     is the sum of precision · Δrecall. (Choe et al. 2020, "Evaluating weakly supervised object localization methods
     right", and its `wsolevaluation`, without the ignored pixels of OpenImages.) The curve starts at recall 0, as there.
+    Defined there on masks; boxes count filled in.
 
     `compute` pools within each class, `pooled` over all. Memory is K · 2 · (1 ÷ interval) counts.
 
@@ -40,6 +41,7 @@ class PixelPrecision(PairMetric):
     """
 
     name = "pxap"
+    by_masks = True
 
     def __init__(
         self,
@@ -72,13 +74,17 @@ class PixelPrecision(PairMetric):
         self.support += torch.bincount(labels, minlength=self.num_classes)
 
     def compute(self) -> MetricResult:
-        """Average precision in [0, 1] per class; support is the number of pairs."""
-        return MetricResult(self.name, average_precision(self.pixels), self.support.clone())
+        """The value in [0, 1] per class; support is the number of pairs."""
+        return MetricResult(self.name, self.value(self.pixels), self.support.clone())
 
     @property
     def pooled(self) -> float:
-        """Average precision over the pixels of all classes together; NaN without any pair."""
-        return float(average_precision(self.pixels.sum(dim=0, keepdim=True)))
+        """The value over the pixels of all classes together; NaN without any pair."""
+        return float(self.value(self.pixels.sum(dim=0, keepdim=True)))
+
+    def value(self, pixels: Tensor) -> Tensor:
+        """(K,) float64 of counts (K, 2, bins): average precision."""
+        return average_precision(pixels)
 
 
 def average_precision(pixels: Tensor) -> Tensor:

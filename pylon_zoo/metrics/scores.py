@@ -11,6 +11,7 @@ from torch import Tensor
 
 from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import DataError
+from pylon_zoo.metrics.findings import drawn
 from pylon_zoo.metrics.localization import LOCALIZATION, Localizer
 from pylon_zoo.metrics.outcomes import Outcomes
 from pylon_zoo.metrics.point import PointAccuracy
@@ -100,6 +101,7 @@ class ScoreKeeper:
         size: tuple[int, int],
         indices: Sequence[int] | Tensor | None = None,
         grid: CellGrid | None = None,
+        masks: Sequence[Tensor | None] = (),
     ) -> None:
         """Take one batch.
 
@@ -112,6 +114,8 @@ class ScoreKeeper:
             indices: N positions in the dataset, each of them once in a pass; None counts on from the images so far.
             grid: where the heatmap's cells lie in pixels of `size`, the same for every batch; None takes them for
                 tiles of the image.
+            masks: N tensors (L, *size), non-zero on the dataset's classes, None for an image without, or none at all;
+                for the metrics that judge by masks.
 
         Raises:
             DataError: a heatmap that has a box is not finite, or shapes do not fit.
@@ -127,8 +131,10 @@ class ScoreKeeper:
             outcomes = self._points.judge(heatmap, boxes)
             self._points.count(outcomes.labels, outcomes.values)
             self._outcomes.append(replace(outcomes, images=positions[outcomes.images]))
+            by_masks = any(judge.by_masks for judge in self._others.values())
+            both = drawn(boxes, masks, self.class_map) if by_masks else boxes
             for judge in self._others.values():
-                judge.update(heatmap, boxes)
+                judge.update(heatmap, both if judge.by_masks else boxes)
         batch = {"positions": positions, "logits": logits.detach().float().cpu(), "targets": targets.float().cpu()}
         for name, tensor in batch.items():
             self._kept[name].append(tensor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -50,6 +52,20 @@ class Cards(LabelledDataset):
         return [str(index) for index in range(self.count)]
 
 
+class RingedCards(Cards):
+    """The cards, of which masks show the rim alone; the last images have none."""
+
+    def load(self, index: int) -> Sample:
+        sample = super().load(index)
+        if index >= self.count // 2:
+            return sample
+        masks = torch.zeros(3, SIDE, SIDE, dtype=torch.bool)
+        for label, x0, y0, x1, y1 in sample.boxes.long().tolist():
+            masks[label, y0 : y1 + 1, x0 : x1 + 1] = True
+            masks[label, y0 + 1 : y1, x0 + 1 : x1] = False
+        return replace(sample, masks=masks)
+
+
 class ReadsCards(nn.Module):
     """Image (N, 1, H, W) to a map (N, 2, H/4, W/4) that is bright where a card is: upper half, lower half."""
 
@@ -64,6 +80,12 @@ class ReadsCards(nn.Module):
 def cards():
     """The dataset class."""
     return Cards
+
+
+@pytest.fixture
+def ringed():
+    """The dataset class with masks."""
+    return RingedCards
 
 
 @pytest.fixture

@@ -120,3 +120,33 @@ def test_an_attribution_methods_maps_are_averaged_too(views):
 def test_unknown_views_are_refused(cards, oracle):
     with pytest.raises(UnknownNameError, match="views='turn'"):
         evaluate(oracle, cards(), views="turn")
+
+
+MASKED = ("energy", "pxap", "peak_iou", "hit_rate")
+
+
+def test_masks_judge_where_they_are_drawn(cards, ringed, oracle):
+    metrics = ["max_box", "overlap_50", *MASKED]
+    by_boxes, by_masks = (evaluate(oracle, data(), metrics=metrics, batch_size=3) for data in (cards, ringed))
+    assert (by_boxes.by_masks, by_masks.by_masks) == ((), MASKED)
+    assert torch.equal(by_masks.point_accuracy.per_class, by_boxes.point_accuracy.per_class)
+    for name in ("max_box", "overlap_50"):
+        assert torch.equal(by_masks.others[name].per_class, by_boxes.others[name].per_class)
+    for name in MASKED:
+        assert torch.equal(by_masks.others[name].support, by_boxes.others[name].support)
+        if name != "hit_rate":  # the map is the card, of whose 16 pixels the mask leaves out the 4 within
+            assert by_masks.others[name].macro < by_boxes.others[name].macro
+
+
+def test_controls_are_judged_by_the_same_masks(ringed, oracle):
+    controls = evaluate(oracle, ringed(), metrics=MASKED).controls
+    for name in (*MASKED, "point_accuracy"):
+        assert controls["oracle"][name].macro == 1.0
+        assert max(controls[control][name].macro for control in ("random", "centre")) < 1.0
+
+
+def test_masks_are_brought_to_the_models_size_whatever_the_batches(ringed, oracle):
+    one, two = (evaluate(oracle, ringed(), metrics=MASKED, size=64, batch_size=size) for size in (1, 5))
+    assert one.size == (64, 64)
+    for name in MASKED:
+        assert torch.equal(one.others[name].per_class, two.others[name].per_class)

@@ -105,3 +105,8 @@ def test_charts_cope_with_undefined_values_and_none():
     assert "no cases" in ElementTree.tostring(ElementTree.fromstring(svg), encoding="unicode")
     assert "nan" not in svg
     ElementTree.fromstring(curve([], "x", "y"))
+
+
+def test_metrics_judged_by_masks_are_marked(cards, ringed, oracle):
+    assert "pxap (masks)" in page(oracle, ringed(), metrics=["pxap"])
+    assert "(masks)" not in page(oracle, cards(), metrics=["pxap"])

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 
 from pylon_zoo.data.sample import collate
 from pylon_zoo.errors import DataError
-from pylon_zoo.evaluation.evaluate import score
+from pylon_zoo.evaluation.scoring import score
 from pylon_zoo.models.build import build_model
 
 

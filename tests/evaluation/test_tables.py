@@ -148,3 +148,17 @@ def test_offsets_are_shown_in_words_and_written_as_numbers(evaluation, tmp_path)
     write_tables(full, tmp_path)
     with (tmp_path / "metrics.csv").open(newline="", encoding="utf-8") as file:
         assert [float(next(csv.DictReader(file))[name]) for name in POINTING[:1]] == [-3.25]
+
+
+def test_metrics_judged_by_masks_are_named(evaluation, tmp_path):
+    energy = MetricResult("energy", torch.tensor([0.5, 0.25, NAN]), torch.tensor([8, 4, 0]))
+    full = replace(evaluation, others={"energy": energy, "max_box": energy}, by_masks=("energy",))
+    heading = console_table(full).splitlines()[1]
+    assert "energy (masks)" in heading
+    assert "max box (masks)" not in heading
+    assert as_json(full)["by_masks"] == ["energy"]
+    write_tables(full, tmp_path)
+    with (tmp_path / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        assert {row["by_masks"] for row in csv.DictReader(file)} == {"energy"}
+    assert "by_masks" not in as_json(evaluation)
+    assert "by_masks" not in (write_tables(evaluation, tmp_path)[1]).read_text(encoding="utf-8")

@@ -28,3 +28,13 @@ def test_a_line_of_another_dataset_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"other columns \(point_accuracy:Mass\).*--csv"):
         append_row(tmp_path / "grid.csv", {**ROW, "point_accuracy:Mass": 1.0})
     assert len(read_rows(tmp_path / "grid.csv")) == 1
+
+
+def test_lines_by_masks_and_by_boxes_do_not_mix(tmp_path):
+    path = tmp_path / "grid.csv"
+    append_row(path, {**ROW, "by_masks": ""})
+    assert "by_masks" not in read_rows(path)[0]
+    with pytest.raises(DataError, match=r"other columns \(by_masks\)"):
+        append_row(path, {**ROW, "by_masks": "energy pxap"})
+    append_row(tmp_path / "masks.csv", {**ROW, "by_masks": "energy pxap"})
+    assert read_rows(tmp_path / "masks.csv")[0]["by_masks"] == "energy pxap"

@@ -16,8 +16,10 @@ from pylon_zoo.errors import ConfigError, DataError
 from pylon_zoo.metrics import (
     EnergyPointingGame,
     HeatmapIou,
+    HitRate,
     MaxBoxAccuracy,
     OverlapAccuracy,
+    PeakIou,
     PixelPrecision,
     PointAccuracy,
     PointingGame,
@@ -30,6 +32,7 @@ METRICS = {
     "point": PointAccuracy,
     "point_any": partial(PointAccuracy, ties="any"),
     "point_expected": partial(PointAccuracy, ties="expected"),
+    "hit_rate": HitRate,
     "pointing_game": partial(PointingGame, tolerance=3),
     "energy": EnergyPointingGame,
     "rank": RelevanceRank,
@@ -41,6 +44,7 @@ METRICS = {
     "iou_chexlocalize": partial(HeatmapIou, normalise=True, true_positives_only=True, thresholds=(0.3, 0.5, 0.6)),
     "max_box": partial(MaxBoxAccuracy, edges="closed", interval=0.05),
     "pxap": PixelPrecision,
+    "peak_iou": PeakIou,
 }
 # These compare with each box by itself, and a mask does not remember where overlapping boxes began.
 BY_BOX = ("region_iobb", "region_iou", "max_box")

@@ -13,7 +13,7 @@ from torch.nn import functional
 import pylon_zoo.metrics.pairs as pairs
 import pylon_zoo.metrics.point as point
 from pylon_zoo.errors import ConfigError, DataError
-from pylon_zoo.metrics import PointAccuracy, PointingGame
+from pylon_zoo.metrics import HitRate, PointAccuracy, PointingGame
 
 NONE = torch.zeros(0, 5)
 
@@ -265,3 +265,14 @@ def test_pointing_game_agrees_with_every_pixel_of_the_disc(seed, tolerance):
 def test_no_tolerance_is_refused():
     with pytest.raises(ConfigError, match="tolerance=0"):
         PointingGame(1, (8, 8), tolerance=0)
+
+
+def test_a_mask_is_narrower_than_its_box():
+    ring = torch.ones(1, 1, 3, 3, dtype=torch.bool)
+    ring[..., 1, 1] = False
+    heatmaps = torch.zeros(1, 1, 3, 3)
+    heatmaps[..., 1, 1] = 1
+    by_mask, by_box = HitRate(1, (3, 3)), PointAccuracy(1, (3, 3))
+    by_mask.update(heatmaps, ring)
+    by_box.update(heatmaps, [torch.tensor([[0.0, 0, 0, 2, 2]])])
+    assert (by_mask.compute().macro, by_box.compute().macro) == (0.0, 1.0)

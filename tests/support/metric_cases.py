@@ -39,6 +39,12 @@ def masks_of(boxes: list[Tensor], classes: int = CLASSES, size: tuple[int, int] 
     return masks
 
 
+def random_masks(seed: int, images: int = 7) -> Tensor:
+    """(N, 3, *SIZE) bool, blots that are no boxes."""
+    coarse = torch.randn(images, CLASSES, 4, 5, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.interpolate(coarse, SIZE, mode="bilinear") > 0.3
+
+
 def flip(heatmaps: Tensor, boxes: list[Tensor], vertical: bool) -> tuple[Tensor, list[Tensor]]:
     """The same pictures mirrored, left to right or upside down."""
     low, high, last = (2, 4, SIZE[0] - 1) if vertical else (1, 3, SIZE[1] - 1)
