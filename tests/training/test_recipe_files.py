@@ -235,5 +235,5 @@ def test_another_schedule_leaves_the_first_ones_options_behind(tmp_path, layer):
 
 
 def test_patterns_select_recipes():
-    assert list_recipes("phantom-cxr-*") == ["phantom_cxr_cam", "phantom_cxr_pylon"]
+    assert list_recipes("phantom-cxr-*") == ["phantom_cxr_cam", "phantom_cxr_pointing", "phantom_cxr_pylon"]
     assert list_recipes("nothing*") == []
