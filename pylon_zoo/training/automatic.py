@@ -20,7 +20,6 @@ from pylon_zoo.training.rules import (
     ALWAYS,
     COARSEST_STRIDE,
     DECODERS,
-    LEVELS,
     POINTING,
     batch_for,
     bias_for,
@@ -206,8 +205,6 @@ def _choose_pointing(draft: _Draft, augmentation: str) -> int:
         draft.put("model", options={"coarsest_stride": COARSEST_STRIDE})
     for section, settings in POINTING.items():
         draft.put(section, **settings)
-    if method == "pylon":
-        draft.put("loss", levels=LEVELS)
     draft.put("consistency", orientation="any" if augmentation == "any" else "mixed")
     return 2 if draft.recipe().consistency.views else 1
 

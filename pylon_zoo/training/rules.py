@@ -21,8 +21,6 @@ POINTING: dict[str, dict[str, Any]] = {"loss": {"pooling": "topk"}, "consistency
 """Section → settings of every model that gives heatmaps, so that they point: docs/experiments.md measures them."""
 DECODERS: dict[str, dict[str, Any]] = {"pylon": {"attention": False, "lateral": "light"}}
 """Method → options that point better than its published ones, and cost less."""
-LEVELS = 0.5
-"""Weight of the loss of each of PYLON's levels by itself: it costs nothing, and a fine level learns to speak."""
 COARSEST_STRIDE = 16
 """Pixels: where PYLON's encoder ends. Cells of the stage beyond see most of the image, and speak of all of it."""
 

@@ -16,7 +16,6 @@ from pylon_zoo.training.rules import (
     ALWAYS,
     COARSEST_STRIDE,
     DECODERS,
-    LEVELS,
     batch_for,
     bias_for,
     epochs_for,
@@ -208,7 +207,6 @@ def test_heatmaps_are_made_to_agree_wherever_there_are_any(spec):
     for name in (MODEL, "fpn_test_resnet", "cam_test_resnet"):
         recipe = choose(spec, name, orientation="any", **CPU).recipe
         assert (recipe.consistency.views, recipe.consistency.orientation, recipe.loss.pooling) == (0.5, "any", "topk")
-        assert recipe.loss.levels == (LEVELS if name == MODEL else 0)
         assert 2 * recipe.loop.batch_size == batch_for(32, "cpu") or recipe.loop.batch_size == 4
     upright = choose(spec, MODEL, orientation="upright", **CPU).recipe
     assert (upright.consistency.orientation, upright.data.augmentation) == ("mixed", "upright")
