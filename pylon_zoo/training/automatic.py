@@ -128,11 +128,10 @@ def choose(
         draft.put("data", size=side)
         trial = trial if side == sides[0] else draft.trial(device, workers)
     draft.put("loop", batch_size=trial.batch_size)
-    network = _encoder_kind(draft.model(), pretrained)
-    draft.put("optimizer", **rates_for(network, draft.recipe().loop.batch_size * views))
+    model = draft.model()
+    draft.put("optimizer", **rates_for(_encoder_kind(model, pretrained), draft.recipe().loop.batch_size * views))
     draft.put("schedule", max_epochs=epochs_for(seen.images, trial, kind, pretrained, minutes, views))
-    described = draft.model().pretrained_cfg
-    statistics = (described["mean"], described["std"])
+    statistics = (model.pretrained_cfg["mean"], model.pretrained_cfg["std"])
     return Choices(draft.recipe(), seen, trial, kind, encoder, statistics, why, minutes, left_out)
 
 

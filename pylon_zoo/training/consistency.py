@@ -20,7 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pylon_zoo.cells import CellGrid
+from pylon_zoo.cells import CellGrid, positions
+from pylon_zoo.models.layers import axis_weights
+from pylon_zoo.models.views import symmetric
 from pylon_zoo.symmetries import dihedral, undo_dihedral
 
 UPRIGHT, ANY = (0, 1), tuple(range(8))
@@ -117,9 +119,11 @@ def in_place(maps: Tensor, views: Sequence[View], grid: CellGrid, size: tuple[in
     Returns:
         (N, K, h, w), linear between cells, the outermost cells repeated beyond theirs.
     """
-    cells = maps.shape[-2:]
+    cells = (maps.shape[-2], maps.shape[-1])
+    wanted = symmetric(grid, cells, size)
+    places = [positions(_shifted(wanted, view.shift), among=grid) for view in views]
     down, across = (
-        _weights(cells[axis], grid.first[axis], grid.step[axis], size[axis], [view.shift[axis] for view in views], maps)
+        torch.stack([axis_weights(cells[axis], cells[axis], place[axis], maps.dtype, maps.device) for place in places])
         for axis in (0, 1)
     )
     moved = down.unsqueeze(1) @ maps @ across.unsqueeze(1).transpose(-1, -2)
@@ -243,13 +247,8 @@ def _margin(side: int) -> int:
     return round(SHIFT * side)
 
 
-def _weights(cells: int, first: float, step: float, side: int, shifts: Sequence[int], like: Tensor) -> Tensor:
-    """(N, cells, cells): linear interpolation of cells of copies at those that lie symmetrically in their images."""
-    numbers = torch.arange(cells, device=like.device, dtype=like.dtype)
-    symmetric = (side - 1 - step * (cells - 1)) / 2 + step * numbers
-    moved = torch.tensor(shifts, device=like.device, dtype=like.dtype)
-    at = ((symmetric + moved[:, None] - first) / step).clamp(0, cells - 1)
-    return (1 - (at.unsqueeze(2) - numbers).abs()).clamp(min=0)
+def _shifted(grid: CellGrid, shift: tuple[int, int]) -> CellGrid:
+    return CellGrid((grid.first[0] + shift[0], grid.first[1] + shift[1]), grid.step)
 
 
 def _blurred(maps: Tensor) -> Tensor:

@@ -53,8 +53,8 @@ def transfer_into(model: HeatmapClassifier, section: TransferSection) -> Transfe
     """Fill a freshly built model with a checkpoint's weights, as a section says.
 
     An encoder that was cut short (`coarsest_stride`) takes what it has from a whole one. The model takes over the
-    checkpoint's normalisation (`mean` and `std` of `pretrained_cfg`) and keeps its own labels,
-    input size and pooling. Where the channels differ, the stem is adapted as in `pylon_zoo.weights.stem`.
+    checkpoint's normalisation (`mean` and `std` of `pretrained_cfg`) and keeps its own labels, input size and pooling.
+    Where the channels differ, the stem is adapted as in `pylon_zoo.weights.stem`.
 
     Args:
         model: from `build_model`, with label names; changed in place.
