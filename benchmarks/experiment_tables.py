@@ -60,6 +60,16 @@ PAIRS = {
         ("PYLON, quarter turns", "FPN, quarter turns"),
     ),
     "phantom_pointing": (("PYLON", "FPN"),),
+    **{
+        name: (("PYLON", "PYLON, no consistency"), ("FPN", "FPN, no consistency"), ("PYLON", "FPN"))
+        for name in ("magnetic_tile_pointing", "bccd_pointing")
+    },
+    "phantom_ingredients": tuple(
+        (row.name, f"{row.name.split(',')[0]}, none")
+        for row in load_grid("phantom_ingredients").rows
+        if not row.name.endswith(", none")
+    )
+    + (("PYLON, all", "PYLON, all but swapped contexts"), ("PYLON, all", "FPN, all"), ("PYLON, all", "CAM, all")),
 }
 
 
