@@ -81,6 +81,7 @@ class AttributedClassifier(nn.Module):
         self.activation = activation or (ours.activation if ours else "softmax")
         if self.activation not in ACTIVATIONS:
             raise ConfigError(f"activation={activation!r} is not one of {', '.join(ACTIVATIONS)}.")
+        self.thresholds: tuple[float, ...] | None = ours.thresholds if ours else None
         theirs = ours.label_names if ours else default_label_names(self.num_classes)
         self.label_names: tuple[str, ...] = tuple(label_names or theirs)
         if len(self.label_names) != self.num_classes:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 from torchvision.tv_tensors import Mask
 
+from pylon_zoo.cells import both
 from pylon_zoo.data.boxes import scale_boxes
 from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
 from pylon_zoo.data.images import read_image, to_channels
@@ -94,7 +95,7 @@ class RecordDataset(LabelledDataset):
         record = self._records[index]
         path = Path(record.path)
         image = to_channels(self.read(path), self.channels)
-        size = tuple(image.shape[-2:])
+        size = both(image.shape[-2:])
         masks = _masks(record, size)
         return Sample(
             image=image,
@@ -253,5 +254,6 @@ def _masks(record: Record, size: tuple[int, int]) -> Tensor | None:
     if record.masks is None:
         return None
     masks = record.masks(size)
-    _check_upright(record._replace(size=tuple(masks.shape[-2:])), size)
-    return resize(Mask(masks), list(size)).as_subclass(Tensor)
+    _check_upright(record._replace(size=both(masks.shape[-2:])), size)
+    resized: Tensor = resize(Mask(masks), list(size)).as_subclass(Tensor)
+    return resized

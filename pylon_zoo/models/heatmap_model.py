@@ -27,6 +27,7 @@ class HeatmapModel(HasCells, Protocol):
         pretrained_cfg: timm's description of the input: `input_size` (C, H, W) in pixels, `mean` and `std` per channel
             of values in [0, 1], `interpolation`.
         activation: how logits become probabilities, `"sigmoid"` or `"softmax"`.
+        thresholds: K probabilities from which on a class counts as found; None where nobody chose any.
         has_heatmap: whether it gives heatmaps, which not every model of the zoo does; else logits alone.
         heatmap_unit: what their values are: `"logit"`, of each place alone, or `"relevance"`, which compares within one
             map only.
@@ -52,6 +53,8 @@ class HeatmapModel(HasCells, Protocol):
     def pretrained_cfg(self) -> Mapping[str, Any]: ...
     @property
     def activation(self) -> str: ...
+    @property
+    def thresholds(self) -> tuple[float, ...] | None: ...
     @property
     def has_heatmap(self) -> bool: ...
     @property

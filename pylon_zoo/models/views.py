@@ -116,7 +116,7 @@ class ViewedClassifier(nn.Module):
         self.num_classes = model.num_classes
         self.in_chans = model.in_chans
         self.activation = model.activation
-        self.thresholds: tuple[float, ...] | None = getattr(model, "thresholds", None)
+        self.thresholds = model.thresholds
         self.heatmap_unit = model.heatmap_unit
         self.has_heatmap = model.has_heatmap
         self.pretrained_cfg: Mapping[str, Any] = model.pretrained_cfg
