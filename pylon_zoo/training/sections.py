@@ -100,7 +100,8 @@ def build(schema: type[T], table: Mapping[str, Any], origin: Origin, prefix: str
     """
     known = {one.name: one for one in settings_of(schema)}
     check_keys(table, known, origin, prefix)
-    hints = _hints(schema)
+    kind: type = schema
+    hints = _hints(kind)
     return schema(
         **{
             key: _value(hints[key], value, known[key].metadata, origin, f"{prefix}{key}")
