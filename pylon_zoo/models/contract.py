@@ -47,6 +47,7 @@ class HeatmapClassifier(nn.Module):
     encoder: Backbone
     decoder: nn.Module
     head: nn.Module
+    _model_args: dict[str, Any]  # timm's own record of the options, where timm made the model
     heatmap_unit = "logit"
     savable = True
     if TYPE_CHECKING:  # torch says no more than that a module can be called
