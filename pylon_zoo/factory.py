@@ -11,6 +11,7 @@ from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.build import METHODS
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.names import list_backbones, timm_module
+from pylon_zoo.models.pylon import Pylon
 from pylon_zoo.weights.encoders import build_on_encoder
 from pylon_zoo.weights.loading import load_pretrained
 from pylon_zoo.weights.manifest import load_manifest
@@ -25,7 +26,7 @@ def create_pylon(
     in_channels: int | None = None,
     label_names: Sequence[str] | None = None,
     **options: Any,
-) -> HeatmapClassifier:
+) -> Pylon:
     """PYLON on any timm backbone (paper, Figure 1B), with fresh weights.
 
     Args:
@@ -56,13 +57,15 @@ def create_pylon(
         (14, 1)
     """
     named = len(label_names) if label_names is not None else 1000
-    return build_on_encoder(
+    model = build_on_encoder(
         f"pylon_{backbone}",
         _one_of("classes", classes, "num_classes", num_classes, named),
         _one_of("in_chans", in_chans, "in_channels", in_channels, 3),
         label_names=label_names,
         **options,
     )
+    assert isinstance(model, Pylon)  # as the name says
+    return model
 
 
 def create_model(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -169,7 +169,7 @@ def boxes_of_masks(masks: Tensor | None) -> Tensor:
     return torch.cat(found)
 
 
-def check_corners(where: str, numbers: Sequence[object], size: tuple[int, int] | None = None) -> list[float]:
+def check_corners(where: str, numbers: Sequence[Any], size: tuple[int, int] | None = None) -> list[float]:
     """Two corners of a box, checked.
 
     Args:
@@ -189,7 +189,7 @@ def check_corners(where: str, numbers: Sequence[object], size: tuple[int, int] |
     """
     height, width = (math.inf, math.inf) if size is None else size
     try:
-        x0, y0, x1, y1 = map(float, numbers)  # type: ignore[arg-type]
+        x0, y0, x1, y1 = map(float, numbers)
     except (TypeError, ValueError, OverflowError):
         x0 = y0 = x1 = y1 = math.nan
     across = -BOX_SLACK <= x0 < x1 <= width + BOX_SLACK and x1 < math.inf  # all of it false for NaN
