@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.build import METHODS
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.names import list_backbones, timm_module
-from pylon_zoo.models.pylon import Pylon
 from pylon_zoo.weights.encoders import build_on_encoder
 from pylon_zoo.weights.loading import load_pretrained
 from pylon_zoo.weights.manifest import load_manifest
+
+if TYPE_CHECKING:
+    from pylon_zoo.models.pylon import Pylon
 
 
 def create_pylon(
@@ -56,6 +58,8 @@ def create_pylon(
         >>> model.num_classes, model.in_chans
         (14, 1)
     """
+    from pylon_zoo.models.pylon import Pylon
+
     named = len(label_names) if label_names is not None else 1000
     model = build_on_encoder(
         f"pylon_{backbone}",
