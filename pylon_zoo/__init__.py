@@ -10,6 +10,7 @@ from pylon_zoo.errors import PylonZooError
 from pylon_zoo.explanation.explainer import explain
 from pylon_zoo.explanation.result import Explanation
 from pylon_zoo.factory import create_model, create_pylon, list_models, list_pretrained
+from pylon_zoo.models.heatmap_model import HeatmapModel
 from pylon_zoo.models.mask_view import smp_view
 from pylon_zoo.preprocessing import preprocess
 from pylon_zoo.weights.checkpoint import save_checkpoint
@@ -17,6 +18,7 @@ from pylon_zoo.weights.manifest import register_weights
 
 __all__ = [
     "Explanation",
+    "HeatmapModel",
     "PylonZooError",
     "__version__",
     "create_model",

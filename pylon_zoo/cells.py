@@ -7,8 +7,9 @@ padding of an even side at 2i + 1: a map drawn without knowing which is drawn up
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +22,21 @@ PLACEMENTS = ("exact", "paper")
 literature on class activation maps do."""
 
 Pair = tuple[float, float]
+T = TypeVar("T")
+
+
+def both(values: Iterable[T]) -> tuple[T, T]:
+    """What is given for the vertical and the horizontal axis, as the pair it is.
+
+    Raises:
+        ValueError: they are not two.
+
+    Example:
+        >>> both(torch.zeros(1, 3, 48, 64).shape[-2:])
+        (48, 64)
+    """
+    vertical, horizontal = values
+    return vertical, horizontal
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,7 @@ class CellGrid:
             CellGrid(first=(0.0, 0.0), step=(1.0, 1.0))
         """
         step = (self.step[0] / times, self.step[1] / times)
-        return CellGrid(tuple(at - one * (times - 1) / 2 for at, one in zip(self.first, step, strict=True)), step)
+        return CellGrid(both(at - one * (times - 1) / 2 for at, one in zip(self.first, step, strict=True)), step)
 
 
 def tiling(cells: tuple[int, int], size: tuple[int, int]) -> CellGrid:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.build import METHODS
@@ -14,6 +14,9 @@ from pylon_zoo.models.names import list_backbones, timm_module
 from pylon_zoo.weights.encoders import build_on_encoder
 from pylon_zoo.weights.loading import load_pretrained
 from pylon_zoo.weights.manifest import load_manifest
+
+if TYPE_CHECKING:
+    from pylon_zoo.models.pylon import Pylon
 
 
 def create_pylon(
@@ -25,7 +28,7 @@ def create_pylon(
     in_channels: int | None = None,
     label_names: Sequence[str] | None = None,
     **options: Any,
-) -> HeatmapClassifier:
+) -> Pylon:
     """PYLON on any timm backbone (paper, Figure 1B), with fresh weights.
 
     Args:
@@ -55,14 +58,18 @@ def create_pylon(
         >>> model.num_classes, model.in_chans
         (14, 1)
     """
+    from pylon_zoo.models.pylon import Pylon
+
     named = len(label_names) if label_names is not None else 1000
-    return build_on_encoder(
+    model = build_on_encoder(
         f"pylon_{backbone}",
         _one_of("classes", classes, "num_classes", num_classes, named),
         _one_of("in_chans", in_chans, "in_channels", in_channels, 3),
         label_names=label_names,
         **options,
     )
+    assert isinstance(model, Pylon)  # as the name says
+    return model
 
 
 def create_model(

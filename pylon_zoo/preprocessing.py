@@ -9,17 +9,17 @@ from torch import Tensor
 
 from pylon_zoo.data.images import read_image
 from pylon_zoo.data.transforms import EvalTransform
-from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.heatmap_model import HeatmapModel
 
 
-def preprocess(model: HeatmapClassifier) -> Callable[[Any], Tensor]:
+def preprocess(model: HeatmapModel) -> Callable[[Any], Tensor]:
     """The transform from an image of any kind and size to what the model was made for.
 
     Channels are converted to the model's (grey by luminance, colour by repetition), the image is squashed to the
     model's input size with antialiasing, scaled to [0, 1] and normalised with the model's mean and standard deviation.
 
     Args:
-        model: any model of the zoo.
+        model: any model of the zoo, and whatever else gives heatmaps.
 
     Returns:
         A function of an image (path, PIL image, array or tensor, see `pylon_zoo.data.images.read_image`) that gives a
@@ -34,7 +34,7 @@ def preprocess(model: HeatmapClassifier) -> Callable[[Any], Tensor]:
     return lambda image: transform.image(read_image(image))
 
 
-def eval_transform(model: HeatmapClassifier) -> EvalTransform:
+def eval_transform(model: HeatmapModel) -> EvalTransform:
     """The same as a transform of samples, boxes included."""
     cfg = model.pretrained_cfg
     return EvalTransform(

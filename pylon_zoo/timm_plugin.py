@@ -216,7 +216,7 @@ def describe_input(cfg: Mapping[str, Any], in_chans: int, *, with_size: bool = T
 
 def describe_architectures() -> dict[str, DefaultCfg]:
     """timm's descriptions of every name: the bare architecture, and each tag of the package's own manifest."""
-    cfgs: dict[str, dict[str, Any]] = {}
+    cfgs: dict[str, dict[str, Any] | PretrainedCfg] = {}
     for backbone in list_backbones():
         encoder = _encoder_cfg(backbone)
         if encoder is None:  # somebody's own, registered without a description; create_pylon takes it
@@ -234,7 +234,7 @@ def describe_architectures() -> dict[str, DefaultCfg]:
     for name, entry in _manifest().items():
         if entry.architecture in cfgs:
             cfgs[name] = {**entry_cfg(entry), **location(entry), "classifier": "head"}
-    default_cfgs = generate_default_cfgs(cfgs)
+    default_cfgs: dict[str, DefaultCfg] = generate_default_cfgs(cfgs)
     for cfg in default_cfgs.values():
         # timm puts weights first. With them the name alone would take their channels, and change with the manifest.
         cfg.tags = deque(sorted(cfg.tags, key=bool))

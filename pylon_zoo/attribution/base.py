@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from pylon_zoo.attribution.capture import Capture, capture, gradients, outputs_of
 from pylon_zoo.attribution.layers import LayerLike, Layers, default_layer, find_layers
 from pylon_zoo.attribution.layout import Layout, check_layout, hints_of, layout_of
-from pylon_zoo.cells import CellGrid, check_placement, positions, to_pixels
+from pylon_zoo.cells import CellGrid, both, check_placement, positions, to_pixels
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.grids import found_grids
@@ -127,7 +127,8 @@ class Attribution:
         return self._cells[size]
 
     def _find_cells(self, images: Tensor) -> list[LayerCells]:
-        layers, shapes = self.layers(images), {}
+        layers = self.layers(images)
+        shapes: dict[int, tuple[int, int]] = {}
 
         def run(images: Tensor) -> list[Tensor]:
             outputs = outputs_of(self.model, layers, images)
@@ -139,7 +140,7 @@ class Attribution:
         with torch.inference_mode(False), evaluating(self.model):
             grids = found_grids(run, torch.zeros_like(images[:1]))
         if isinstance(self.model, HeatmapClassifier) and list(layers) == ["features"]:
-            grids = [self.model.cell_grid(tuple(images.shape[2:]))]  # which knows what its decoder does
+            grids = [self.model.cell_grid(both(images.shape[2:]))]  # which knows what its decoder does
         return [LayerCells(grid, shapes[place]) for place, grid in enumerate(grids)]
 
     def maps(self, activations: Tensor, gradients: Tensor) -> Tensor:
@@ -198,7 +199,8 @@ class Attribution:
 
 def _per_image(layout: Layout, grads: Tensor) -> Tensor:
     """Gradients (K, N, …) in a layer's layout as (N, K, C, h, w) float32."""
-    return layout.to_map(grads.flatten(0, 1)).float().unflatten(0, grads.shape[:2]).transpose(0, 1)
+    maps: Tensor = layout.to_map(grads.flatten(0, 1)).float().unflatten(0, grads.shape[:2])
+    return maps.transpose(0, 1)
 
 
 class LayerCells(NamedTuple):

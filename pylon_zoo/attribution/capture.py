@@ -139,10 +139,12 @@ def gradients(captured: Capture, classes: Sequence[int]) -> Iterator[list[Tensor
     step = max(1, MAX_NUMBERS // sum(output.numel() for output in outputs))
     for start in range(0, len(classes), step):
         grads = _class_gradients(captured.logits, outputs, classes[start : start + step])
+        found = []
         for name, grad in zip(captured.outputs, grads, strict=True):
             if grad is None:
                 raise ConfigError(_independent(name))
-        yield grads
+            found.append(grad)
+        yield found
 
 
 def _class_gradients(logits: Tensor, outputs: list[Tensor], classes: Sequence[int]) -> list[Tensor | None]:

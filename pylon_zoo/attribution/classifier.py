@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -14,6 +14,9 @@ from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import ACTIVATIONS, HeatmapClassifier, default_label_names
 from pylon_zoo.models.options import as_pair
+
+NEEDED = ("num_classes", "pretrained_cfg")
+"""What a classifier must say of itself, in timm's words."""
 
 
 class AttributedClassifier(nn.Module):
@@ -29,7 +32,7 @@ class AttributedClassifier(nn.Module):
 
     Attributes:
         heatmap_unit: `"relevance"`: values that compare within one map only.
-        The others are those of `HeatmapClassifier`.
+        The others are those of `pylon_zoo.HeatmapModel`.
 
     Raises:
         UnknownNameError, ConfigError, MissingDependencyError: as for `create_attribution`, or a model that does not
@@ -45,6 +48,9 @@ class AttributedClassifier(nn.Module):
 
     heatmap_unit = "relevance"
     has_heatmap = True
+    if TYPE_CHECKING:  # torch says no more than that a module can be called
+
+        def __call__(self, x: Tensor) -> Tensor: ...
 
     def __init__(
         self,
@@ -57,7 +63,7 @@ class AttributedClassifier(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
-        missing = [name for name in ("num_classes", "pretrained_cfg") if not hasattr(model, name)]
+        missing = [name for name in NEEDED if not hasattr(model, name)]
         if missing:
             raise ConfigError(
                 f"{type(model).__name__} has no {' and no '.join(missing)}, so nothing says how its images must look. "
@@ -65,24 +71,26 @@ class AttributedClassifier(nn.Module):
             )
         self.model = model
         self.attribution: Attribution = create_attribution(method, model, layer, **options)
-        self.num_classes: int = model.num_classes
-        ours = isinstance(model, HeatmapClassifier)
-        cfg = model.pretrained_cfg
+        num_classes, cfg = (getattr(model, name) for name in NEEDED)
+        ours = model if isinstance(model, HeatmapClassifier) else None
+        self.num_classes: int = num_classes
         self.pretrained_cfg: dict[str, Any] = dict(cfg if isinstance(cfg, dict) else cfg.to_dict())
-        self.in_chans: int = model.in_chans if ours else self.pretrained_cfg["input_size"][0]
-        name = (model.architecture if ours else self.pretrained_cfg.get("architecture")) or type(model).__name__
+        self.in_chans: int = ours.in_chans if ours else self.pretrained_cfg["input_size"][0]
+        name = (ours.architecture if ours else self.pretrained_cfg.get("architecture")) or type(model).__name__
         self.architecture = f"{name}, {method}"
-        self.activation = activation or (model.activation if ours else "softmax")
+        self.activation = activation or (ours.activation if ours else "softmax")
         if self.activation not in ACTIVATIONS:
             raise ConfigError(f"activation={activation!r} is not one of {', '.join(ACTIVATIONS)}.")
-        theirs = model.label_names if ours else default_label_names(self.num_classes)
+        self.thresholds: tuple[float, ...] | None = ours.thresholds if ours else None
+        theirs = ours.label_names if ours else default_label_names(self.num_classes)
         self.label_names: tuple[str, ...] = tuple(label_names or theirs)
         if len(self.label_names) != self.num_classes:
             raise ConfigError(f"{len(self.label_names)} label names were given for {self.num_classes} classes.")
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, K) of normalised images (N, C, H, W)."""
-        return self.model(x)
+        logits: Tensor = self.model(x)
+        return logits
 
     def forward_heatmap(self, x: Tensor) -> Tensor:
         """Heatmaps (N, K, h, w) float32 of all classes, raw."""

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from pylon_zoo.attribution.base import Attribution, check_classes, check_images
 from pylon_zoo.attribution.layers import LayerLike
-from pylon_zoo.attribution.layout import SIDES, hints_of, layout_of
-from pylon_zoo.cells import CellGrid
+from pylon_zoo.attribution.layout import LAYOUTS, hints_of, layout_of
+from pylon_zoo.cells import CellGrid, both
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.layers import without_autocast
 from pylon_zoo.models.modes import evaluating
@@ -27,7 +27,7 @@ class PytorchGradCam(Attribution):
     Args:
         method: name of a class of `pytorch_grad_cam`, such as `"ScoreCAM"`.
         model, layer, layout: as for `Attribution`.
-        layouts: those of `pylon_zoo.attribution.layout.SIDES` that the method works on.
+        layouts: those of `pylon_zoo.attribution.layout.LAYOUTS` that the method works on.
         per_class: False for methods that do not look at the class; they run once, for all.
         takes_layer: False for methods that look at layers of their own choice.
 
@@ -48,7 +48,7 @@ class PytorchGradCam(Attribution):
         layer: LayerLike | Sequence[LayerLike] | None = None,
         *,
         layout: str | None = None,
-        layouts: Sequence[str] = tuple(SIDES),
+        layouts: Sequence[str] = LAYOUTS,
         per_class: bool = True,
         takes_layer: bool = True,
     ) -> None:
@@ -84,7 +84,7 @@ class PytorchGradCam(Attribution):
 
     def _one(self, images: Tensor, label: int) -> Tensor:
         layers = list(self.layers(images).items()) if self.takes_layer else []
-        hints, size = hints_of(self.model), tuple(images.shape[2:])
+        hints, size = hints_of(self.model), both(images.shape[2:])
 
         def as_map(output: Tensor) -> Tensor:
             name = layers[0][0]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pylon_zoo.attribution.layout import Layout, hints_of, recognise
+from pylon_zoo.cells import both
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
 from pylon_zoo.models.contract import HeatmapClassifier
 
@@ -114,7 +115,7 @@ class _Trace:
         self.maps: dict[str, Layout] = {}
         self.before_attention = 0
         self._hints = hints_of(model)
-        self._size = tuple(images.shape[2:])
+        self._size = both(images.shape[2:])
         handles = []
         inside: set[nn.Module] = set()
         for name, module in model.named_modules():

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
 
-# Layout → the two dimensions that are height and width; tokens have one dimension for both.
-SIDES: dict[str, tuple[int, int] | None] = {"NCHW": (2, 3), "NHWC": (1, 2), "tokens": None}
+# Layout of maps → the two dimensions that are height and width; tokens have one dimension for both.
+SIDES = {"NCHW": (2, 3), "NHWC": (1, 2)}
+LAYOUTS = (*SIDES, "tokens")
 MAX_PREFIX = 16  # class and register tokens; the models of today have at most 9
 
 
@@ -19,7 +20,7 @@ class Layout(NamedTuple):
     """Where the map is in a layer's output.
 
     Attributes:
-        name: a key of `SIDES`.
+        name: one of `LAYOUTS`.
         height, width: cells of the map.
         prefix: tokens in front of the map's.
     """
@@ -73,8 +74,8 @@ def check_layout(name: str | None) -> None:
     Raises:
         UnknownNameError: no layout has that name.
     """
-    if name is not None and name not in SIDES:
-        raise UnknownNameError(f"layout={name!r} is not one of {', '.join(SIDES)}.{suggest(str(name), SIDES)}")
+    if name is not None and name not in LAYOUTS:
+        raise UnknownNameError(f"layout={name!r} is not one of {', '.join(LAYOUTS)}.{suggest(str(name), LAYOUTS)}")
 
 
 def recognise(shape: Sequence[int], size: tuple[int, int], hints: Hints = NO_HINTS) -> Layout | None:
@@ -112,7 +113,7 @@ def layout_of(
     Args:
         name: of the layer, for messages.
         shape, size, hints: as for `recognise`.
-        override: a key of `SIDES` that is true whatever the shape looks like.
+        override: one of `LAYOUTS` that is true whatever the shape looks like.
 
     Raises:
         ConfigError: the output is not a map in any layout, or not in that one.

@@ -11,8 +11,8 @@ from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
 if TYPE_CHECKING:
     import torch
 
-    from pylon_zoo.attribution import AttributedClassifier
     from pylon_zoo.models.contract import HeatmapClassifier
+    from pylon_zoo.models.heatmap_model import HeatmapModel
 
 
 def positive_int(text: str) -> int:
@@ -212,7 +212,7 @@ def load_model(args: argparse.Namespace) -> HeatmapClassifier:
     return create_model(args.model, pretrained=args.pretrained or True).to(device).eval()
 
 
-def load_explained(args: argparse.Namespace) -> HeatmapClassifier | AttributedClassifier:
+def load_explained(args: argparse.Namespace) -> HeatmapModel:
     """The model of `add_model`'s options, its heatmaps by the method of `add_method`'s if one is named.
 
     Raises:
@@ -227,13 +227,14 @@ def load_explained(args: argparse.Namespace) -> HeatmapClassifier | AttributedCl
     from pylon_zoo.attribution import AttributedClassifier
 
     layers = [name.strip() for name in args.layer.split(",")] if args.layer else None
-    return AttributedClassifier(model, args.method, layers, **({"relu": True} if args.relu else {})).eval()
+    options: dict[str, Any] = {"relu": True} if args.relu else {}  # not every method has it
+    return AttributedClassifier(model, args.method, layers, **options).eval()
 
 
 def model_name(args: argparse.Namespace) -> str:
     """How results name the model of `add_model`'s options."""
     if args.checkpoint:
-        return args.checkpoint
+        return str(args.checkpoint)
     return args.model if "." in args.model or not args.pretrained else f"{args.model}.{args.pretrained}"
 
 

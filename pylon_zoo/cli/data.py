@@ -21,4 +21,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the action."""
-    return import_module(ACTIONS[args.action][0]).run(args)
+    code: int = import_module(ACTIONS[args.action][0]).run(args)
+    return code

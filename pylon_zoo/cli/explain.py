@@ -112,7 +112,7 @@ def chosen_images(args: argparse.Namespace) -> tuple[list[Source], str]:
     if args.paths:
         if args.out is None:
             raise ConfigError("Say where the explanations go with --out DIR.")
-        return find_images(args.paths), args.out
+        return [*find_images(args.paths)], args.out
     if args.checkpoint is None or not (Path(args.checkpoint) / RECIPE).is_file():
         raise ConfigError("Name images, folders or patterns; only --checkpoint RUN, the folder of a run, has its own.")
     return own_images(args.checkpoint), args.out or str(Path(args.checkpoint) / EXPLAINED)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from pylon_zoo.models.contract import HeatmapClassifier
+    from pylon_zoo.models.heatmap_model import HeatmapModel
 
 PHANTOM = "phantom"
 
@@ -110,7 +110,7 @@ def calibration_images(spec: str) -> int | list[Path]:
     return int(count or 100)
 
 
-def calibration_batches(model: HeatmapClassifier, spec: str) -> Iterator[Tensor]:
+def calibration_batches(model: HeatmapModel, spec: str) -> Iterator[Tensor]:
     """The images as the model takes them, one by one: phantoms of the training split, or those of a folder."""
     from pylon_zoo.data.phantom import PhantomCxr
     from pylon_zoo.preprocessing import eval_transform, preprocess
@@ -124,7 +124,7 @@ def calibration_batches(model: HeatmapClassifier, spec: str) -> Iterator[Tensor]
     return (read(path)[None] for path in images)
 
 
-def measured(before: HeatmapClassifier, after: HeatmapClassifier, count: int) -> str:
+def measured(before: HeatmapModel, after: HeatmapModel, count: int) -> str:
     """A sentence on both files' AUROC and point accuracy (macro averages) on phantoms of the test split."""
     from pylon_zoo.data.label_names import match_labels
     from pylon_zoo.data.phantom import PhantomCxr
@@ -141,5 +141,5 @@ def measured(before: HeatmapClassifier, after: HeatmapClassifier, count: int) ->
         for model in (before, after)
     ]
     auroc = " → ".join(f"{result.auroc.macro:.4f}" for result in results)
-    points = " → ".join(f"{result.point_accuracy.macro:.4f}" for result in results)
+    points = " → ".join(f"{found.point_accuracy.macro:.4f}" for found in results if found.point_accuracy)
     return f"On {count} phantoms, float to int8: AUROC {auroc}, point accuracy {points}."

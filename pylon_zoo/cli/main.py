@@ -92,7 +92,8 @@ def _dispatch(arguments: list[str]) -> int:
         args = parser.parse_args(rest)
     except SystemExit as exit_:  # argparse has printed its help or its complaint
         return int(exit_.code or 0)
-    return module.run(args)
+    code: int = module.run(args)
+    return code
 
 
 def _overview() -> str:

@@ -13,7 +13,7 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import query_size
 
 
-class BrightnessContrast(v2.Transform):
+class BrightnessContrast(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
     """pixel → contrast · pixel + brightness, both drawn per image; boxes stay.
 
     Brightness is added, as in albumentations, which the paper's code uses; torchvision's `ColorJitter` multiplies.
@@ -39,7 +39,7 @@ class BrightnessContrast(v2.Transform):
         return tv_tensors.wrap(changed, like=inpt)
 
 
-class Motion(v2.Transform):
+class Motion(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
     """Scale, mirror, turn by quarters and shift, in one linear interpolation, with reflected edges; boxes follow.
 
     What comes into the picture at an edge is the picture itself, mirrored, so that no black margin tells the network

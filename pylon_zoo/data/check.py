@@ -208,7 +208,7 @@ def _read_split(
 def _content(image: Tensor) -> bytes:
     """What tells one image's pixels from another's."""
     shape = str((image.dtype, *image.shape)).encode()
-    return blake2b(image.contiguous().numpy(), digest_size=16, key=shape).digest()
+    return blake2b(image.contiguous().numpy().data, digest_size=16, key=shape).digest()
 
 
 def _doubts(sample: Sample, classes: tuple[str, ...]) -> list[str]:

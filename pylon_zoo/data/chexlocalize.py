@@ -147,6 +147,7 @@ def _read_masks(path: Path, rows: dict[str, tuple[str, Tensor]], table: Path) ->
             if not isinstance(entry, dict) or not entry:
                 raise DataError(f"{where} is no table of masks: copy the file again.")
             masks: dict[int, Any] = {}
+            written: str
             for written, rle in entry.items():
                 name = SPELLINGS.get(written, written)
                 if name not in CLASS_INDEX:

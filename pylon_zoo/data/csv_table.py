@@ -157,9 +157,10 @@ def _read_table(
             patient = image if patient_at is None else written[patient_at]
             if not patient:
                 raise DataError(f"{where} has no '{PATIENT}': correct it, or leave the column out of the table.")
-            split = "" if split_at is None else SPLIT_NAMES.get(written[split_at].lower())
+            said = None if split_at is None else written[split_at]
+            split = "" if said is None else SPLIT_NAMES.get(said.lower())
             if split is None:
-                raise DataError(f"{where} has the split '{written[split_at]}': it must be train, val or test.")
+                raise DataError(f"{where} has the split '{said}': it must be train, val or test.")
             found[image] = Row(line, known[texts], patient, split)
     if not found:
         raise DataError(f"'{path}' has a header and no rows: fill it in.")

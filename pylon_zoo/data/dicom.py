@@ -39,7 +39,7 @@ class NamedBytes(io.BytesIO):
 
     def __init__(self, content: bytes, name: str) -> None:
         super().__init__(content)
-        self.name = name
+        self.name: str = name
 
     def __str__(self) -> str:
         return self.name
@@ -145,14 +145,16 @@ def _to_grey(
     else:
         low, high = _value_range(dataset)
         grey = (values - low) / (high - low)
-    return np.clip(grey, 0, 1)
+    clipped: np.ndarray = np.clip(grey, 0, 1)
+    return clipped
 
 
 def _through_lut(pixels: ModuleType, values: np.ndarray, dataset: Dataset) -> np.ndarray:
     descriptor = dataset.VOILUTSequence[0].LUTDescriptor
     depth = int(descriptor[2])
     descriptor[2] = 16  # pydicom would index a table of 8-bit entries with 8-bit numbers, which wrap
-    return pixels.apply_voi(np.rint(values).astype(np.int64), dataset) / (2**depth - 1)
+    grey: np.ndarray = pixels.apply_voi(np.rint(values).astype(np.int64), dataset) / (2**depth - 1)
+    return grey
 
 
 def _through_window(values: np.ndarray, dataset: Dataset, path: str | Path | NamedBytes) -> np.ndarray:

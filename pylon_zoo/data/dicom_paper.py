@@ -38,7 +38,8 @@ def read_dicom_as_paper(path: str | Path) -> Tensor:
     height, width = equal.shape[-2:]
     ratio = LONGER_SIDE / max(height, width)
     size = [max(int(height * ratio), 1), max(int(width * ratio), 1)]
-    return v2.functional.resize(equal, size, interpolation=InterpolationMode.BILINEAR, antialias=False)
+    resized: Tensor = v2.functional.resize(equal, size, interpolation=InterpolationMode.BILINEAR, antialias=False)
+    return resized
 
 
 def equalise(image: np.ndarray) -> np.ndarray:
@@ -56,7 +57,8 @@ def equalise(image: np.ndarray) -> np.ndarray:
     """
     counts, edges = np.histogram(image, BINS)
     cumulated = counts.cumsum() / image.size
-    return np.interp(image, edges[:-1], cumulated)
+    equal: np.ndarray = np.interp(image, edges[:-1], cumulated)
+    return equal
 
 
 def _equalised(stored: np.ndarray, dataset: Dataset, path: str | Path) -> np.ndarray:

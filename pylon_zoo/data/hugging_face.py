@@ -191,7 +191,7 @@ def _image_column(hub: ModuleType, source: str, table: Any, image: str) -> str:
             raise _no_column(source, image, table.column_names)
         return image
     typed = [name for name, kind in table.features.items() if isinstance(kind, hub.Image)]
-    named = [name for name in table.column_names if name.lower() in IMAGE_NAMES]
+    named: list[str] = [name for name in table.column_names if name.lower() in IMAGE_NAMES]
     for found in ([name for name in typed if name in named] or typed, named):
         if found:
             return found[0]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Mapping
 from pathlib import Path, PurePath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -122,7 +123,7 @@ def _luminance(image: Tensor) -> Tensor:
     if image.dtype != torch.uint8:
         return (image * image.new_tensor([0.299, 0.587, 0.114])[:, None, None]).sum(0, keepdim=True)
     red, green, blue = image.to(torch.int32)
-    grey = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16  # 0.299, 0.587, 0.114 of 65,536
+    grey: Tensor = (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16  # 0.299, 0.587, 0.114 of 65,536
     return grey.to(torch.uint8)[None]
 
 
@@ -175,7 +176,7 @@ def _from_pil(image: Image.Image, name: str) -> Tensor:
         # A phone's JPEG ("MPO") carries its preview as a second frame; the first one is the picture.
         if frames > 1 and image.format != "MPO":
             raise ImageError(f"{name} holds {frames} pages or frames: save the one that is meant as its own file.")
-        tags = image.tag_v2 if image.format == "TIFF" else {}
+        tags: Mapping[int, Any] = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
         pixels = _pil_pixels(ImageOps.exif_transpose(image), tags.get(BITS_PER_SAMPLE, (16,))[0], name)
         # Pillow inverts "white is zero" for 8-bit TIFFs only
         white_is_zero = tags.get(PHOTOMETRIC) == 0
@@ -259,9 +260,8 @@ def _check_range(pixels: np.ndarray, name: str) -> None:
 
 def _over_black(pixels: np.ndarray) -> np.ndarray:
     colour, alpha = pixels[..., :-1], pixels[..., -1:]
-    if pixels.dtype == np.uint8:
-        return ((colour.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
-    return colour * alpha
+    over: np.ndarray = colour * alpha if pixels.dtype != np.uint8 else (colour.astype(np.uint16) * alpha + 127) // 255
+    return over.astype(pixels.dtype, copy=False)
 
 
 def _empty(name: str) -> ImageError:

@@ -9,7 +9,7 @@ from typing import Any
 from pylon_zoo.errors import DataError
 
 
-def read_json(path: Path, kind: type[dict] | type[list]) -> Any:
+def read_json(path: Path, kind: type[dict[str, Any]] | type[list[Any]]) -> Any:
     """What a JSON file holds.
 
     Args:

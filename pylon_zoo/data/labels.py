@@ -99,12 +99,11 @@ class RelabelledDataset(LabelledDataset):
             for of in [sample.boxes[sample.boxes[:, 0] == part]]
         ]
         boxes = torch.cat([sample.boxes[:0], *found])
-        return replace(sample, target=self._relabel(sample.target[None])[0], boxes=boxes, **self._masks(sample))
+        target = self._relabel(sample.target[None])[0]
+        return replace(sample, target=target, boxes=boxes, masks=self._masks(sample.masks))
 
-    def _masks(self, sample: Sample) -> dict[str, Tensor]:
-        if sample.masks is None:
-            return {}
-        return {"masks": torch.stack([sample.masks[parts].any(dim=0) for parts in self._parts])}
+    def _masks(self, masks: Tensor | None) -> Tensor | None:
+        return None if masks is None else torch.stack([masks[parts].any(dim=0) for parts in self._parts])
 
     def targets(self) -> Tensor:
         """All labels, (len, K) of the new classes."""

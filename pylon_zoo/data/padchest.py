@@ -100,8 +100,10 @@ class PadChest(RecordDataset):
     def _paths(self, folders: dict[str, str]) -> dict[str, str]:
         """Image → where it is, of those that are there."""
         found: dict[str, str] = {}
-        for place in (lambda folder: f"{folder}/", lambda folder: "images/", lambda folder: ""):
-            wanted = {f"{place(folder)}{image}": image for image, folder in folders.items() if image not in found}
+        for place in ("{}/", "images/", ""):
+            wanted = {
+                f"{place.format(folder)}{image}": image for image, folder in folders.items() if image not in found
+            }
             absent = set(not_there(self.root, wanted))
             found |= {image: path for path, image in wanted.items() if path not in absent}
         return found

@@ -138,10 +138,10 @@ class _Work(Dataset[dict[str, Any]]):
         try:
             content = (self.root / source).read_bytes()
             digest = _sha256(content)
-            current = known is not None and (known.source, known.source_sha256) == (source, digest)
+            current = known if known and (known.source, known.source_sha256) == (source, digest) else None
             if current and target.is_file():
-                if _sha256(target.read_bytes()) == known.sha256:
-                    return {**outcome, "kept": True, "file": known}
+                if _sha256(target.read_bytes()) == current.sha256:
+                    return {**outcome, "kept": True, "file": current}
                 outcome["changed"] = True
             original = None
             if Path(source).suffix.lower() in WRITERS:
@@ -230,7 +230,7 @@ def _walk(root: Path) -> Iterator[str]:
                 yield (inner / name).as_posix()
 
 
-def _as_is(outcome: dict[str, Any]) -> dict[str, Any]:
+def _as_is(outcome: Any) -> Any:  # one: torch's list of them is what a batch would give
     return outcome
 
 

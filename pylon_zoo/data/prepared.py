@@ -86,7 +86,7 @@ def read_record(folder: Path) -> Record | None:
             *lines, _ = journal.read_bytes().decode("utf-8", errors="replace").split("\n")
             for number, line in enumerate(lines):
                 table = json.loads(line)
-                if number == 0:
+                if number == 0 or record is None:
                     record = record or Record(PrepareOptions(**table))
                 else:
                     name = table.pop("name")  # before the rest is read

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 from torchvision.tv_tensors import Mask
 
+from pylon_zoo.cells import both
 from pylon_zoo.data.boxes import scale_boxes
 from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
 from pylon_zoo.data.images import read_image, to_channels
@@ -94,7 +95,7 @@ class RecordDataset(LabelledDataset):
         record = self._records[index]
         path = Path(record.path)
         image = to_channels(self.read(path), self.channels)
-        size = tuple(image.shape[-2:])
+        size = both(image.shape[-2:])
         masks = _masks(record, size)
         return Sample(
             image=image,
@@ -168,7 +169,7 @@ def boxes_of_masks(masks: Tensor | None) -> Tensor:
     return torch.cat(found)
 
 
-def check_corners(where: str, numbers: Sequence[object], size: tuple[int, int] | None = None) -> list[float]:
+def check_corners(where: str, numbers: Sequence[Any], size: tuple[int, int] | None = None) -> list[float]:
     """Two corners of a box, checked.
 
     Args:
@@ -188,7 +189,7 @@ def check_corners(where: str, numbers: Sequence[object], size: tuple[int, int] |
     """
     height, width = (math.inf, math.inf) if size is None else size
     try:
-        x0, y0, x1, y1 = map(float, numbers)  # type: ignore[arg-type]
+        x0, y0, x1, y1 = map(float, numbers)
     except (TypeError, ValueError, OverflowError):
         x0 = y0 = x1 = y1 = math.nan
     across = -BOX_SLACK <= x0 < x1 <= width + BOX_SLACK and x1 < math.inf  # all of it false for NaN
@@ -253,5 +254,6 @@ def _masks(record: Record, size: tuple[int, int]) -> Tensor | None:
     if record.masks is None:
         return None
     masks = record.masks(size)
-    _check_upright(record._replace(size=tuple(masks.shape[-2:])), size)
-    return resize(Mask(masks), list(size)).as_subclass(Tensor)
+    _check_upright(record._replace(size=both(masks.shape[-2:])), size)
+    resized: Tensor = resize(Mask(masks), list(size)).as_subclass(Tensor)
+    return resized

@@ -180,7 +180,8 @@ def open_dataset(spec: str, split: str, *, transform: SampleTransform | None = N
     _check_kinds(spec, opener, options)
     where = () if folder is None else (folder,)
     with _collector_at_rest():
-        return opener(*where, split, transform=transform, **options)
+        opened: LabelledDataset = opener(*where, split, transform=transform, **options)
+    return opened
 
 
 def parse_data_options(texts: Iterable[str]) -> dict[str, Any]:

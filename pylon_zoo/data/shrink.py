@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import InterpolationMode, v2
 
+from pylon_zoo.cells import both
 from pylon_zoo.data.dicom import read_dicom
 from pylon_zoo.data.dicom_paper import read_dicom_as_paper
 from pylon_zoo.data.images import read_image, to_channels
@@ -77,10 +78,10 @@ def shrink(path: Path, options: PrepareOptions, channels: int) -> tuple[bytes, t
     writer = WRITERS[path.suffix.lower()]
     if writer is DICOM:
         image = read_dicom_as_paper(path) if options.dicom == "paper" else read_dicom(path, options.dicom)
-        original = _dicom_size(path) if options.dicom == "paper" else tuple(image.shape[-2:])
+        original = _dicom_size(path) if options.dicom == "paper" else both(image.shape[-2:])
     else:
         image = to_channels(read_image(path), channels)
-        original = tuple(image.shape[-2:])
+        original = both(image.shape[-2:])
     image = _resized(v2.functional.to_dtype(image, torch.float32, scale=True), options.size)
     deep = options.bits == 16 and writer.deep and image.shape[0] == 1
     stream = io.BytesIO()
@@ -94,7 +95,8 @@ def _resized(image: Tensor, size: int | None) -> Tensor:
         return image
     ratio = size / min(height, width)
     target = [max(round(height * ratio), size), max(round(width * ratio), size)]
-    return v2.functional.resize(image, target, interpolation=InterpolationMode.BICUBIC, antialias=True).clamp(0, 1)
+    smaller: Tensor = v2.functional.resize(image, target, interpolation=InterpolationMode.BICUBIC, antialias=True)
+    return smaller.clamp(0, 1)
 
 
 def _picture(image: Tensor, deep: bool) -> Image.Image:

@@ -7,7 +7,8 @@ result is clamped to [0, 1], which is what 8-bit image libraries do without sayi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 
+from pylon_zoo.cells import both
 from pylon_zoo.data.augmentations import AUGMENTATIONS
 from pylon_zoo.data.boxes import box_areas, clip_boxes, scale_boxes
 from pylon_zoo.data.images import to_channels
@@ -72,11 +74,13 @@ class _Transform:
         """Masks at the model's size, of the pixels nearest."""
         if masks is None:
             return None
-        return v2.functional.resize(tv_tensors.Mask(masks), list(self.size)).as_subclass(Tensor)
+        resized: Tensor = v2.functional.resize(tv_tensors.Mask(masks), list(self.size)).as_subclass(Tensor)
+        return resized
 
     def _finish(self, image: Tensor) -> Tensor:
         image = to_channels(image.clamp(0, 1), self.in_chans)
-        return v2.functional.normalize(image, list(self.mean), list(self.std))
+        normalized: Tensor = v2.functional.normalize(image, list(self.mean), list(self.std))
+        return normalized
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class EvalTransform(_Transform):
 
     def __call__(self, sample: Sample) -> Sample:
         """A sample with a raw image (C, H, W) → the same with image (in_chans, *size) and boxes in its pixels."""
-        boxes = scale_boxes(sample.boxes, tuple(sample.image.shape[-2:]), self.size)
+        boxes = scale_boxes(sample.boxes, both(sample.image.shape[-2:]), self.size)
         return replace(sample, image=self.image(sample.image), boxes=boxes, masks=self._masks(sample.masks))
 
     def image(self, image: Tensor) -> Tensor:
@@ -156,6 +160,9 @@ class TrainTransform(_Transform):
     augmentation: str = "flip"
     min_visibility: float | None = None
     keep_boxes: bool = True
+    _least: float = field(init=False, repr=False, compare=False)
+    _relabels: bool = field(init=False, repr=False, compare=False)
+    _augment: Callable[..., Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -165,10 +172,10 @@ class TrainTransform(_Transform):
                 f"{suggest(self.augmentation, AUGMENTATIONS)}"
             )
         chosen = AUGMENTATIONS[self.augmentation]
-        if self.min_visibility is None:
-            object.__setattr__(self, "min_visibility", chosen.min_visibility)
-        if not 0 <= self.min_visibility <= 1:
-            raise ConfigError(f"min_visibility={self.min_visibility} must lie in [0, 1].")
+        least = chosen.min_visibility if self.min_visibility is None else self.min_visibility
+        if not 0 <= least <= 1:
+            raise ConfigError(f"min_visibility={least} must lie in [0, 1].")
+        object.__setattr__(self, "_least", least)
         object.__setattr__(self, "_relabels", chosen.relabels)
         object.__setattr__(self, "_augment", v2.Compose(chosen.steps(self.size, **self._resampling)))
 
@@ -197,7 +204,7 @@ class TrainTransform(_Transform):
     def _visible(self, boxes: Tensor) -> Tensor:
         whole, clipped = box_areas(boxes), clip_boxes(boxes, self.size)
         left = box_areas(clipped)
-        return clipped[(left > 0) & (left >= self.min_visibility * whole)]
+        return clipped[(left > 0) & (left >= self._least * whole)]
 
 
 def _relabel(target: Tensor, before: Tensor, after: Tensor) -> Tensor:

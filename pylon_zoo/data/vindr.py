@@ -62,7 +62,7 @@ class VinDrCxr(RecordDataset):
     """
 
     name = "vindr_cxr"
-    classes = (*CLASSES, NO_FINDING)
+    classes: tuple[str, ...] = (*CLASSES, NO_FINDING)
     channels = 1
 
     def __init__(

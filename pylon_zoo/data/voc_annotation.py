@@ -58,7 +58,7 @@ def object_corners(where: str, one: dict[str, Any], size: tuple[int, int]) -> li
     box = one.get("bndbox")
     if not isinstance(box, dict):
         raise DataError(f"{where} has {'no' if box is None else 'more than one'} <bndbox>: give it one.")
-    texts = [box.get(key) for key in ("xmin", "ymin", "xmax", "ymax")]
+    texts: list[Any] = [box.get(key) for key in ("xmin", "ymin", "xmax", "ymax")]
     try:  # some of VOC2012's are written with decimals
         x0, y0, x1, y1 = (float(text) for text in texts)
     except (TypeError, ValueError):
@@ -72,7 +72,7 @@ def is_difficult(where: str, one: dict[str, Any]) -> bool:
     Raises:
         DataError: the flag is neither 0 nor 1.
     """
-    flag = one.get("difficult", "0")
+    flag: str = one.get("difficult", "0")
     if flag not in ("0", "1"):
         raise DataError(f"{where} has <difficult> '{flag}': it must be 0 or 1.")
     return flag == "1"

@@ -54,7 +54,7 @@ def fold_norms(model: nn.Module, run: Callable[[], Any]) -> int:
         reparameterize_model(model, inplace=True)
     pairs = find_pairs(model, run)
     paths = dict(model.named_modules(remove_duplicate=False))
-    replacements = {}
+    replacements: dict[nn.Module, nn.Module] = {}
     for conv, norm in pairs:
         replacements[conv] = fuse_conv_bn_eval(conv, norm)
         replacements[norm] = REMAINDERS[type(norm)](norm)
@@ -117,13 +117,13 @@ class _Watch(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's, which types only its ends
         self.convolved: dict[int, int] = {}
         self.normed: dict[int, int] = {}
         self.uses: Counter[int] = Counter()
         self._alive: list[Any] = []  # so that no id is given twice
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         self._alive.append((args, kwargs, out))
         self.uses.update(id(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor))

@@ -72,12 +72,14 @@ def write_onnx(plan: Plan, path: Path) -> None:
             )
     except Exception as error:  # an operation without translation, at this opset or at all
         raise not_recordable(plan.module, plan.size, error) from error
+    assert written is not None  # as it is from a program
     opset = written.model.opset_imports[""]
     if plan.opset not in (None, opset):
         raise ConfigError(f"opset={plan.opset}: the graph could only be written in opset {opset}. Leave opset out.")
-    names = zip(AXES, (0, 2, 3), strict=True)
     shape = written.model.graph.inputs[0].shape
-    written.rename_axes({shape[axis]: name for name, axis in names if not isinstance(shape[axis], int)})
+    assert shape is not None  # as it is of every input
+    sides = zip((shape[axis] for axis in (0, 2, 3)), AXES, strict=True)
+    written.rename_axes({side: name for side, name in sides if not isinstance(side, int)})
     written.model.metadata_props.update(to_props(plan.metadata))
     written.save(path, external_data=False)
 
@@ -89,7 +91,12 @@ def load_onnx(path: Path) -> Runner:
 
 def session_runner(session: Any) -> Runner:
     """What runs an open session."""
-    return lambda image: tuple(map(torch.from_numpy, session.run(list(OUTPUTS), {INPUT: image.numpy()})))
+
+    def run(image: Tensor) -> tuple[Tensor, Tensor]:
+        logits, heatmap = map(torch.from_numpy, session.run(list(OUTPUTS), {INPUT: image.numpy()}))
+        return logits, heatmap
+
+    return run
 
 
 def open_session(path: Path) -> Any:
@@ -124,7 +131,8 @@ def write_torchscript(plan: Plan, path: Path) -> None:
 def load_torchscript(path: Path) -> Runner:
     """A TorchScript archive by `torch.jit.load`."""
     with quiet():
-        return torch.jit.load(path)
+        run: Runner = torch.jit.load(path)
+        return run
 
 
 FORMATS: dict[str, Format] = {

@@ -34,18 +34,23 @@ class HeadFirstDecoder(nn.Module):
 
     def forward(self, pyramid: list[Tensor]) -> Tensor:
         """Pyramid of maps, coarse to fine, to heatmaps (N, K, h, w) at the finest size used."""
-        out = self.head(self.attention(pyramid[0]))
+        out: Tensor = self.head(self.attention(pyramid[0]))
         for up, lateral in zip(self.upsampling, pyramid[1:], strict=False):
             lateral = F.conv2d(up.lateral(lateral), self.head.weight)  # the bias is in the coarsest map already
             out = lateral + up.bring(out, lateral)
         return out
 
 
-def head_goes_first(model: HeatmapClassifier) -> bool:
-    """Whether a model's head and upsampling commute, and whether that is less work: fewer classes than channels."""
-    return (
+def with_head_first(model: HeatmapClassifier) -> HeadFirstDecoder | None:
+    """A model's decoder and head in one; None where they do not commute, or where that is not less work.
+
+    It is where there are fewer classes than channels.
+    """
+    if (
         isinstance(model.decoder, PylonDecoder)
         and isinstance(model.head, ConvHead)
         and model.head.kernel_size == (1, 1)
         and model.num_classes < model.num_features
-    )
+    ):
+        return HeadFirstDecoder(model.decoder, model.head)
+    return None

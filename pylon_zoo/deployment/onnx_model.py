@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,8 @@ class OnnxModel(nn.Module):
         path: of the file.
 
     Attributes:
-        Those of `HeatmapClassifier` that say how to use a model: `label_names`, `num_classes`, `in_chans`,
-        `activation`, `thresholds`, `heatmap_unit`, `architecture`, `pretrained_cfg`.
+        Those of `pylon_zoo.HeatmapModel`.
+        thresholds: as of `HeatmapClassifier`.
 
     Raises:
         DataError: no such file, no ONNX file, or none that this library wrote.
@@ -39,6 +39,9 @@ class OnnxModel(nn.Module):
     """
 
     has_heatmap = True
+    if TYPE_CHECKING:  # torch says no more than that a module can be called
+
+        def __call__(self, x: Tensor) -> Tensor: ...
 
     def __init__(self, path: str | Path) -> None:
         super().__init__()
@@ -61,7 +64,8 @@ class OnnxModel(nn.Module):
         self.num_classes = len(self.label_names)
         self.in_chans: int = values["in_chans"]
         self.activation: str = values["activation"]
-        self.thresholds = None if values["thresholds"] is None else tuple(values["thresholds"])
+        thresholds: list[float] | None = values["thresholds"]
+        self.thresholds = None if thresholds is None else tuple(thresholds)
         self.heatmap_unit: str = values["heatmap_unit"]
         self._cells: dict[str, Any] = values["cells"]
         self.pretrained_cfg: dict[str, Any] = {

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from pylon_zoo.cells import CellGrid
 from pylon_zoo.deployment.folding import fold_norms
-from pylon_zoo.deployment.head_first import HeadFirstDecoder, head_goes_first
+from pylon_zoo.deployment.head_first import with_head_first
 from pylon_zoo.deployment.subset import keep_classes
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import HeatmapClassifier
@@ -95,9 +96,8 @@ class OptimizedClassifier(HeatmapClassifier):
         super().__init__(plain.encoder, plain.num_classes, activation=plain.activation)
         self._has_heatmap = plain.has_heatmap
         self._num_features = plain.num_features
-        if head_goes_first(plain):
-            plain.decoder = HeadFirstDecoder(plain.decoder, plain.head)
-            plain.head = nn.Identity()
+        if (decoder := with_head_first(plain)) is not None:
+            plain.decoder, plain.head = decoder, nn.Identity()
             self._num_features = plain.num_classes
         self.decoder, self.head, self.pooling = plain.decoder, plain.head, plain.pooling
         self.global_pool = plain.global_pool
@@ -105,9 +105,9 @@ class OptimizedClassifier(HeatmapClassifier):
         self.label_names, self.thresholds = plain.label_names, plain.thresholds
         self.architecture, self.model_args = plain.architecture, plain.model_args
         self.pretrained_cfg = plain.pretrained_cfg
-        # A bound method, so that the modules it uses are registered once, here.
+        # Bound methods, so that the modules they use are registered once, here.
         self._decode: Callable[[Tensor], Tensor] = plain.decode
-        self.heatmap_grid = plain.heatmap_grid
+        self._heatmap_grid: Callable[[tuple[int, int]], CellGrid] = plain.heatmap_grid
         self._layout: dict[str, Any] = {}
         self.eval()
 
@@ -125,6 +125,10 @@ class OptimizedClassifier(HeatmapClassifier):
     def decode(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) through encoder and decoder, in the model's precision and memory layout."""
         return self._decode(x.to(**self._layout))
+
+    def heatmap_grid(self, size: tuple[int, int]) -> CellGrid:
+        """That of the model it was made from."""
+        return self._heatmap_grid(size)
 
     def forward_top_k(self, x: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
         """All logits, but the heatmaps of each image's `k` most probable classes alone.
@@ -163,7 +167,7 @@ class OptimizedClassifier(HeatmapClassifier):
         """Channels of what `forward_features` gives."""
         return self._num_features
 
-    def train(self, mode: bool = True) -> OptimizedClassifier:
+    def train(self, mode: bool = True) -> Self:
         """Evaluation mode only.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from ast import literal_eval
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path
@@ -61,7 +61,8 @@ def quantize(source: str | Path, path: str | Path, batches: Iterable[Tensor]) ->
     if first is None:
         raise DataError("There is no image to calibrate on; give at least one.")
 
-    class Reader(quantization.CalibrationDataReader):
+    # The base class is known only now that the package is imported.
+    class Reader(quantization.CalibrationDataReader):  # type: ignore[name-defined,misc]
         """The images, once."""
 
         def __init__(self) -> None:
@@ -96,5 +97,5 @@ def quantize(source: str | Path, path: str | Path, batches: Iterable[Tensor]) ->
 
 def stays_float(node: onnx.NodeProto) -> bool:
     """Whether a node stands in one of `FLOAT_PARTS`."""
-    scopes = next((literal_eval(prop.value) for prop in node.metadata_props if prop.key == SCOPES), ())
+    scopes: Sequence[str] = next((literal_eval(prop.value) for prop in node.metadata_props if prop.key == SCOPES), ())
     return len(scopes) > 1 and any(fnmatchcase(scopes[-2], part) for part in FLOAT_PARTS)

@@ -93,9 +93,10 @@ def trace(module: ImageToHeatmap, size: tuple[int, int] | None) -> torch.jit.Scr
     try:
         with quiet(), torch.no_grad():
             images = example(module.model.in_chans, 2, size or EXAMPLE_SIZE)
-            return torch.jit.trace(module, images, check_trace=False)
+            traced: torch.jit.ScriptModule = torch.jit.trace(module, images, check_trace=False)
     except Exception as error:  # as above
         raise not_recordable(module, size, error) from error
+    return traced
 
 
 def not_recordable(module: ImageToHeatmap, size: tuple[int, int] | None, error: Exception) -> ConfigError:

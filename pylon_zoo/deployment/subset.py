@@ -40,7 +40,7 @@ def keep_classes(model: HeatmapClassifier, classes: Sequence[str | int]) -> None
         setattr(last, parameter, nn.Parameter(getattr(last, parameter).detach()[chosen], requires_grad=False))
     if isinstance(last, nn.Conv2d):
         last.out_channels = len(chosen)
-    else:
+    elif isinstance(last, nn.Linear):
         last.out_features = len(chosen)
     model.num_classes = len(chosen)
     model.pretrained_cfg = {**model.pretrained_cfg, "num_classes": len(chosen)}

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pylon_zoo.evaluation.evaluate import Evaluation
+from pylon_zoo.errors import ConfigError
+from pylon_zoo.evaluation.evaluate import Evaluation, Records
 from pylon_zoo.files import finite
 from pylon_zoo.metrics.calibration import BINS, Reliability
 from pylon_zoo.metrics.operating import GeometricMeanThresholds
@@ -26,25 +27,45 @@ def decide(evaluation: Evaluation, fitting: Evaluation) -> Evaluation:
 
     Returns:
         `evaluation` with `decided`, and for a model of independent classes `calibrated`.
+
+    Raises:
+        ConfigError: an evaluation without records.
     """
-    fitted = GeometricMeanThresholds.fit(fitting.records.probabilities, fitting.records.targets, fitting.split)
-    point = fitted.apply(evaluation.records.probabilities, evaluation.records.targets, evaluation.split)
+    judged, learnt = _records(evaluation), _records(fitting)
+    fitted = GeometricMeanThresholds.fit(learnt.probabilities, learnt.targets, fitting.split)
+    point = fitted.apply(judged.probabilities, judged.targets, evaluation.split)
     calibrated = {}
-    if torch.equal(fitting.records.ranks.sigmoid(), fitting.records.probabilities):  # ranks are logits
+    if torch.equal(learnt.ranks.sigmoid(), learnt.probabilities):  # ranks are logits
         for name, fit in SCALINGS.items():
-            scaled = fit(fitting.records.ranks, fitting.records.targets, fitting.split)(evaluation.records.ranks)
-            calibrated[name] = Reliability.of(scaled, evaluation.records.targets).expected_error
+            scaled = fit(learnt.ranks, learnt.targets, fitting.split)(judged.ranks)
+            calibrated[name] = Reliability.of(scaled, judged.targets).expected_error
     return replace(evaluation, decided=point, calibrated=calibrated)
 
 
 def reliability(evaluation: Evaluation) -> Reliability:
     """Predictions by bins of probability."""
-    return Reliability.of(evaluation.records.probabilities, evaluation.records.targets)
+    records = _records(evaluation)
+    return Reliability.of(records.probabilities, records.targets)
+
+
+def _records(evaluation: Evaluation) -> Records:
+    if evaluation.records is None:
+        raise ConfigError(
+            f"This evaluation of {evaluation.model} on {evaluation.dataset} holds no records of its images; take one "
+            "that `evaluate` gives."
+        )
+    return evaluation.records
 
 
 def chosen_on(evaluation: Evaluation) -> dict[str, Any]:
-    """The thresholds and what they decide, for JSON."""
+    """The thresholds and what they decide, for JSON.
+
+    Raises:
+        ConfigError: none were decided on.
+    """
     point = evaluation.decided
+    if point is None:
+        raise ConfigError(f"This evaluation of {evaluation.model} has no thresholds; take one that `decide` gives.")
 
     def by_class(values: Tensor) -> dict[str, float]:
         return dict(zip(evaluation.classes, values.tolist(), strict=True))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from pylon_zoo.cells import check_placement
+from pylon_zoo.cells import both, check_placement
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.label_names import match_labels
 from pylon_zoo.data.sample import Batch, collate
@@ -30,7 +30,7 @@ from pylon_zoo.metrics import (
     pointing,
     wilson_interval,
 )
-from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.heatmap_model import HeatmapModel
 from pylon_zoo.models.modes import evaluating
 from pylon_zoo.models.views import with_views
 from pylon_zoo.optional import require
@@ -123,7 +123,7 @@ class Records:
 
 
 def evaluate(
-    model: HeatmapClassifier,
+    model: HeatmapModel,
     dataset: LabelledDataset,
     *,
     size: int | tuple[int, int] | None = None,
@@ -141,7 +141,8 @@ def evaluate(
     """Evaluate a model on a dataset, classes matched by name.
 
     Args:
-        model: any model of the zoo, or an `AttributedClassifier` of `pylon_zoo.attribution`; its mode is restored.
+        model: whatever gives heatmaps, or logits alone (`pylon_zoo.HeatmapModel`): any model of the zoo, an
+            `AttributedClassifier` of `pylon_zoo.attribution`, an `OnnxModel`; its mode is restored.
         dataset: its own transform is used if it has one (it must normalise and resize); otherwise the model's.
         size: pixels, square or (H, W), of the model's input when the dataset has no transform; None takes the model's.
         batch_size: images per forward pass.
@@ -191,7 +192,7 @@ def evaluate(
             patients.extend(batch.patients)
             masked = masked or any(masks is not None and bool(masks.any()) for masks in batch.masks)
             if rivals is not None:
-                rivals.update(batch.boxes, tuple(batch.images.shape[-2:]), batch.paths, batch.masks)
+                rivals.update(batch.boxes, both(batch.images.shape[-2:]), batch.paths, batch.masks)
             yield batch
 
     started = time.perf_counter()
@@ -238,7 +239,7 @@ def evaluate(
     )
 
 
-def prepared(model: HeatmapClassifier, dataset: LabelledDataset, size: int | tuple[int, int] | None) -> LabelledDataset:
+def prepared(model: HeatmapModel, dataset: LabelledDataset, size: int | tuple[int, int] | None) -> LabelledDataset:
     """The dataset with a transform: its own, or the model's at `size`; `dataset` itself is left alone."""
     if dataset.transform is not None:
         return dataset

@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from pylon_zoo.cells import CellGrid, grid_for, to_pixels
+from pylon_zoo.cells import CellGrid, both, grid_for, to_pixels
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.label_names import match_labels
 from pylon_zoo.evaluation.evaluate import Evaluation
@@ -20,7 +20,7 @@ from pylon_zoo.explanation.overlay import COLORMAP, to_picture
 from pylon_zoo.metrics.outcomes import Outcomes
 from pylon_zoo.metrics.pairs import ACTIVATIONS
 from pylon_zoo.metrics.point import peak_indices
-from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.heatmap_model import HeatmapModel
 from pylon_zoo.models.modes import evaluating
 from pylon_zoo.models.views import with_views
 
@@ -89,7 +89,7 @@ def choose(outcomes: Outcomes, probabilities: Tensor, label: int, each: int = EA
 
 
 @torch.no_grad()
-def gallery(model: HeatmapClassifier, dataset: LabelledDataset, evaluation: Evaluation) -> Iterator[Shown]:
+def gallery(model: HeatmapModel, dataset: LabelledDataset, evaluation: Evaluation) -> Iterator[Shown]:
     """Draw the pictures of an evaluation, class by class; the model runs again on the few images that are shown.
 
     Args:
@@ -115,7 +115,7 @@ def gallery(model: HeatmapClassifier, dataset: LabelledDataset, evaluation: Eval
                 activation = model.activation if model.heatmap_unit == "logit" else None
                 values = ACTIVATIONS[activation](heatmap.float())[0, maps_to[label]].cpu()
                 boxes = sample.boxes[sample.boxes[:, 0] == names[name]]
-                size = tuple(sample.image.shape[-2:])
+                size = both(sample.image.shape[-2:])
                 rows = (records.outcomes.images == index) & (records.outcomes.labels == label)
                 yield Shown(
                     kind,

@@ -117,7 +117,13 @@ def point_cards(evaluation: Evaluation) -> list[str]:
     wilson = wilson_interval(points.per_class * points.support, points.support)
     low, high = (interval.low, interval.high) if interval else wilson
     rows: list[Row] = [
-        (name, *(float(one[place]) for one in (points.per_class, low, high)), f"{int(points.support[place])} boxed")
+        (
+            name,
+            float(points.per_class[place]),
+            float(low[place]),
+            float(high[place]),
+            f"{int(points.support[place])} boxed",
+        )
         for place, name in enumerate(evaluation.classes)
     ]
     random = evaluation.controls.get("random", {}).get("point_accuracy")
@@ -130,7 +136,9 @@ def point_cards(evaluation: Evaluation) -> list[str]:
         rows = [
             (
                 f"{100 * strata.edges[place]:g}–{100 * strata.edges[place + 1]:g} %  (n = {cases})",
-                *(float(one[place]) for one in (share, low, high)),
+                float(share[place]),
+                float(low[place]),
+                float(high[place]),
                 "",
             )
             for place, cases in enumerate(strata.cases.tolist())
@@ -174,7 +182,7 @@ def _reliability(evaluation: Evaluation) -> str:
         f"{pooled.counts.shape[1]} bins of equal width. Expected calibration error, mean over classes: "
         f"{_number(bins.expected_error.macro)}."
     )
-    if evaluation.calibrated:
+    if evaluation.calibrated and evaluation.decided:
         after = ", ".join(f"{name} {_number(error.macro)}" for name, error in evaluation.calibrated.items())
         note += f" After scaling fitted on {escape(str(evaluation.decided.fitted_on))}: {after}."
     return card("Reliability", note, curve(points, "predicted probability", "share that has the finding"))

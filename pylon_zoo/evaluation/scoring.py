@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from pylon_zoo.cells import grid_for
+from pylon_zoo.cells import both, grid_for
 from pylon_zoo.data.sample import Batch
 from pylon_zoo.metrics import ScoreKeeper, Scores
-from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.heatmap_model import HeatmapModel
 
 
 @torch.no_grad()
 def score(
-    model: HeatmapClassifier,
+    model: HeatmapModel,
     batches: Iterable[Batch],
     device: torch.device | str,
     class_map: Sequence[int | None] | None = None,
@@ -41,7 +41,7 @@ def score(
     for batch in batches:
         images = batch.images.to(device, non_blocking=True)
         logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)
-        size = tuple(images.shape[-2:])
+        size = both(images.shape[-2:])
         grid = None if heatmap is None else grid_for(model, size, placement)
         keeper.update(logits, heatmap, batch.targets, batch.boxes, size, grid=grid, masks=batch.masks)
     return keeper.compute()

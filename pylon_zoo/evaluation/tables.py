@@ -68,9 +68,9 @@ def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     for control, judged in evaluation.controls.items():
         results |= {f"{name}_{control}": result for name, result in judged.items()}
     keys = columns(evaluation)
-    table = []
+    table: list[dict[str, Any]] = []
     for index, name in enumerate(evaluation.classes):
-        row = {
+        row: dict[str, Any] = {
             "class": name,
             "images": int(evaluation.known[index]),
             "positives": int(evaluation.positives[index]),

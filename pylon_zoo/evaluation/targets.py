@@ -52,18 +52,19 @@ def _reach(offsets: Sequence[Offset]) -> float:
 def _target(name: str, offsets: Sequence[Offset], reach: float, x: float, y: float) -> list[str]:
     """The parts of one target with its centre at (x, y)."""
     radius = SIDE / 2
-    mean = [sum(axis) / len(offsets) for axis in zip(*offsets, strict=True)]
-    title = f"{name}: mean offset {offset_in_words(*mean)} px, {len(offsets)} images"
+    mean_down, mean_right = (sum(axis) / len(offsets) for axis in zip(*offsets, strict=True))
+    mean = offset_in_words(mean_down, mean_right)
+    title = f"{name}: mean offset {mean} px, {len(offsets)} images"
     parts = [
         f"<g><title>{escape(title)}</title>",
         f'<text x="{x:g}" y="{y - radius - 20:g}" text-anchor="middle">{escape(name)}</text>',
-        f'<text class="tick" x="{x:g}" y="{y - radius - 6:g}" text-anchor="middle">{offset_in_words(*mean)}</text>',
+        f'<text class="tick" x="{x:g}" y="{y - radius - 6:g}" text-anchor="middle">{mean}</text>',
         *(f'<circle class="ring" cx="{x:g}" cy="{y:g}" r="{radius * share:g}"/>' for share in (0.5, 1)),
     ]
     for down, right in offsets[:: math.ceil(len(offsets) / DOTS)]:
         across, below = _on_target(down, right, reach)
         parts.append(f'<circle class="aim" cx="{x + radius * across:.1f}" cy="{y + radius * below:.1f}" r="2.2"/>')
-    across, below = (radius * share for share in _on_target(*mean, reach))
+    across, below = (radius * share for share in _on_target(mean_down, mean_right, reach))
     parts.append(f'<path class="whisker" d="M{x - 5:g} {y:g}h10M{x:g} {y - 5:g}v10"/>')
     if math.hypot(across, below) >= 8:  # a shorter one would hide what it points at
         turned = math.degrees(math.atan2(below, across))

@@ -24,7 +24,7 @@ from pylon_zoo.explanation.report import FOOTER
 from pylon_zoo.explanation.report_style import CSS as BASE_CSS
 from pylon_zoo.files import write_text
 from pylon_zoo.metrics import Outcomes
-from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.heatmap_model import HeatmapModel
 from pylon_zoo.optional import require
 from pylon_zoo.training.run_folder import METRICS, REPORT, RunFolder
 from pylon_zoo.training.train import open_split
@@ -76,14 +76,13 @@ def report_run(
     best = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else "cpu"
     model = load_checkpoint(folder).to(device or best).eval()
     dataset = prepared(model, open_split(run.recipe(), "val"), None)
-    options = {"workers": workers, "progress": progress, "bootstrap": BOOTSTRAP}
-    evaluation = evaluate(model, dataset, **options)
+    evaluation = evaluate(model, dataset, workers=workers, progress=progress, bootstrap=BOOTSTRAP)
     path = run.path / REPORT
     write_text(path, report_html(run, evaluation, pictures(model, dataset, evaluation)))
     return path
 
 
-def pictures(model: HeatmapClassifier, dataset: LabelledDataset, evaluation: Evaluation) -> Iterator[Shown]:
+def pictures(model: HeatmapModel, dataset: LabelledDataset, evaluation: Evaluation) -> Iterator[Shown]:
     """The best and the worst maps, class by class; where nobody has marked places, the surest and the least sure.
 
     Args:
@@ -126,7 +125,7 @@ def report_html(run: RunFolder, evaluation: Evaluation, shown: Iterable[Shown]) 
     located = evaluation.point_accuracy is not None and bool((evaluation.point_accuracy.support > 0).any())
     figures = [auroc_card(evaluation), *(point_cards(evaluation) if located else ()), offset_card(evaluation)]
     page = jinja2.Environment(autoescape=True).from_string(PAGE)
-    return page.render(
+    html: str = page.render(
         title=evaluation.model,
         css=safe(BASE_CSS + EVALUATION_CSS + CSS),
         headline=_headline(evaluation, located),
@@ -140,11 +139,14 @@ def report_html(run: RunFolder, evaluation: Evaluation, shown: Iterable[Shown]) 
         footer=FOOTER,
         version=__version__,
     )
+    return html
 
 
 def _headline(evaluation: Evaluation, located: bool) -> list[tuple[str, str]]:
     """Value and name of what stands in large."""
-    results = [("AUROC", evaluation.auroc)] + [("point accuracy", evaluation.point_accuracy)] * located
+    results = [("AUROC", evaluation.auroc)]
+    if located and evaluation.point_accuracy is not None:
+        results.append(("point accuracy", evaluation.point_accuracy))
     return [(_number(result.macro), f"{name}, mean over classes") for name, result in results]
 
 

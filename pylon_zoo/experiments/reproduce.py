@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pylon_zoo._version import __version__
 from pylon_zoo.attribution import AttributedClassifier
@@ -20,12 +20,14 @@ from pylon_zoo.errors import PylonZooError
 from pylon_zoo.evaluation import evaluate
 from pylon_zoo.experiments.grid import Grid, Row
 from pylon_zoo.experiments.results import BY_MASKS, append_row, figures, read_rows
+from pylon_zoo.models.heatmap_model import HeatmapModel
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.recipe_files import data_settings, load_recipe
 from pylon_zoo.training.run_folder import RunFolder
 from pylon_zoo.training.train import open_split, train
 from pylon_zoo.weights.checkpoint import load_checkpoint
 
+T = TypeVar("T")
 Line = dict[str, Any]
 """What is known of a row and seed, a column each."""
 
@@ -115,8 +117,13 @@ class Laboratory:
         """Train a row's run if need be, and evaluate it."""
         recipe, run, summary = self.trained(row.recipe, row.settings, seed, row.start)
         model, dataset = load_checkpoint(run), self.test_set(recipe)
-        judged = AttributedClassifier(model, row.method) if row.method else model
-        how = {"controls": False, "placement": self.grid.placement, "metrics": self.grid.metrics, "views": row.views}
+        judged: HeatmapModel = AttributedClassifier(model, row.method) if row.method else model
+        how: dict[str, Any] = {
+            "controls": False,
+            "placement": self.grid.placement,
+            "metrics": self.grid.metrics,
+            "views": row.views,
+        }
         evaluation = evaluate(judged.eval(), dataset, **how, **self._how)
         return {
             "row": row.name,
@@ -192,13 +199,14 @@ class Laboratory:
     def _how(self) -> dict[str, Any]:
         return {"device": self.device, "workers": self.workers, "progress": self.progress}
 
-    def _open(self, key: str, opener: Callable[[], Any]) -> Any:
+    def _open(self, key: str, opener: Callable[[], T]) -> T:
         if key not in self._opened:
             self._opened[key] = opener()
         self._opened.move_to_end(key)
         while len(self._opened) > KEPT_OPEN:
             self._opened.popitem(last=False)
-        return self._opened[key]
+        opened: T = self._opened[key]
+        return opened
 
 
 def run_name(recipe: str, settings: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from pylon_zoo.explanation.result import Explanation
 from pylon_zoo.explanation.staging import staged
 
 if TYPE_CHECKING:
-    from pylon_zoo.models.contract import HeatmapClassifier
+    from pylon_zoo.models.heatmap_model import HeatmapModel
 
 RESULTS = "results.json"
 REPORT = "report.html"
@@ -29,7 +29,7 @@ Source = str | Path | tuple[str, Any]
 
 
 def explain_to_folder(
-    model: HeatmapClassifier,
+    model: HeatmapModel,
     images: Sequence[Source],
     out: str | Path,
     *,
@@ -52,7 +52,7 @@ def explain_to_folder(
     or not at all.
 
     Args:
-        model: any classifier of this library.
+        model: whatever gives heatmaps.
         images: paths, or `(name, image)` pairs for images from memory.
         out: the folder; made if it is not there, files of the same names are replaced.
         model_name: how results name the model.
@@ -159,7 +159,7 @@ class _Writer:
         self.report.add(entry, explanation, pictures)
 
     def add_error(self, path: str, error: PylonZooError) -> None:
-        entry = {"path": path, "width": None, "height": None, "error": str(error), "findings": []}
+        entry: dict[str, Any] = {"path": path, "width": None, "height": None, "error": str(error), "findings": []}
         self.results["images"].append(entry)
         self.report.add_error(entry)
 

@@ -34,13 +34,13 @@ def add_caption(
     """
     width = max(picture.width, MIN_WIDTH)
     unit = max(width / 32, 17)
-    large, small = (ImageFont.load_default(size=round(size * unit)) for size in (1.0, 0.68))
+    large, small = (_font(round(size * unit)) for size in (1.0, 0.68))
     pad, gap = round(0.7 * unit), round(0.35 * unit)
     height = 2 * pad + round(large.size + gap + small.size)
     canvas = Image.new("RGB", (width, picture.height + height), BACKGROUND)
     canvas.paste(picture, ((width - picture.width) // 2, 0))
     draw = ImageDraw.Draw(canvas)
-    first, second = picture.height + pad + large.size, picture.height + height - pad
+    first, second = picture.height + pad + round(large.size), picture.height + height - pad
     bar_width = round(0.3 * width)
 
     number = format_probability(probability)
@@ -80,6 +80,12 @@ def drawable(text: str) -> str:
     """
     plain = "".join(char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char))
     return "".join(char if " " <= char <= "~" else "?" for char in plain)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size=size)
+    assert isinstance(font, ImageFont.FreeTypeFont)  # as Pillow's is where a size is asked for
+    return font
 
 
 def _fit(text: str, font: ImageFont.FreeTypeFont, room: float) -> str:

@@ -88,4 +88,5 @@ def blend(grey: np.ndarray, values: np.ndarray, table: np.ndarray) -> np.ndarray
     values = values.astype(np.float32)
     alpha = opacity(values)[..., None]
     colors = table[np.rint(values * 255).astype(np.intp)]
-    return grey[..., None].astype(np.float32) * (1 - alpha) + colors * alpha
+    blended: np.ndarray = grey[..., None].astype(np.float32) * (1 - alpha) + colors * alpha
+    return blended

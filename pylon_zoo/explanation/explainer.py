@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pylon_zoo.cells import check_placement, grid_for
+from pylon_zoo.cells import both, check_placement, grid_for
 from pylon_zoo.data.images import read_image
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
 from pylon_zoo.explanation.labels import select_labels
@@ -19,13 +19,13 @@ from pylon_zoo.models.views import with_views
 from pylon_zoo.preprocessing import preprocess
 
 if TYPE_CHECKING:
-    from pylon_zoo.models.contract import HeatmapClassifier
+    from pylon_zoo.models.heatmap_model import HeatmapModel
 
 SCALINGS = ("absolute", "image")
 
 
 def explain(
-    model: HeatmapClassifier,
+    model: HeatmapModel,
     image: Any,
     labels: str | Iterable[str] | None = None,
     *,
@@ -39,7 +39,8 @@ def explain(
     The model runs in evaluation mode on the device it is on, and is left as it was.
 
     Args:
-        model: any classifier of this library, or an `AttributedClassifier` of `pylon_zoo.attribution`.
+        model: whatever gives heatmaps (`pylon_zoo.HeatmapModel`): any classifier of this library, an
+            `AttributedClassifier` of `pylon_zoo.attribution`, an exported file as an `OnnxModel`.
         image: path, PIL image, NumPy array or tensor, as `pylon_zoo.data.images.read_image` takes them; any size.
         labels: classes to explain, in this order; None is all of the model's.
         threshold: probability in (0, 1] from which on a place belongs to a box and lies inside the contour.
@@ -95,7 +96,7 @@ class Explainer:
 
     def __init__(
         self,
-        model: HeatmapClassifier,
+        model: HeatmapModel,
         labels: str | Iterable[str] | None = None,
         *,
         threshold: float = 0.5,
@@ -141,7 +142,7 @@ class Explainer:
             logits, heatmaps = self.model.forward_with_heatmap(inputs)
             halves = half_logits(logits.float(), self.model.activation)
             outputs = [tensor.float().cpu() for tensor in (self.model.probabilities(logits), heatmaps, halves)]
-        size = tuple(inputs.shape[-2:])
+        size = both(inputs.shape[-2:])
         grid = grid_for(self.model, size, self.placement)
         # Indexing copies, which also turns inference tensors into ordinary ones.
         probabilities, heatmaps, halves = (tensor[:, self.classes] for tensor in outputs)
@@ -157,7 +158,7 @@ class Explainer:
                 threshold=self.threshold,
                 scaling=self.scaling,
                 unit=self.model.heatmap_unit,
-                grid=None if grid is None else grid.scaled(size, tuple(loaded.image.shape[-2:])),
+                grid=None if grid is None else grid.scaled(size, both(loaded.image.shape[-2:])),
             )
             for i, loaded in enumerate(batch)
         ]

@@ -42,7 +42,8 @@ def draw_crosshair(canvas: np.ndarray, center: tuple[float, float], strength: fl
 
 def _unit(canvas: np.ndarray) -> float:
     """Pixels that lines are measured in: the same look at every size of the picture."""
-    return max(canvas.shape[:2]) / 512
+    height, width = canvas.shape[:2]
+    return float(max(height, width)) / 512
 
 
 def _stroke(canvas: np.ndarray, distance: np.ndarray, half_width: float, strength: float = 1.0) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pylon_zoo.cells import CellGrid
+from pylon_zoo.cells import CellGrid, both
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics.erasing import Classifier, all_logits, check_pairs, fill_value, groups, heatmap_order
 from pylon_zoo.metrics.pairs import ACTIVATIONS
@@ -71,7 +72,7 @@ class Deletion:
         self.model, self.num_classes, self.batch_size = model, num_classes, batch_size
         self.substrate = self.default_substrate if substrate is None else substrate
         self.mean, self.std, self.grid = mean, std, grid
-        self.settings: dict[str, object] = {"step": step, "activation": activation, "pairs": pairs, "grid": grid}
+        self.settings: dict[str, Any] = {"step": step, "activation": activation, "pairs": pairs, "grid": grid}
         for option, value in (("substrate", self.substrate), ("mean", mean), ("std", std)):
             plain = value is None or isinstance(value, str)
             self.settings[option] = value if plain else tuple(torch.as_tensor(value).flatten().tolist())
@@ -105,7 +106,7 @@ class Deletion:
         areas = torch.zeros(len(owner), dtype=torch.float64)
         for some in groups(len(owner), self.batch_size):
             image, label = owner[some], labels[some]
-            ranks = heatmap_order(heatmaps.to(images.device)[image, label], tuple(images.shape[2:]), self.grid)
+            ranks = heatmap_order(heatmaps.to(images.device)[image, label], both(images.shape[2:]), self.grid)
             curves = torch.cat(
                 [
                     self.probabilities(images[image[at]], substrate[image[at]], ranks[at], label[at], step)

@@ -140,8 +140,9 @@ def paint(
     if isinstance(regions, Tensor):
         return regions.flatten(0, 1)[pairs.to(regions.device)].to(pairs.device) != 0
     truth = rasterize(boxes, owner, len(pairs), size)
-    for place, pair in enumerate(pairs.tolist() if isinstance(regions, Drawn) else ()):
-        mask = regions.masks[pair // num_classes].get(pair % num_classes)
-        if mask is not None:
-            truth[place] = mask.to(truth.device)
+    if isinstance(regions, Drawn):
+        for place, pair in enumerate(pairs.tolist()):
+            mask = regions.masks[pair // num_classes].get(pair % num_classes)
+            if mask is not None:
+                truth[place] = mask.to(truth.device)
     return truth

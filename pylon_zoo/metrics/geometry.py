@@ -40,7 +40,8 @@ def peak_pixels(full: Tensor, window: tuple[slice, slice]) -> Tensor:
     part = full[:, rows, columns]
     peaks = part.flatten(1).max(dim=1).indices
     across = part.shape[2]
-    return (peaks // across + rows.start) * full.shape[2] + peaks % across + columns.start
+    found: Tensor = (peaks // across + rows.start) * full.shape[2] + peaks % across + columns.start
+    return found
 
 
 def unit_range(maps: Tensor) -> Tensor:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from pylon_zoo.cells import CellGrid
+from pylon_zoo.cells import CellGrid, both
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics.erasing import Classifier, all_logits, check_pairs, fill_value, groups, heatmap_order, logits_of
 from pylon_zoo.metrics.result import MetricResult
@@ -28,7 +29,7 @@ class MaskedOutResult(MetricResult):
         forwards: images that went through the model.
     """
 
-    settings: dict[str, object] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     never_flipped: Tensor = field(default_factory=lambda: torch.zeros(0, dtype=torch.int64))
     forwards: int = 0
 
@@ -102,7 +103,7 @@ class MaskedOutArea:
                 raise ConfigError(f"{name}={value!r} is not one of {', '.join(allowed)}.")
         self.model, self.num_classes, self.batch_size = model, num_classes, batch_size
         self.fill, self.mean, self.std, self.grid = fill, mean, std, grid
-        self.settings: dict[str, object] = {
+        self.settings: dict[str, Any] = {
             "thresholds": tuple(map(float, chosen)),
             "step": step,
             "fill": fill if isinstance(fill, str) else tuple(torch.as_tensor(fill).flatten().tolist()),
@@ -148,14 +149,15 @@ class MaskedOutArea:
         flips = torch.zeros(len(owner), dtype=torch.int64)
         for some in groups(len(owner), self.batch_size):  # memory: one batch of pairs at a time
             image, label = owner[some], labels[some]
-            ranks = heatmap_order(heatmaps.to(images.device)[image, label], tuple(images.shape[2:]), self.grid)
-            pixels = ranks[0].numel()
+            ranks = heatmap_order(heatmaps.to(images.device)[image, label], both(images.shape[2:]), self.grid)
 
-            def negative(pair: Tensor, step: Tensor, image=image, label=label, ranks=ranks, pixels=pixels) -> Tensor:
+            def negative(
+                pair: Tensor, step: Tensor, image: Tensor = image, label: Tensor = label, ranks: Tensor = ranks
+            ) -> Tensor:
                 """Whether pairs (B,) are negative once `step` (B,) steps are masked."""
                 pair, step = pair.to(images.device), step.to(images.device)
                 share = (step.double() * self.settings["step"]).clamp(max=1)
-                masked = ranks[pair] < (share * pixels).round().view(-1, 1, 1)
+                masked = ranks[pair] < (share * ranks[0].numel()).round().view(-1, 1, 1)
                 erased = torch.where(masked.unsqueeze(1), value, images[image[pair]])
                 self.forwards += len(pair)
                 scores = logits_of(self.model, erased, label[pair], self.num_classes, self.batch_size)

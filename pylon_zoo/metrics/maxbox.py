@@ -72,8 +72,8 @@ class MaxBoxAccuracy(PairMetric):
         if edges not in EDGES:
             raise ConfigError(f"edges={edges!r} is not one of {', '.join(EDGES)}.")
         self.interval, self.ious, self.edges = interval, tuple(ious), edges
-        grid = torch.arange(0, 1, interval, dtype=torch.float64)
-        self.levels = tuple((grid * (LEVELS - 1)).long().unique().tolist())
+        cuts = torch.arange(0, 1, interval, dtype=torch.float64)
+        self.levels = tuple((cuts * (LEVELS - 1)).long().unique().tolist())
         self.right = self.add_sum("right", len(self.levels), len(self.ious), dtype=torch.int64)
 
     def score(self, pairs: Pairs) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import Tensor
@@ -41,14 +41,14 @@ class Outcomes:
     labels: Tensor
     values: Tensor
     areas: Tensor
-    offsets: Tensor | None = None
-    places: Tensor | None = None
+    offsets: Tensor = field(default_factory=lambda: torch.zeros(0, 2))
+    places: Tensor = field(default_factory=lambda: torch.zeros(0, 2, dtype=torch.int64))
 
     def __post_init__(self) -> None:
         count = len(self.images)
-        if self.offsets is None:
+        if not len(self.offsets):
             object.__setattr__(self, "offsets", torch.full((count, 2), torch.nan))
-        if self.places is None:
+        if not len(self.places):
             object.__setattr__(self, "places", torch.full((count, 2), -1, dtype=torch.int64))
 
     @classmethod

@@ -10,7 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from pylon_zoo.cells import CellGrid, between_centres
+from pylon_zoo.cells import CellGrid, between_centres, both
 from pylon_zoo.errors import ConfigError, suggest
 from pylon_zoo.metrics.bearing import bearings
 from pylon_zoo.metrics.findings import Drawn, Regions, find_pairs, paint
@@ -66,7 +66,7 @@ class Pairs:
         """(P, H, W) bool: the masks, or the pixels whose centre lies in any of the pair's boxes, borders included."""
         if self.masks is not None:
             return self.masks
-        return rasterize(self.boxes, self.owner, len(self.maps), tuple(self.maps.shape[-2:]))
+        return rasterize(self.boxes, self.owner, len(self.maps), both(self.maps.shape[-2:]))
 
     @property
     def areas(self) -> Tensor:
@@ -178,7 +178,7 @@ class PairMetric:
         Raises:
             DataError: as for `update`.
         """
-        cells = tuple(heatmaps.shape[2:])
+        cells = both(heatmaps.shape[2:])
         judged = [
             (pairs.images, pairs.labels, self.score(pairs), pairs.areas, *bearings(pairs, cells, self.grid))
             for pairs in self.pairs(heatmaps, regions)

@@ -126,10 +126,10 @@ class ScoreKeeper:
             raise DataError(f"{len(positions)} positions were given for {len(logits)} images; give one for each.")
         self._size = size
         if heatmap is not None:
-            self._start_judges(grid)
+            points = self._start_judges(grid)
             boxes = [relabel(image_boxes, self.class_map) for image_boxes in boxes]
-            outcomes = self._points.judge(heatmap, boxes)
-            self._points.count(outcomes.labels, outcomes.values)
+            outcomes = points.judge(heatmap, boxes)
+            points.count(outcomes.labels, outcomes.values)
             self._outcomes.append(replace(outcomes, images=positions[outcomes.images]))
             by_masks = any(judge.by_masks for judge in self._others.values())
             both = drawn(boxes, masks, self.class_map) if by_masks else boxes
@@ -170,16 +170,17 @@ class ScoreKeeper:
                 parts.append(state[name])
             self._outcomes.append(Outcomes(**state["outcomes"]))
             if state["sums"]:
-                self._start_judges()
-                for name, judge in {"point_accuracy": self._points, **self._others}.items():
+                judges: dict[str, Localizer] = {"point_accuracy": self._start_judges(), **self._others}
+                for name, judge in judges.items():
                     judge.add_sums(state["sums"][name])
 
-    def _start_judges(self, grid: CellGrid | None = None) -> None:
-        """The localization metrics, once the size of the images is known."""
+    def _start_judges(self, grid: CellGrid | None = None) -> PointAccuracy:
+        """The localization metrics, once the size of the images is known; gives point accuracy."""
         if self._points is None:
             judges = (self.num_classes, self._size, self.activation if self.heatmap_unit == "logit" else None)
             self._points = PointAccuracy(*judges, grid=grid)
             self._others = {name: LOCALIZATION[name](*judges, grid=grid) for name in self._names}
+        return self._points
 
     def compute(self) -> Scores:
         """Everything so far, images in the dataset's order.

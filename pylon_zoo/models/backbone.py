@@ -6,14 +6,14 @@ import copy
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
 from timm.layers.format import Format
 from torch import Tensor, nn
 
-from pylon_zoo.cells import CellGrid
+from pylon_zoo.cells import CellGrid, both
 from pylon_zoo.errors import ConfigError, WeightsError
 from pylon_zoo.models.encoder_weights import EncoderWeights, fill_encoder
 from pylon_zoo.models.grids import Level, found_levels, tabled_levels
@@ -23,6 +23,7 @@ from pylon_zoo.models.names import resolve_backbone, timm_module
 from pylon_zoo.models.options import as_pair, check_option
 from pylon_zoo.models.probing import draw_weights
 from pylon_zoo.models.sizes import ceil_div, round_up, size_rule
+from pylon_zoo.models.timm_network import TimmNetwork, create_network
 
 NOMINAL_STRIDE = 32  # of a network that is not built yet
 TRACED_SIZE = (64, 96)  # pixels, of the image that shows where cells lie; networks of one size pad it
@@ -66,6 +67,9 @@ class Backbone(nn.Module):
     """
 
     is_whole_stages = True  # its levels end where timm's feature extractor's do
+    if TYPE_CHECKING:  # torch says no more than that a module can be called
+
+        def __call__(self, x: Tensor) -> list[Tensor]: ...
 
     def __init__(
         self,
@@ -111,10 +115,10 @@ class Backbone(nn.Module):
         self._levels = self._find_levels()
         self.grids: tuple[CellGrid, ...] = tuple(level.grid for level in self._levels)
 
-    def _build(self, name: str, in_chans: int, pretrained: bool, options: Mapping[str, Any]) -> nn.Module:
-        return timm.create_model(name, pretrained=pretrained, features_only=True, in_chans=in_chans, **options)
+    def _build(self, name: str, in_chans: int, pretrained: bool, options: Mapping[str, Any]) -> TimmNetwork:
+        return create_network(name, pretrained=pretrained, features_only=True, in_chans=in_chans, **options)
 
-    def _checked_build(self, name: str, in_chans: int, pretrained: bool, options: Mapping[str, Any]) -> nn.Module:
+    def _checked_build(self, name: str, in_chans: int, pretrained: bool, options: Mapping[str, Any]) -> TimmNetwork:
         try:
             return self._build(name, in_chans, pretrained, options)
         # Beside the TypeError of an unknown keyword, what timm's constructors make of values that cannot be.
@@ -140,7 +144,7 @@ class Backbone(nn.Module):
             )
         if len(wanted) == len(strides):
             return False
-        shorter = self._build(self.name, self.in_chans, False, {**self._options, "out_indices": wanted})
+        shorter: Any = self._build(self.name, self.in_chans, False, {**self._options, "out_indices": wanted})
         if hasattr(shorter, "_stage_out_idx"):  # timm's own extractors of EfficientNet's family run to the end
             shorter.blocks = shorter.blocks[: max(shorter._stage_out_idx)]
         kept = shorter.state_dict()
@@ -151,7 +155,8 @@ class Backbone(nn.Module):
     def _read_levels(self, output_stride: int | None) -> None:
         """Set `strides` and `channels`, and how the network's maps become ours."""
         info = self.model.feature_info
-        strides, channels = list(info.reduction()), list(info.channels())
+        strides: list[int] = list(info.reduction())
+        channels: list[int] = list(info.channels())
         coarse_to_fine = sorted(range(len(strides)), key=lambda i: (strides[i], i), reverse=True)
         if output_stride is None:
             self._indices = coarse_to_fine[:1]
@@ -201,7 +206,7 @@ class Backbone(nn.Module):
 
         Networks with unpadded convolutions (Inception, Xception) give a few cells fewer.
         """
-        size = x.shape[-2:]
+        size = both(x.shape[-2:])
         target = self.padded_size(*size)
         maps = self._maps(pad_to(x, target))
         return maps if same_size(target, size) else [crop_padding(level, size, target) for level in maps]
@@ -259,7 +264,7 @@ class Backbone(nn.Module):
         sides = as_pair("size", size)
         target = self.padded_size(*sides)
         return [
-            tuple(
+            both(
                 ceil_div(side * (whole // stride - lacking), whole)
                 for side, whole, lacking in zip(sides, target, level.lacking, strict=True)
             )
@@ -272,15 +277,16 @@ class Backbone(nn.Module):
         Raises:
             ConfigError: timm has no checkpointing for this architecture.
         """
+        network: Any = self._inside("model", "body")[1]
         try:
-            self._inside("model", "body")[1].set_grad_checkpointing(enable)
+            network.set_grad_checkpointing(enable)
         except (AssertionError, AttributeError) as error:
             raise ConfigError(f"timm has no gradient checkpointing for {self.name!r}; train without it.") from error
 
     def no_weight_decay(self) -> set[str]:
         """Names of parameters the architecture exempts from weight decay."""
         with torch.device("meta"):  # timm's extractors rename the parameters, and most drop the list
-            whole = timm.create_model(self.name, in_chans=self.in_chans, **self._options)
+            whole: Any = create_network(self.name, in_chans=self.in_chans, **self._options)
         listed = whole.no_weight_decay() if hasattr(whole, "no_weight_decay") else ()
         patterns = [pattern.replace(".", "_") for pattern in listed]
         prefix = self._inside("model", "body")[0] + "."
@@ -304,6 +310,7 @@ class Backbone(nn.Module):
 
     def _inside(self, *wrappers: str) -> tuple[str, nn.Module]:
         """The path and module of the network itself, inside those wrappers that are there."""
+        module: nn.Module
         path, module = "model", self.model
         for wrapper in wrappers:
             if isinstance(inner := getattr(module, wrapper, None), nn.Module):

@@ -42,7 +42,8 @@ class Method:
     def model(self) -> type[HeatmapClassifier]:
         """The model's class."""
         module, _, name = self.path.rpartition(".")
-        return getattr(import_module(f"pylon_zoo.models.{module}"), name)
+        found: type[HeatmapClassifier] = getattr(import_module(f"pylon_zoo.models.{module}"), name)
+        return found
 
 
 METHODS: dict[str, Method] = {
@@ -221,7 +222,8 @@ def _build_encoder(method: Method, backbone: str, num_classes: int, in_chans: in
         weights = options["weights"]
         if chosen["timm_classifier"] is None and (weights or options["pretrained"]):
             name = resolve_backbone(backbone, options["pretrained"])
-            theirs = weights.num_classes(name) if weights else timm.get_pretrained_cfg(name).num_classes
+            cfg = timm.get_pretrained_cfg(name)
+            theirs = weights.num_classes(name) if weights else cfg and cfg.num_classes
             chosen["timm_classifier"] = theirs == num_classes or None
         if chosen["timm_classifier"]:
             return GapBackbone(backbone, **options)

@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.gap import GapBackbone
 from pylon_zoo.models.heads import ConvHead
 
 
@@ -25,7 +27,8 @@ class LastMap(nn.Module):
 
     def forward(self, pyramid: list[Tensor]) -> Tensor:
         """Pyramid, coarse to fine, to its first map (N, C, h, w)."""
-        return self.norm(pyramid[0])
+        out: Tensor = self.norm(pyramid[0])
+        return out
 
 
 class CamClassifier(HeatmapClassifier):
@@ -40,6 +43,9 @@ class CamClassifier(HeatmapClassifier):
         pooling: `"max"` is the paper's Baseline, `"avg"` the original CAM.
         pooling_kwargs: options of the pooling.
         activation: `"sigmoid"` or `"softmax"`.
+
+    Raises:
+        ConfigError: timm's classifier is wanted on an encoder that ends before it.
 
     Example:
         >>> import torch
@@ -60,6 +66,11 @@ class CamClassifier(HeatmapClassifier):
     ) -> None:
         super().__init__(encoder, num_classes, pooling=pooling, pooling_kwargs=pooling_kwargs, activation=activation)
         if timm_classifier:
+            if not isinstance(encoder, GapBackbone):
+                raise ConfigError(
+                    f"timm_classifier=True, but this {encoder.name} ends before its classifier, as each with a "
+                    "coarsest_stride does; leave one of the two options out."
+                )
             norm, classifier = encoder.detach_classifier()
             self.decoder = LastMap(norm)
             same = classifier.out_channels == num_classes

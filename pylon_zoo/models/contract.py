@@ -6,7 +6,7 @@ images (N, C, H, W) → encoder → pyramid of maps → decoder → heatmap (N, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -47,8 +47,12 @@ class HeatmapClassifier(nn.Module):
     encoder: Backbone
     decoder: nn.Module
     head: nn.Module
+    _model_args: dict[str, Any]  # timm's own record of the options, where timm made the model
     heatmap_unit = "logit"
     savable = True
+    if TYPE_CHECKING:  # torch says no more than that a module can be called
+
+        def __call__(self, x: Tensor) -> Tensor: ...
 
     def __init__(
         self,
@@ -96,16 +100,19 @@ class HeatmapClassifier(nn.Module):
                 f"(N, {self.in_chans}, H, W). Build it with in_chans={x.shape[1] if x.ndim == 4 else '…'} or convert "
                 "the images: pylon_zoo.preprocess(model) does."
             )
-        return self.features(self.decode(x))
+        features: Tensor = self.features(self.decode(x))
+        return features
 
     def decode(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) through encoder and decoder; where a subclass differs from that, it says so here."""
-        return self.decoder(self.encoder(x))
+        out: Tensor = self.decoder(self.encoder(x))
+        return out
 
     def heatmap_from_features(self, features: Tensor) -> Tensor:
         """Raw class logits (N, K, h, w), float32 whatever the precision of `features` (N, C, h, w)."""
         self._check_heatmap()
-        return self.head(features).float()
+        heatmap: Tensor = self.head(features)
+        return heatmap.float()
 
     def _check_heatmap(self) -> None:
         if not self.has_heatmap:
@@ -127,10 +134,16 @@ class HeatmapClassifier(nn.Module):
             (N, K) float32 logits, or the pooled map.
         """
         if pre_logits or self.num_classes == 0:
-            return self.pooling(features.float())
+            return self._pooled(features.float())
         if isinstance(self.head, MlpHead):
-            return self.head(self.pooling(features.float()).to(features.dtype)).float()
-        return self.pooling(self.heatmap_from_features(features))
+            logits: Tensor = self.head(self._pooled(features.float()).to(features.dtype))
+            return logits.float()
+        return self._pooled(self.heatmap_from_features(features))
+
+    def _pooled(self, maps: Tensor) -> Tensor:
+        """Maps (N, C, h, w) to (N, C)."""
+        pooled: Tensor = self.pooling(maps)
+        return pooled
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, K), float32, of normalised images (N, C, H, W)."""
@@ -153,7 +166,7 @@ class HeatmapClassifier(nn.Module):
     def forward_with_heatmap(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, K) and heatmap (N, K, h, w), both float32, from one pass."""
         heatmap = self.forward_heatmap(x)
-        return self.pooling(heatmap), heatmap
+        return self._pooled(heatmap), heatmap
 
     def cell_grid(self, size: int | tuple[int, int]) -> CellGrid:
         """Which pixels the heatmap's cells are centred on; `pylon_zoo.cells.to_pixels` draws by it.
@@ -310,7 +323,7 @@ class HeatmapClassifier(nn.Module):
         self._frozen_norm_stats = "move"
         self.train(self.training)
 
-    def train(self, mode: bool = True) -> HeatmapClassifier:
+    def train(self, mode: bool = True) -> Self:
         """As in PyTorch, except that an encoder frozen with `norm_stats="stay"` keeps its norms in eval mode."""
         super().train(mode)
         if self._frozen_norm_stats == "stay":

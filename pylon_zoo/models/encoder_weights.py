@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import timm
 import torch
 from timm.models import adapt_input_conv, model_entrypoint
 from torch import Tensor, nn
 
 from pylon_zoo.errors import WeightsError
 from pylon_zoo.models.misfit import misfit
+from pylon_zoo.models.timm_network import TimmNetwork, create_network
 
 FILTERS = ("checkpoint_filter_fn", "_filter_fn", "_filter_torchvision_pretrained")
 """What timm calls the function of a family that turns other libraries' state dicts, and other sizes, into its own."""
@@ -64,7 +64,7 @@ def fill_encoder(
         WeightsError: a tensor is missing, unknown or of another shape; names the first ones.
 
     Example:
-        >>> donor, network = (timm.create_model("test_resnet") for _ in range(2))
+        >>> donor, network = (create_network("test_resnet") for _ in range(2))
         >>> fill_encoder(network, EncoderWeights(donor.state_dict(), "the donor"), "test_resnet", 3, {})
     """
     whole = _whole(name, in_chans=in_chans, **options)
@@ -86,10 +86,10 @@ def fill_encoder(
     network.load_state_dict({key: used[_flat(key)].to(old.dtype) for key, old in network.state_dict().items()})
 
 
-def _whole(name: str, **options: Any) -> nn.Module:
+def _whole(name: str, **options: Any) -> TimmNetwork:
     """The network without numbers: the names and shapes of its tensors, and where stem and classifier are."""
     with torch.device("meta"):
-        return timm.create_model(name, **options)
+        return create_network(name, **options)
 
 
 def _converted(weights: EncoderWeights, whole: nn.Module, name: str) -> dict[str, Tensor]:
@@ -108,7 +108,7 @@ def _converted(weights: EncoderWeights, whole: nn.Module, name: str) -> dict[str
         ) from error
 
 
-def _adapted(state: dict[str, Tensor], whole: nn.Module, in_chans: int) -> dict[str, Tensor]:
+def _adapted(state: dict[str, Tensor], whole: TimmNetwork, in_chans: int) -> dict[str, Tensor]:
     """The tensors with stems for that many channels, where timm has a rule."""
     for stem in _names(whole.pretrained_cfg.get("first_conv")):
         weight, layer = state.get(f"{stem}.weight"), whole.get_submodule(stem)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import timm
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.heads import ConvHead
 from pylon_zoo.models.modes import evaluating
+from pylon_zoo.models.timm_network import TimmNetwork, create_network
 
 PROBE_SIZE = (64, 96)  # pixels, of the image the claim is tested with; networks of one size pad it
 TOLERANCE = 1e-3  # of the range of the logits
@@ -75,8 +75,8 @@ class GapBackbone(Backbone):
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options, output_stride=None)
 
-    def _build(self, name: str, in_chans: int, pretrained: bool, options: Mapping[str, Any]) -> nn.Module:
-        return timm.create_model(name, pretrained=pretrained, in_chans=in_chans, **self._classes(name), **options)
+    def _build(self, name: str, in_chans: int, pretrained: bool, options: Mapping[str, Any]) -> TimmNetwork:
+        return create_network(name, pretrained=pretrained, in_chans=in_chans, **self._classes(name), **options)
 
     def _classes(self, name: str) -> dict[str, int]:
         """What the classifier must be built for to take the weights that were given; nothing for timm's own."""
@@ -155,13 +155,13 @@ def _as_head(classifier: nn.Linear | nn.Conv2d) -> ConvHead:
     return head
 
 
-def _head_name(model: nn.Module) -> str:
+def _head_name(model: TimmNetwork) -> str:
     """The child of a timm model that its classifier is, or is part of."""
-    path = model.pretrained_cfg["classifier"]
+    path: str | tuple[str, ...] = model.pretrained_cfg["classifier"]
     return (path if isinstance(path, str) else path[0]).partition(".")[0]
 
 
-def _norms(model: nn.Module, channels: int) -> list[nn.Module]:
+def _norms(model: TimmNetwork, channels: int) -> list[nn.Module]:
     """Layer normalisations that may stand between average and classifier: those in the head, and `fc_norm`."""
     head = getattr(model, _head_name(model), None)
     candidates = [*(head.modules() if isinstance(head, nn.Module) else ()), getattr(model, "fc_norm", None)]
@@ -174,4 +174,4 @@ def _norms(model: nn.Module, channels: int) -> list[nn.Module]:
 
 def _agrees(classifier: nn.Module, norm: nn.Module, last: Tensor, expected: Tensor) -> bool:
     actual = classifier(norm(last)).mean(dim=(2, 3))
-    return (actual - expected).abs().max() <= TOLERANCE * (expected.max() - expected.min())
+    return bool((actual - expected).abs().max() <= TOLERANCE * (expected.max() - expected.min()))

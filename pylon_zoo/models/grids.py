@@ -124,8 +124,9 @@ def found_grids(run: Run, images: Tensor, probed: Callable[[], Run] | None = Non
         [CellGrid(first=(0.0, 0.0), step=(2.0, 2.0))]
     """
     grids = trace_grids(run, images)
-    if None not in grids:
-        return grids
+    found = [grid for grid in grids if grid is not None]
+    if len(found) == len(grids):
+        return found
     if images.is_meta:  # which has no numbers to measure with
         size = (images.shape[2], images.shape[3])
         with torch.no_grad():

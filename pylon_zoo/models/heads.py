@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
 
 class ConvHead(nn.Conv2d):
@@ -13,6 +13,8 @@ class ConvHead(nn.Conv2d):
         >>> ConvHead(128, 14)(torch.zeros(1, 128, 8, 8)).shape
         torch.Size([1, 14, 8, 8])
     """
+
+    bias: nn.Parameter
 
     def __init__(self, channels: int, num_classes: int, kernel: int = 1) -> None:
         super().__init__(channels, num_classes, kernel, padding=kernel // 2)
@@ -43,7 +45,3 @@ class MlpHead(nn.Sequential):
         for _ in range(layers - 1):
             hidden += [nn.Linear(channels, channels), nn.ReLU(inplace=True)]
         super().__init__(*hidden, nn.Linear(channels, num_classes))
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Logits (N, K) of pooled features (N, C)."""
-        return super().forward(input)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.amp import is_autocast_available
 
-from pylon_zoo.cells import Pair
+from pylon_zoo.cells import Pair, both
 from pylon_zoo.models.sizes import ceil_div
 
 Places = tuple[Pair, Pair]
@@ -100,8 +100,8 @@ def same_size(size: tuple[int, int], other: tuple[int, int]) -> bool:
 
 def resize_like(maps: Tensor, reference: Tensor) -> Tensor:
     """Bilinear upsampling of (N, C, h, w) to the size of `reference`, corners aligned as in the paper's decoder."""
-    height, width = size = reference.shape[-2:]
-    if same_size(maps.shape[-2:], size):
+    height, width = size = both(reference.shape[-2:])
+    if same_size(both(maps.shape[-2:]), size):
         return maps
     if not torch.compiler.is_exporting():
         return F.interpolate(maps, size=size, mode="bilinear", align_corners=True)
@@ -208,7 +208,8 @@ def initialize_decoder(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_uniform_(layer.weight, mode="fan_in", nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
         elif isinstance(layer, (nn.BatchNorm2d, nn.GroupNorm)):
             nn.init.ones_(layer.weight)
             nn.init.zeros_(layer.bias)

@@ -38,7 +38,8 @@ class GridDecoder(nn.Module):
 
     def forward(self, pyramid: list[Tensor]) -> Tensor:
         """Pyramid, coarse to fine, to (N, out_channels, grid, grid)."""
-        return self.conv(F.interpolate(pyramid[0], size=self.grid, mode="bilinear", align_corners=True))
+        out: Tensor = self.conv(F.interpolate(pyramid[0], size=self.grid, mode="bilinear", align_corners=True))
+        return out
 
 
 class Li2018(HeatmapClassifier):
@@ -60,6 +61,8 @@ class Li2018(HeatmapClassifier):
         >>> model.forward_heatmap(torch.zeros(2, 3, 64, 64)).shape
         torch.Size([2, 14, 20, 20])
     """
+
+    decoder: GridDecoder
 
     def __init__(
         self,

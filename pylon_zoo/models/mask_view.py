@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,10 @@ class MaskView(nn.Module):
     Attributes:
         encoder, decoder, segmentation_head: the model's encoder, decoder and head.
     """
+
+    if TYPE_CHECKING:  # torch says no more than that a module can be called
+
+        def __call__(self, x: Tensor) -> Tensor: ...
 
     def __init__(self, model: HeatmapClassifier, placement: str = "exact") -> None:
         super().__init__()
@@ -53,7 +57,7 @@ class MaskView(nn.Module):
         self.eval()
         return self(x)
 
-    def train(self, mode: bool = True) -> MaskView:
+    def train(self, mode: bool = True) -> Self:
         """Set the mode of the model and with it of its parts, so that a frozen encoder stays as it is."""
         self.training = mode
         self._model[0].train(mode)

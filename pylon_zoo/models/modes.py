@@ -7,9 +7,11 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from pylon_zoo.models.heatmap_model import HeatmapModel
+
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module | HeatmapModel) -> Iterator[None]:
     """Evaluation mode inside; afterwards every submodule has the mode it had, even where modes were mixed.
 
     Example:

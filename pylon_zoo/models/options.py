@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from pylon_zoo.errors import ConfigError
 
@@ -66,5 +67,5 @@ def as_pair(name: str, size: int | Sequence[int]) -> tuple[int, int]:
     return sides[0], sides[1]
 
 
-def _is_whole(value: object) -> bool:
+def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)

@@ -61,6 +61,8 @@ class Pylon(HeatmapClassifier):
         (torch.Size([2, 14]), torch.Size([2, 14, 16, 16]))
     """
 
+    decoder: PylonDecoder
+
     def __init__(
         self,
         encoder: Backbone,
@@ -135,11 +137,12 @@ class Pylon(HeatmapClassifier):
 
     def pyramid(self, x: Tensor) -> list[Tensor]:
         """Images (N, C, H, W) to what the decoder takes: the encoder's maps, coarse to fine, and a stem's images."""
-        return self.encoder(x) + [x] * self.stem
+        return [*self.encoder(x), x] if self.stem else self.encoder(x)
 
     def decode(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) through encoder and decoder, which takes the images as well where it has a stem."""
-        return self.decoder(self.pyramid(x))
+        out: Tensor = self.decoder(self.pyramid(x))
+        return out
 
     def first_conv(self) -> tuple[str, ...]:
         """The encoder's, and the stem's first."""
@@ -165,6 +168,7 @@ class Pylon(HeatmapClassifier):
             ConfigError: the model has no heatmap.
         """
         first, *finer = self.decoder.terms(self.pyramid(x))
-        levels = [self.heatmap_from_features(first)]
+        levels = [self.heatmap_from_features(first)]  # which refuses where there is no heatmap
+        assert isinstance(self.head, ConvHead)
         bias = self.head.bias.float().view(1, -1, 1, 1)
         return levels + [self.heatmap_from_features(term) - bias for term in finer]

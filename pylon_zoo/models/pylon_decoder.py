@@ -5,8 +5,9 @@ It is linear after its laterals: no activation follows a sum.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -119,7 +120,7 @@ class PyramidAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, in_channels, h, w) to (N, out_channels, h, w)."""
-        out = self.mid(x)
+        out: Tensor = self.mid(x)
         if self.attention:
             out = out * self.mask(x)
         if self.gap is not None:
@@ -175,6 +176,14 @@ class Upsampling(nn.Module):
         return bring(coarse, lateral, self.places)
 
 
+class Upsamplings(nn.ModuleList):
+    """The upsampling modules of a decoder, coarse to fine."""
+
+    if TYPE_CHECKING:  # torch's list does not say of what
+
+        def __iter__(self) -> Iterator[Upsampling]: ...
+
+
 class PylonDecoder(nn.Module):
     """Pyramid attention on the coarsest map, then one upsampling module per finer map.
 
@@ -223,8 +232,10 @@ class PylonDecoder(nn.Module):
         self.attention = PyramidAttention(
             channels[0], width, norm, attention=attention, gap=attention_gap, exact=exact, light=light
         )
-        places = [positions(fine, among=coarse) for coarse, fine in pairwise(grids)] if exact else [None] * len(finer)
-        self.upsampling = nn.ModuleList(
+        places: Sequence[Places | None] = [None] * len(finer)
+        if grids is not None:
+            places = [positions(fine, among=coarse) for coarse, fine in pairwise(grids)]
+        self.upsampling = Upsamplings(
             Upsampling(c, width, up_layers, up_kernel, norm, place, light, stem and level == len(finer))
             for level, (c, place) in enumerate(zip(finer, places, strict=False), 1)
         )
@@ -232,7 +243,7 @@ class PylonDecoder(nn.Module):
 
     def forward(self, pyramid: list[Tensor]) -> Tensor:
         """Pyramid of maps, coarse to fine, to one map (N, width, h, w) at the finest size used."""
-        out = self.attention(pyramid[0])
+        out: Tensor = self.attention(pyramid[0])
         for up, lateral in zip(self.upsampling, pyramid[1:], strict=False):
             out = up(out, lateral)
         return out

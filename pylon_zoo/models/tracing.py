@@ -7,7 +7,7 @@ do with tokens and channels-last maps is followed through their reshaping.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from pylon_zoo.cells import CellGrid, tiling
+from pylon_zoo.cells import CellGrid, Pair, both, tiling
 
 aten = torch.ops.aten
 NCHW, NHWC = (2, 3), (1, 2)
@@ -56,11 +56,11 @@ class GridTrace(TorchDispatchMode):
     """
 
     def __init__(self, images: Tensor) -> None:
-        super().__init__()
-        self.tracks: Any = WeakIdKeyDictionary()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's, which types only its ends
+        self.tracks: MutableMapping[Tensor, Track] = WeakIdKeyDictionary()
         self._by_size: dict[tuple[int, int], Track] = {}
         self.images = len(images)
-        size = tuple(images.shape[2:])
+        size = both(images.shape[2:])
         self._keep(images, Track(tiling(size, size), size))
 
     def grid_of(self, maps: Tensor) -> CellGrid | None:
@@ -73,7 +73,7 @@ class GridTrace(TorchDispatchMode):
         track = self.tracks.get(maps) if isinstance(maps, Tensor) else None
         if track is None and isinstance(maps, Tensor) and maps.ndim == 4:
             for axes in (NCHW, NHWC):
-                known = self._by_size.get(tuple(maps.shape[axis] for axis in axes))
+                known = self._by_size.get(both(maps.shape[axis] for axis in axes))
                 if known is not None:
                     return replace(known, axes=axes, sure=False)
         return track
@@ -83,7 +83,7 @@ class GridTrace(TorchDispatchMode):
         out = func(*args, **(kwargs or {}))
         first = out[0] if isinstance(out, (tuple, list)) and out else out
         if isinstance(first, Tensor):
-            rule = RULES.get(func.overloadpacket, _meet)
+            rule: Rule = RULES.get(func.overloadpacket, _meet)
             track = rule(self, func, args, kwargs or {}, first)
             if track is not None:
                 for each in out if isinstance(out, (tuple, list)) else (out,):
@@ -110,33 +110,33 @@ def _placed(track: Track, tensor: Tensor, images: int) -> Track:
         if tuple(tensor.shape[axis] for axis in axes) == track.size:
             return replace(track, axes=axes)
     for axes in (NCHW, NHWC):
-        cells = tuple(tensor.shape[axis] for axis in axes)
+        cells = both(tensor.shape[axis] for axis in axes)
         times, rest = divmod(track.size[0], max(cells[0], 1))
         if times > 1 and not rest and track.size[1] == times * cells[1] and len(tensor) == images:
             return Track(_merged(track.grid, (times, times)), cells, axes, track.sure)
     return track
 
 
-def _merged(grid: CellGrid, times: tuple[float, float]) -> CellGrid:
+def _merged(grid: CellGrid, times: Pair) -> CellGrid:
     """The grid whose cells are groups of `times` of the old ones, whole or not."""
-    first = tuple(a + s * (t - 1) / 2 for a, s, t in zip(grid.first, grid.step, times, strict=True))
-    return CellGrid(first, tuple(s * t for s, t in zip(grid.step, times, strict=True)))
+    first = both(a + s * (t - 1) / 2 for a, s, t in zip(grid.first, grid.step, times, strict=True))
+    return CellGrid(first, both(s * t for s, t in zip(grid.step, times, strict=True)))
 
 
 def _regrouped(track: Track, out: Tensor) -> Track:
     """A track after an operation that spreads the same area over another number of cells (N, C, h, w)."""
-    cells = tuple(out.shape[2:])
-    times = tuple(whole / part for whole, part in zip(track.size, cells, strict=True))
+    cells = both(out.shape[2:])
+    times = both(whole / part for whole, part in zip(track.size, cells, strict=True))
     return Track(_merged(track.grid, times), cells, NCHW, track.sure)
 
 
 def _moved(track: Track, shift: Sequence[float], stride: Sequence[float], out: Tensor) -> Track:
     """A track after an operation that puts its first cell `shift` cells further and the others `stride` cells apart."""
     grid = track.grid
-    first = tuple(a + s * by for a, s, by in zip(grid.first, grid.step, shift, strict=True))
-    step = tuple(s * by for s, by in zip(grid.step, stride, strict=True))
+    first = both(a + s * by for a, s, by in zip(grid.first, grid.step, shift, strict=True))
+    step = both(s * by for s, by in zip(grid.step, stride, strict=True))
     axes = track.axes or NCHW
-    return Track(CellGrid(first, step), tuple(out.shape[axis] for axis in axes), axes, track.sure)
+    return Track(CellGrid(first, step), both(out.shape[axis] for axis in axes), axes, track.sure)
 
 
 def _pair(value: Any) -> tuple[Any, Any]:
@@ -254,7 +254,7 @@ def _permuting(trace: GridTrace, func: Any, args: Any, kwargs: Any, out: Tensor)
     elif func.overloadpacket is aten.transpose:
         a, b = args[1] % given.ndim, args[2] % given.ndim
         order[a], order[b] = order[b], order[a]
-    axes = tuple(order.index(axis) for axis in track.axes)
+    axes = both(order.index(axis) for axis in track.axes)
     return replace(track, axes=axes if axes == tuple(sorted(axes)) else None)
 
 
@@ -277,8 +277,8 @@ def _mixing(trace: GridTrace, func: Any, args: Any, kwargs: Any, out: Tensor) ->
 
 def _meet(trace: GridTrace, func: Any, args: Any, kwargs: Any, out: Tensor) -> Track | None:
     """Of everything else: the largest input, and others of as many cells, averaged where they differ."""
-    known = [(each.numel(), trace.tracks.get(each)) for each in tree_leaves(args) if isinstance(each, Tensor)]
-    known = [(numbers, track) for numbers, track in known if track is not None]
+    given = [(each.numel(), trace.tracks.get(each)) for each in tree_leaves(args) if isinstance(each, Tensor)]
+    known = [(numbers, track) for numbers, track in given if track is not None]
     if not known:
         return None
     _, largest = max(known, key=lambda one: one[0])
@@ -288,7 +288,7 @@ def _meet(trace: GridTrace, func: Any, args: Any, kwargs: Any, out: Tensor) -> T
     if axes is not None and (out.ndim != 4 or tuple(out.shape[axis] for axis in axes) != tracks[0].size):
         axes = None
     grids = [track.grid for track in tracks]
-    first = tuple(sum(grid.first[axis] for grid in grids) / len(grids) for axis in (0, 1))
+    first = both(sum(grid.first[axis] for grid in grids) / len(grids) for axis in (0, 1))
     return Track(CellGrid(first, grids[0].step), tracks[0].size, axes, tracks[0].sure)
 
 
@@ -324,5 +324,5 @@ def _covers(grid: CellGrid, level: Tensor, images: Tensor) -> bool:
 
 
 def _rounded(grid: CellGrid) -> CellGrid:
-    first, step = (tuple(round(value, 3) for value in pair) for pair in (grid.first, grid.step))
+    first, step = (both(round(value, 3) for value in pair) for pair in (grid.first, grid.step))
     return CellGrid(first, step)

@@ -8,8 +8,8 @@ cell. Here each view's map is first brought onto cells that do lie symmetrically
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from torch.nn import functional
 from pylon_zoo.cells import CellGrid, check_placement, positions, tiling
 from pylon_zoo.errors import UnknownNameError, suggest
 from pylon_zoo.models.contract import ACTIVATIONS, HeatmapClassifier
+from pylon_zoo.models.heatmap_model import HeatmapModel
 from pylon_zoo.models.layers import resample_like
 from pylon_zoo.models.modes import evaluating
 from pylon_zoo.models.options import as_pair
@@ -46,14 +47,12 @@ VIEWS: dict[str, tuple[View, ...]] = {
 """Name → views, the image itself first. `mirror` is for images with an up and a down whose left and right are alike,
 `turns` (the four quarter turns) and `all` (mirror images too) for images without, such as tissue or circuit boards."""
 
-Model = TypeVar("Model", bound=nn.Module)
 
-
-def with_views(model: Model, views: str = "none", placement: str = "exact") -> Model | ViewedClassifier:
+def with_views(model: HeatmapModel, views: str = "none", placement: str = "exact") -> HeatmapModel:
     """A model that looks at several views of every image; the model itself for `"none"`.
 
     Args:
-        model: what `pylon_zoo.explain` takes.
+        model: whatever gives heatmaps.
         views: a key of `VIEWS`.
         placement: where the model's cells are taken to lie, as for `pylon_zoo.explain`; of `"paper"`'s tiles mirrored
             maps are mirrored back and no more.
@@ -91,7 +90,7 @@ class ViewedClassifier(nn.Module):
     (attribution methods, exported files, MLP heads) the views' logits are averaged.
 
     Args:
-        model: a `HeatmapClassifier`, or anything else that `explain` takes.
+        model: whatever gives heatmaps.
         views: the first is the image itself; its map says how many cells the mean has.
         placement: as for `with_views`.
 
@@ -102,28 +101,32 @@ class ViewedClassifier(nn.Module):
         ConfigError: no such placement.
     """
 
-    def __init__(self, model: nn.Module, views: tuple[View, ...], placement: str = "exact") -> None:
+    if TYPE_CHECKING:  # torch says no more than that a module can be called
+
+        def __call__(self, x: Tensor) -> Tensor: ...
+
+    def __init__(self, model: HeatmapModel, views: tuple[View, ...], placement: str = "exact") -> None:
         super().__init__()
         check_placement(placement)
         self.model = model
         self.views = views
         self.placement = placement
-        self.architecture: str = model.architecture
-        self.label_names: tuple[str, ...] = model.label_names
-        self.num_classes: int = model.num_classes
-        self.in_chans: int = model.in_chans
-        self.activation: str = model.activation
-        self.thresholds: tuple[float, ...] | None = getattr(model, "thresholds", None)
-        self.heatmap_unit: str = model.heatmap_unit
-        self.has_heatmap: bool = model.has_heatmap
-        self.pretrained_cfg: dict[str, Any] = model.pretrained_cfg
+        self.architecture = model.architecture
+        self.label_names = model.label_names
+        self.num_classes = model.num_classes
+        self.in_chans = model.in_chans
+        self.activation = model.activation
+        self.thresholds = model.thresholds
+        self.heatmap_unit = model.heatmap_unit
+        self.has_heatmap = model.has_heatmap
+        self.pretrained_cfg: Mapping[str, Any] = model.pretrained_cfg
         self._cells: dict[tuple[int, int], tuple[int, int]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, K) of normalised images (N, C, H, W)."""
-        if self._pools:
-            return self.model.pooling(self.forward_heatmap(x))
-        return sum(self.model(seen) for _, seen in self._seen(x)) / len(self.views)
+        if self._pooling is not None:
+            return self.forward_with_heatmap(x)[0]
+        return _average([self.model(seen) for _, seen in self._seen(x)])
 
     def forward_heatmap(self, x: Tensor) -> Tensor:
         """Mean heatmaps (N, K, h, w), raw, in the image's own frame; `cell_grid` says where their cells lie.
@@ -139,11 +142,11 @@ class ViewedClassifier(nn.Module):
 
     def forward_with_heatmap(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (N, K) and mean heatmaps (N, K, h, w), from one pass per view."""
-        if self._pools:
+        if self._pooling is not None:
             heatmap = self.forward_heatmap(x)
-            return self.model.pooling(heatmap), heatmap
-        logits, maps = zip(*(self.model.forward_with_heatmap(seen) for _, seen in self._seen(x)), strict=True)
-        return sum(logits) / len(logits), self._mean(iter(maps), x)
+            return self._pooling(heatmap), heatmap
+        outputs = [self.model.forward_with_heatmap(seen) for _, seen in self._seen(x)]
+        return _average([logits for logits, _ in outputs]), self._mean((maps for _, maps in outputs), x)
 
     def cell_grid(self, size: int | tuple[int, int]) -> CellGrid | None:
         """Which pixels the mean heatmap's cells are centred on: the model's step, symmetric in the image.
@@ -168,9 +171,9 @@ class ViewedClassifier(nn.Module):
         return ACTIVATIONS[self.activation](logits.float())
 
     @property
-    def _pools(self) -> bool:
-        """Whether the model's logits are its heatmap's, pooled."""
-        return isinstance(self.model, HeatmapClassifier) and self.has_heatmap
+    def _pooling(self) -> nn.Module | None:
+        """What makes the model's logits of its heatmap; None where they are made otherwise."""
+        return self.model.pooling if isinstance(self.model, HeatmapClassifier) and self.has_heatmap else None
 
     def _model_grid(self, size: tuple[int, int]) -> CellGrid | None:
         return self.model.cell_grid(size) if self.placement == "exact" else None
@@ -209,6 +212,10 @@ class ViewedClassifier(nn.Module):
         if tuple(maps.shape[2:]) != cells or not all(_are_the_cells(*place) for place in places):
             maps = resample_like(maps, maps.new_empty(1, 1, *cells), places)
         return undo_dihedral(maps, view.symmetry)
+
+
+def _average(tensors: Sequence[Tensor]) -> Tensor:
+    return sum(tensors[1:], tensors[0]) / len(tensors)
 
 
 def symmetric(grid: CellGrid, cells: tuple[int, int], size: tuple[int, int]) -> CellGrid:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pylon_zoo.cells import CellGrid, positions
+from pylon_zoo.cells import CellGrid, both, positions
 from pylon_zoo.models.layers import axis_weights
 from pylon_zoo.models.views import symmetric
 from pylon_zoo.symmetries import dihedral, undo_dihedral
@@ -196,7 +196,7 @@ def draw_rectangle(size: tuple[int, int], generator: torch.Generator) -> Rectang
 
 def swapped(images: Tensor, part: Rectangle) -> Tensor:
     """Images (N, …, H, W), each with that part of the one before it in the batch."""
-    return torch.where(part.pixels(images.shape[-2:], images), images.roll(1, 0), images)
+    return torch.where(part.pixels(both(images.shape[-2:]), images), images.roll(1, 0), images)
 
 
 def swap_errors(mixed: Tensor, whole: Tensor, part: Rectangle, grid: CellGrid) -> tuple[Tensor, Tensor]:
@@ -212,7 +212,7 @@ def swap_errors(mixed: Tensor, whole: Tensor, part: Rectangle, grid: CellGrid) -
         (N, K) squared difference of the probabilities over the sum of their squares, the seam left out, in [0, 1]; and
         (N, K) the binary cross-entropy of the mixed maps' maxima with those of the parts.
     """
-    cells = mixed.shape[-2:]
+    cells = both(mixed.shape[-2:])
     inside = part.cells(grid, cells).to(mixed.device)
     compared = ~part.cells(grid, cells, SEAM) | part.cells(grid, cells, -SEAM)
     compared = compared.to(mixed.device)

@@ -94,7 +94,7 @@ class Diary:
         self.run.sweep()
         best = self.state.best
         if best is not None:
-            validation = next(epoch.validation for epoch in self.epochs if epoch.epoch == best.epoch)
+            validation = next(one.validation for one in self.epochs if one.epoch == best.epoch and one.validation)
             with holding(self.model, best.weights):
                 self.run.save_best(self.model, training={**self.learnt_from, "epoch": best.epoch, **asdict(validation)})
         self.run.write_metrics(self.epochs)

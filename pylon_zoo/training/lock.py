@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _take(file: IO[str]) -> None:
     """Lock a file without waiting. Both kinds belong to this process alone: loading processes do not inherit them."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         import msvcrt
 
         file.seek(0)

@@ -15,8 +15,8 @@ from pylon_zoo.data.sample import Batch
 from pylon_zoo.errors import DataError
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.progress import bar
-from pylon_zoo.training.loaders import training_loader, validation_loader
-from pylon_zoo.training.order import EpochPlan
+from pylon_zoo.training.loaders import InOrder, training_loader, validation_loader
+from pylon_zoo.training.order import EpochOrder, EpochPlan
 from pylon_zoo.training.phase import Phase, set_up
 from pylon_zoo.training.processes import from_all, share_buffers
 from pylon_zoo.training.recipe import Recipe
@@ -118,6 +118,7 @@ def fit(
             run.save(state.to_dict(phase.state_dict()))
         state.phase += 1
         if state.phase < len(phases):
+            assert state.phase_best is not None  # a phase's last epoch is evaluated
             model.load_state_dict(state.phase_best.weights)
             state.phase_epochs, state.phase_best = 0, None
 
@@ -170,7 +171,9 @@ class _Run:
     def train(self, phase: Phase) -> None:
         """The steps of an epoch from `state.step` on."""
         state, loop, planned = self.state, self.recipe.loop, self.recipe.schedule.max_epochs
-        self.loader.batch_sampler.begin(state.epochs, state.step)
+        order = self.loader.batch_sampler
+        assert isinstance(order, EpochOrder)  # of `training_loader`
+        order.begin(state.epochs, state.step)
         phase.network.train()
         left = bar(
             steps(self.loader, self.plan, state.step, self.accelerator.process_index),
@@ -203,7 +206,9 @@ class _Run:
     def validate(self, phase: Phase) -> Validation:
         """The split on the weights as they are, shared out over the processes."""
         share_buffers(self.accelerator, phase.model)
-        mine = self.val_loader.batch_sampler.indices
+        order = self.val_loader.batch_sampler
+        assert isinstance(order, InOrder)  # of `validation_loader`
+        mine = order.indices
         batches = bar(self.val_loader, "validation", len(mine), self.progress)
         with self.accelerator.autocast():
             keeper = score(phase.model.eval(), batches, mine, self.accelerator.device, self.recipe.loop.channels_last)

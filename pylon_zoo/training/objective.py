@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pylon_zoo.data.sample import Batch
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.heads import ConvHead
 from pylon_zoo.models.pooling import build_pooling
 from pylon_zoo.models.pylon import Pylon
 from pylon_zoo.training.consistency import (
@@ -116,7 +117,8 @@ class Objective:
         levels = network(torch.cat(shown))
         maps = levels.sum(0).split(len(images))
 
-        labels = sum(summed_bce(pool(one), targets) for one in maps[: len(copies)]) / len(copies)
+        losses = [summed_bce(pool(one), targets) for one in maps[: len(copies)]]
+        labels = sum(losses[1:], losses[0]) / len(losses)
         if self.loss.levels:
             labels = labels + self.loss.levels * self._levels_loss(
                 levels[:, : len(images) * len(copies)], targets, pool
@@ -146,6 +148,7 @@ class Objective:
 
     def _levels_loss(self, levels: Tensor, targets: Tensor, pool: Pool) -> Tensor:
         """Mean over levels (and views) of the loss of each level's own map; the first of them holds the bias."""
+        assert isinstance(self.model.head, ConvHead)  # as of every model that gives levels
         bias = self.model.head.bias.float().view(1, -1, 1, 1)
         own = [level if number == 0 else level + bias for number, level in enumerate(levels)]
         losses = [summed_bce(pool(maps), targets) for level in own for maps in level.split(len(targets))]
@@ -153,7 +156,7 @@ class Objective:
 
     def _quarters(self, network: nn.Module, images: Tensor, maps: Tensor) -> Tensor:
         if images.shape[2] % 2 == 0 and images.shape[3] % 2 == 0:
-            quarters = network(tiled(images)).sum(0)
+            quarters: Tensor = network(tiled(images)).sum(0)
             if (2 * quarters.shape[2], 2 * quarters.shape[3]) == maps.shape[-2:]:
                 return quarters
         raise ConfigError(

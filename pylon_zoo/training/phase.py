@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.pylon import Pylon
 from pylon_zoo.training.ema import WeightAverage
 from pylon_zoo.training.objective import Objective
 from pylon_zoo.training.recipe import OPTIMIZERS, Recipe
@@ -33,7 +34,7 @@ class Network(nn.Module):
     def __init__(self, model: HeatmapClassifier, output: str = "logits", compiled: bool = False) -> None:
         super().__init__()
         self.model = model
-        self.run = OUTPUTS[output].__get__(model)
+        self.run: Callable[[Tensor], Tensor] = OUTPUTS[output].__get__(model)
         if compiled:
             self.run = torch.compile(self.run)
 
@@ -51,6 +52,7 @@ def _heatmap(model: HeatmapClassifier, images: Tensor) -> Tensor:
 
 
 def _levels(model: HeatmapClassifier, images: Tensor) -> Tensor:
+    assert isinstance(model, Pylon)  # as `Objective` has made sure
     return torch.stack(model.forward_levels(images))
 
 
@@ -154,16 +156,17 @@ def make_optimizer(model: HeatmapClassifier, recipe: Recipe) -> Optimizer:
     """
     settings = recipe.optimizer
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    groups = [{"params": parameters}]
+    groups: list[dict[str, Any]] = [{"params": parameters}]
     if settings.encoder_lr is not None:
         encoder = set(model.encoder.parameters())
         groups = [
             {"params": [parameter for parameter in parameters if parameter not in encoder]},
             {"params": [parameter for parameter in parameters if parameter in encoder], "lr": settings.encoder_lr},
         ]
-    return getattr(torch.optim, OPTIMIZERS[settings.name])(
+    optimizer: Optimizer = getattr(torch.optim, OPTIMIZERS[settings.name])(
         [group for group in groups if group["params"]],
         lr=settings.lr,
         weight_decay=settings.weight_decay,
         betas=tuple(settings.betas),
     )
+    return optimizer

@@ -153,8 +153,8 @@ def rates_for(encoder: str, shown: int) -> dict[str, float]:
         >>> rates_for("batch norm", 64)
         {'lr': 0.01, 'encoder_lr': 0.004}
     """
-    encoder, rest = (float(f"{rate * (shown / RATES_BATCH) ** 0.5:.2g}") for rate in RATES[encoder])
-    return {"lr": rest, "encoder_lr": encoder}
+    own, rest = (float(f"{rate * (shown / RATES_BATCH) ** 0.5:.2g}") for rate in RATES[encoder])
+    return {"lr": rest, "encoder_lr": own}
 
 
 def epochs_for(

@@ -178,7 +178,8 @@ class RunFolder:
         try:
             yield
         except OSError as error:
-            reason = error.__cause__ if isinstance(error, DiskFullError) else error
+            cause = error.__cause__ if isinstance(error, DiskFullError) else None
+            reason = cause if isinstance(cause, OSError) else error
             raise DataError(
                 f"{self.path} cannot be written to: {reason.strerror or reason}. Nothing saved before is lost: make "
                 "room, then go on with --resume."

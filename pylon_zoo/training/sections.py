@@ -100,7 +100,8 @@ def build(schema: type[T], table: Mapping[str, Any], origin: Origin, prefix: str
     """
     known = {one.name: one for one in settings_of(schema)}
     check_keys(table, known, origin, prefix)
-    hints = _hints(schema)
+    kind: type = schema
+    hints = _hints(kind)
     return schema(
         **{
             key: _value(hints[key], value, known[key].metadata, origin, f"{prefix}{key}")
@@ -179,9 +180,9 @@ def _value(kind: Any, value: Any, metadata: Mapping[str, Any], origin: Origin, d
     """One value, checked against its type and bounds."""
     if get_origin(kind) in (Union, types.UnionType):
         kind = next(one for one in get_args(kind) if one is not type(None))
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         _check_kind(dict, value, origin, dotted)
-        return build(kind, value, origin, f"{dotted}.")  # type: ignore[arg-type]
+        return build(kind, value, origin, f"{dotted}.")
     if get_origin(kind) is tuple:
         if not isinstance(value, list | tuple) or not value:
             element = KINDS[get_args(kind)[0]][0].removeprefix("a ")

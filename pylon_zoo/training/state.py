@@ -127,4 +127,5 @@ def from_bytes(content: bytes, path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is damaged, or no state of a run ({str(error).splitlines()[0]}). {advice}") from error
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise DataError(f"{path} was written by another version of pylon_zoo. {advice}")
-    return table["state"]
+    state: dict[str, Any] = table["state"]
+    return state

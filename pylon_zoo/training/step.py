@@ -122,7 +122,8 @@ def total(accelerator: Accelerator, value: Tensor) -> Tensor:
     """A number added up over all processes; of a single one as it is, so that nothing waits for a GPU."""
     if accelerator.num_processes == 1:
         return value
-    return accelerator.reduce(value.to(accelerator.device), "sum")
+    added: Tensor = accelerator.reduce(value.to(accelerator.device), "sum")
+    return added
 
 
 def listed(paths: Sequence[str], limit: int = SHOWN_PATHS) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from math import sqrt
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from pylon_zoo.cells import both
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.registry import DATASETS, parse_data_spec
 from pylon_zoo.errors import DataError
@@ -50,7 +52,7 @@ class Survey:
     def side(self) -> int:
         """Pixels of a square with as many as half of the training images have at least."""
         areas = sorted(height * width for (height, width), count in self.sizes.items() for _ in range(count))
-        return round(areas[len(areas) // 2] ** 0.5)
+        return round(sqrt(areas[len(areas) // 2]))
 
 
 def survey(
@@ -105,7 +107,7 @@ def never_shown(train_set: LabelledDataset, val_set: LabelledDataset) -> tuple[s
     """
     if tuple(train_set.classes) != tuple(val_set.classes):
         return ()
-    shown = sum((dataset.targets() == 1).sum(0) for dataset in (train_set, val_set)).tolist()
+    shown = torch.stack([(dataset.targets() == 1).sum(0) for dataset in (train_set, val_set)]).sum(0).tolist()
     return tuple(name for name, count in zip(train_set.classes, shown, strict=True) if not count) if any(shown) else ()
 
 
@@ -176,7 +178,7 @@ class _Reading(Dataset[_Seen]):
     def __getitem__(self, place: int) -> _Seen:
         sample = self.data.load(self.places[place])
         image = sample.image
-        return _Seen(tuple(image.shape[-2:]), bool((image == image[:1]).all()), bool(len(sample.boxes)))
+        return _Seen(both(image.shape[-2:]), bool((image == image[:1]).all()), bool(len(sample.boxes)))
 
 
 def _read(spec: str, dataset: LabelledDataset, workers: int, progress: bool) -> list[_Seen]:

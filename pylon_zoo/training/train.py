@@ -98,8 +98,18 @@ def train(
     with terminating(), run.locked(accelerator):
         diary = Diary(run, recipe, model, accelerator, learnt_from, resume=resume, overwrite=overwrite)
         accelerator.init_trackers(run.path.name or "run")
-        options = {"workers": workers, "progress": progress, "state": diary.state, "save": diary.save}
-        for epoch in fit(model, train_set, val_set, recipe, accelerator, **options):
+        epochs = fit(
+            model,
+            train_set,
+            val_set,
+            recipe,
+            accelerator,
+            workers=workers,
+            progress=progress,
+            state=diary.state,
+            save=diary.save,
+        )
+        for epoch in epochs:
             diary.note(epoch)
             accelerator.log(scalars(epoch), step=epoch.epoch)
             if report is not None and accelerator.is_main_process:
@@ -136,6 +146,7 @@ def outcome(epochs: Sequence[Epoch]) -> dict[str, Any]:
         epochs: all of a run, at least one evaluated.
     """
     best = next(epoch for epoch in reversed(epochs) if epoch.best)
+    assert best.validation is not None  # or it were not the best
     return {
         "epochs": len(epochs),
         "best_epoch": best.epoch,
@@ -172,7 +183,7 @@ def model_for(recipe: Recipe, dataset: LabelledDataset) -> HeatmapClassifier:
         )
     if recipe.model.head_bias is not None:
         *_, last = model.head.modules()  # of an MLP head, its output layer
-        torch.nn.init.constant_(last.bias, recipe.model.head_bias)
+        torch.nn.init.constant_(last.get_parameter("bias"), recipe.model.head_bias)
     with blaming(recipe.origin.at("transfer")):
         transfer_into(model, recipe.transfer)
     model.pretrained_cfg["input_size"] = (dataset.channels, recipe.data.size, recipe.data.size)

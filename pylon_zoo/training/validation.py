@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pylon_zoo.cells import grid_for
+from pylon_zoo.cells import both, grid_for
 from pylon_zoo.data.sample import Batch
 from pylon_zoo.metrics import ScoreKeeper, auroc
 from pylon_zoo.models.contract import HeatmapClassifier
@@ -51,7 +51,7 @@ def score(
     for batch in batches:
         images = batch.images.to(device, non_blocking=True, memory_format=layout)
         logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)
-        mine, size = list(islice(places, len(batch))), tuple(images.shape[-2:])
+        mine, size = list(islice(places, len(batch))), both(images.shape[-2:])
         grid = None if heatmap is None else grid_for(model, size, "exact")
         keeper.update(logits, heatmap, batch.targets, batch.boxes, size, mine, grid)
     return keeper

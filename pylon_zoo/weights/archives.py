@@ -64,7 +64,9 @@ def _members(content: bytes) -> Mapping[str, Callable[[], bytes]] | None:
 
 
 def _tar_read(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
-    return tar.extractfile(entry).read()
+    file = tar.extractfile(entry)
+    assert file is not None  # as of any regular file
+    return file.read()
 
 
 def _is_checkpoint(path: PurePosixPath) -> bool:

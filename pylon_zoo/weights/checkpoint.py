@@ -125,7 +125,7 @@ def model_config(model: HeatmapClassifier, metadata: Mapping[str, Any]) -> dict[
             f"This {type(model).__name__} does not know the options it was made with, so no checkpoint could be loaded "
             "again. Make it with create_model, create_pylon or build_model."
         )
-    config = {
+    config: dict[str, Any] = {
         "architecture": model.architecture,
         "num_classes": model.num_classes,
         "num_features": model.num_features,
@@ -137,7 +137,7 @@ def model_config(model: HeatmapClassifier, metadata: Mapping[str, Any]) -> dict[
     }
     if taken := config.keys() & metadata.keys():
         raise ConfigError(f"Metadata cannot be named {', '.join(sorted(taken))}: {CONFIG_FILE} has that key already.")
-    return config | metadata
+    return {**config, **metadata}
 
 
 def read_config(directory: Path) -> dict[str, Any]:

@@ -67,4 +67,6 @@ def build_on_encoder(
 
 
 def _within_reach(backbone: str, tag: bool | str) -> bool:
-    return within_reach(timm.get_pretrained_cfg(resolve_backbone(backbone, tag)).hf_hub_id, WEIGHTS_FILE)
+    cfg = timm.get_pretrained_cfg(resolve_backbone(backbone, tag))
+    # What lies elsewhere than on the Hub is worth asking for.
+    return cfg is None or cfg.hf_hub_id is None or within_reach(cfg.hf_hub_id, WEIGHTS_FILE)

@@ -132,7 +132,7 @@ def parse_entry(name: str, values: Any, source: Path | str) -> Entry:
     if values["input_size"][0] != values["in_chans"]:
         raise WeightsError(f"{where}: input_size is {values['input_size']}, but in_chans is {values['in_chans']}.")
     files = {file: FileRecord(**record) for file, record in values.pop("files", {}).items()}
-    parsed = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    parsed: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
     return Entry(files=files, **parsed)
 
 

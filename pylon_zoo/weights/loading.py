@@ -116,14 +116,13 @@ def entry_source(entry: Entry) -> Source:
     Raises:
         WeightsError: nobody has trained these weights yet; says how to get some.
     """
-    if entry.source == "bundled":
+    if entry.source == "bundled" and entry.path is not None:
         folder = manifest.ROOM / entry.path
         return Source(str(folder), lambda name: read_verified(folder / name, entry.files[name]))
-    if entry.source == "hub":
-        pinned = {"revision": entry.revision}
+    if entry.source == "hub" and (repo := entry.repo) is not None:
         return Source(
-            f"{HUB}{entry.repo}@{entry.revision}",
-            lambda name: download(entry.repo, name, sha256=entry.files[name].sha256, **pinned)[1],
+            f"{HUB}{repo}@{entry.revision}",
+            lambda name: download(repo, name, sha256=entry.files[name].sha256, revision=entry.revision)[1],
         )
     raise planned_error(entry)
 

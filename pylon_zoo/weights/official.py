@@ -28,7 +28,7 @@ INPUT_SIZE = 256  # pixels, of the released checkpoints; the networks take any s
 XRAY_MEAN, XRAY_STD = 0.4984, 0.2483  # of [0, 1], the authors' for all radiographs
 
 # (blocks per stage, whether they are bottlenecks) → timm's name.
-RESNETS = {
+RESNETS: dict[tuple[tuple[int, ...], bool], str] = {
     ((2, 2, 2, 2), False): "resnet18",
     ((3, 4, 6, 3), False): "resnet34",
     ((3, 4, 6, 3), True): "resnet50",

@@ -76,7 +76,9 @@ def packaged_encoder(arch: str) -> EncoderWeights | None:
         True
     """
     package = PACKAGES.get(arch)
-    spec = find_spec(package.name.replace("-", "_")) if package else None
+    if package is None:
+        return None
+    spec = find_spec(package.name.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
         return None
     content = read_verified(Path(spec.submodule_search_locations[0], package.file), package.record)

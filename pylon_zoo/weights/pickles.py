@@ -112,7 +112,7 @@ def rewrite(instructions: bytes) -> bytes:
     Raises:
         ValueError, IndexError: it is broken.
     """
-    operations = list(pickletools.genops(instructions))
+    operations: list[tuple[pickletools.OpcodeInfo, Any, Any]] = list(pickletools.genops(instructions))
     if operations[0][0].name != "PROTO" or operations[0][1] <= READABLE_PROTOCOL:
         return instructions
     ends = [position for _, _, position in operations[1:]] + [len(instructions)]
@@ -128,8 +128,8 @@ def rewrite(instructions: bytes) -> bytes:
             memo[index] = out[-1] if isinstance(out[-1], str) else None
             if memo[index] is None:
                 out.append(pickle.LONG_BINPUT + index.to_bytes(4, "little"))
-        elif operation.name in GETS and memo.get(argument) is not None:
-            out.append(memo[argument])
+        elif operation.name in GETS and (text := memo.get(argument)) is not None:
+            out.append(text)
         elif operation.name == "STACK_GLOBAL":
             out[-2:] = [_global(*out[-2:])]
         else:
@@ -150,7 +150,8 @@ def _string(text: str) -> bytes:
 
 def _split_legacy(content: bytes) -> tuple[list[bytes], bytes]:
     """The pickles at the start of a file, at most as many as the older format has, and what follows them."""
-    file, pickles = io.BytesIO(content), []
+    file = io.BytesIO(content)
+    pickles: list[bytes] = []
     while len(pickles) < LEGACY_PICKLES and file.tell() < len(content):
         start = file.tell()
         for _ in pickletools.genops(file):

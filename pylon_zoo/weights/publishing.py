@@ -148,7 +148,8 @@ def manifest_content(path: Path) -> dict[str, Any]:
     """
     if path.exists():
         manifest.read_manifest(path)
-        return json.loads(read_bytes(path))
+        content: dict[str, Any] = json.loads(read_bytes(path))
+        return content
     if not path.absolute().parent.is_dir():
         raise WeightsError(f"{path} cannot be written: its folder is not there. Make it, or give another --manifest.")
     return {"format": manifest.FORMAT, "weights": {}}

@@ -57,7 +57,8 @@ def adapt_stem(
     for name in stems:
         layer = model.get_submodule(name.rpartition(".")[0])
         expected = (own[name].shape[0], in_chans, *own[name].shape[2:])
-        if type(layer).__name__ not in PLAIN or layer.groups > 1 or tuple(state[name].shape) != expected:
+        groups: int = getattr(layer, "groups", 1)
+        if type(layer).__name__ not in PLAIN or groups > 1 or tuple(state[name].shape) != expected:
             raise ConfigError(
                 refusal.format(f"{name}, a {type(layer).__name__}, is no plain convolution over the channels")
             )

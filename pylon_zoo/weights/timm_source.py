@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from timm.models import PretrainedCfg, resolve_pretrained_cfg
 from torch import Tensor
@@ -132,7 +132,8 @@ def find_source(
         description = replace(description, **overlay)
     else:
         given = vars(cfg) if isinstance(cfg, PretrainedCfg) else cfg
-        description = resolve_pretrained_cfg(architecture, given and dict(given), overlay)
+        described = given if given is None or isinstance(given, str) else dict(given)
+        description = resolve_pretrained_cfg(architecture, described, overlay)
     fields = {name: value for name, value in vars(description).items() if value is not None}
     return TimmSource(tuples(fields), model_args or {}, None if elsewhere else entry)
 
@@ -162,7 +163,7 @@ def location(entry: Entry) -> dict[str, str]:
         return {}
     if entry.source == "hub":
         return {"hf_hub_id": f"{entry.repo}@{entry.revision}", "hf_hub_filename": WEIGHTS_FILE}
-    return {"file": str(manifest.ROOM / entry.path / WEIGHTS_FILE)}
+    return {"file": str(manifest.ROOM / str(entry.path) / WEIGHTS_FILE)}
 
 
 def entry_cfg(entry: Entry) -> dict[str, Any]:
@@ -181,7 +182,8 @@ def entry_cfg(entry: Entry) -> dict[str, Any]:
 
 
 def _entry_description(entry: Entry) -> tuple[PretrainedCfg, Mapping[str, Any]]:
-    cfg, model_args = entry_cfg(entry), {}
+    cfg = entry_cfg(entry)
+    model_args: Mapping[str, Any] = {}
     if entry.available:
         config = parse_config(entry_source(entry).read(CONFIG_FILE), entry.name)
         cfg |= tuples(config["pretrained_cfg"]) | {"num_classes": config["num_classes"]}
@@ -189,7 +191,7 @@ def _entry_description(entry: Entry) -> tuple[PretrainedCfg, Mapping[str, Any]]:
     return PretrainedCfg(**cfg), model_args
 
 
-def _available(architecture: str, which: bool | str) -> Entry:
+def _available(architecture: str, which: str | Literal[True]) -> Entry:
     entry = manifest.find(architecture, which)
     if not entry.available:
         raise planned_error(entry)

@@ -54,6 +54,13 @@ def test_it_evaluates_as_the_model_does(model: HeatmapClassifier, path: Path):
     assert results[0].point_accuracy.macro == results[1].point_accuracy.macro
 
 
+def test_it_is_one_of_those_that_give_heatmaps(model: HeatmapClassifier, path: Path):
+    read = OnnxModel(path)
+    assert isinstance(read, pz.HeatmapModel)
+    assert read.label_names == model.label_names
+    assert read.thresholds == model.thresholds
+
+
 def test_its_views_are_averaged(model: HeatmapClassifier, path: Path):
     image = torch.rand(1, model.in_chans, 192, 192)
     (logits, heatmap), (theirs, _) = (

@@ -117,6 +117,11 @@ def test_a_network_that_is_none_is_refused_unless_told_otherwise(pretrained: Cal
     assert build_model("cam_lcnet_050", 1000, encoder_pretrained=True, timm_classifier=False).num_classes == 1000
 
 
+def test_a_cut_network_has_no_classifier_to_take():
+    with pytest.raises(ConfigError, match="coarsest_stride"):
+        build_model("cam_test_resnet", 1000, timm_classifier=True, coarsest_stride=8)
+
+
 @pytest.mark.parametrize("name", ["resnet10t", "test_convnext"])
 def test_checkpoints_come_back_the_same(tmp_path: Path, name: str):
     model = with_statistics(build_model(f"cam_{name}", 1000, timm_classifier=True, pooling="avg"))

@@ -45,4 +45,5 @@ def fragment(rng: np.random.Generator, classes: tuple[Array, ...]) -> Array:
 
 def choose(rng: np.random.Generator, several: Array) -> Array:
     """One of several patterns."""
-    return several[int(rng.integers(len(several)))]
+    one: Array = several[int(rng.integers(len(several)))]
+    return one

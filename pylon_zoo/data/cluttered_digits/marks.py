@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from math import cos, radians, sin
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pylon_zoo.data.phantom.geometry import Array, blur, pixel_centres, pixels_between, smoothstep, warped_noise
 
@@ -72,7 +71,7 @@ def enlarged(pattern: Array) -> Array:
     return blur(ink, 0.4 * CELLS)
 
 
-def overlaps(corners: NDArray, wide: float, high: float, taken: NDArray) -> NDArray:
+def overlaps(corners: Array, wide: float, high: float, taken: Array) -> Array:
     """(P,) the most that a box with its upper left corner at each of (P, 2) shares with one of (T, 4) boxes.
 
     In shares of the smaller of the two boxes.
@@ -82,7 +81,8 @@ def overlaps(corners: NDArray, wide: float, high: float, taken: NDArray) -> NDAr
     across = np.minimum(x + wide, right) - np.maximum(x, left)
     down = np.minimum(y + high, bottom) - np.maximum(y, top)
     shared = np.maximum(across, 0.0) * np.maximum(down, 0.0)
-    return (shared / np.minimum((right - left) * (bottom - top), wide * high)).max(axis=1, initial=0.0)
+    most: Array = (shared / np.minimum((right - left) * (bottom - top), wide * high)).max(axis=1, initial=0.0)
+    return most
 
 
 def paint(mark: Mark, grey: Array, level: float) -> None:

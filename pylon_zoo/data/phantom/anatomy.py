@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pylon_zoo.data.phantom.geometry import Array, Pose, inside
+from pylon_zoo.data.phantom.geometry import Array, Numbers, Pose, inside
 from pylon_zoo.data.phantom.vessels import Vessels, grow_vessels
 
 HEART_COS, HEART_SIN = np.cos(0.60).item(), np.sin(0.60).item()  # the long axis points to the lower left
@@ -50,7 +50,8 @@ class Heart:
         ventricles = (1.0 - np.sqrt(along * along + across * across)) * self.short
         wide, high = 0.46 * self.long, 0.92 * self.short
         ax, ay = (dx + 0.60 * self.long) * (1.0 / wide), (dy - 0.10 * self.short) * (1.0 / high)
-        return np.maximum(ventricles, (1.0 - np.sqrt(ax * ax + ay * ay)) * wide)
+        deepest: Array = np.maximum(ventricles, (1.0 - np.sqrt(ax * ax + ay * ay)) * wide)
+        return deepest
 
     def extent(self) -> tuple[float, float, float, float]:
         """The silhouette's x0, y0, x1, y1 in the patient frame."""
@@ -116,17 +117,19 @@ class Anatomy:
     hilum: float
     vessels: Vessels
 
-    def lateral(self, y: Array) -> Array:
+    def lateral(self, y: Numbers) -> Numbers:
         """How far from the midline the lungs reach at height y."""
         base = max(self.domes) + self.drop
         t = np.clip((base - y) * (1.0 / (base - self.apex)), 0.0, 1.0)
-        return self.width * np.sqrt(1.0 - t * t * (0.35 + 0.65 * t))
+        reach: Numbers = np.sqrt(1.0 - t * t * (0.35 + 0.65 * t))
+        return self.width * reach
 
-    def dome(self, x: Array) -> Array:
+    def dome(self, x: Numbers) -> Numbers:
         """Height of the diaphragm at x; the right one (x < 0) usually stands higher."""
         outwards = (np.abs(x) - 0.47 * self.width) * (1.0 / (0.53 * self.width))
         fall = np.where(outwards > 0.0, self.drop, 0.35 * self.drop).astype(np.float32)
-        return self.domes[0] + (self.domes[1] - self.domes[0]) * inside(x, 0.08) + fall * outwards * outwards
+        height: Numbers = self.domes[0] + (self.domes[1] - self.domes[0]) * inside(x, 0.08) + fall * outwards * outwards
+        return height
 
     def axis(self, y: Array) -> Array:
         """Where the mediastinum's middle runs at height y: patients stand turned a little."""

@@ -48,7 +48,7 @@ def _effusion(rng: np.random.Generator, a: Anatomy, side: float) -> Planned:
     rise, extra = rng.uniform(0.05, 0.15), rng.uniform(0.02, 0.08)
 
     def surface(away: Array) -> Array:
-        t = np.clip((away - start) * (1.0 / (a.width - start)), 0.0, 1.2)
+        t: Array = np.clip((away - start) * (1.0 / (a.width - start)), 0.0, 1.2)
         return level - rise * t * t * (0.35 + 0.65 * t)
 
     def paint(w: Layers) -> None:
@@ -69,7 +69,7 @@ def plan_pneumothorax(rng: np.random.Generator, a: Anatomy, taken: Sequence[Box]
     dark, bright, squeezed = rng.uniform(0.08, 0.12), rng.uniform(0.13, 0.19), rng.uniform(0.03, 0.06)
 
     def border(y: Array) -> Array:
-        t = np.clip((y - a.apex) * (1.0 / (end - a.apex)), 0.0, 1.0)
+        t: Array = np.clip((y - a.apex) * (1.0 / (end - a.apex)), 0.0, 1.0)
         return a.lateral(y - sink * (1.0 - t)) - gap * (1.0 - t * t)
 
     def paint(w: Layers) -> None:

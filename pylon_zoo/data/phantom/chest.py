@@ -89,8 +89,8 @@ def draw_chest(a: Anatomy, size: int) -> Layers:
     density += vessels
     layers = Layers(x, y, density, air, lung, vessels, middle, centre)
     for (x0, y0, x1, y1), add in LOCAL_PARTS:
-        corners = a.pose.to_image(np.array((x0, x1, x0, x1)), np.array((y0, y0, y1, y1)))
-        add(a, layers.window(tuple(edge(at) for edge in (np.min, np.max) for at in corners)))
+        u, v = a.pose.to_image(np.array((x0, x1, x0, x1)), np.array((y0, y0, y1, y1)))
+        add(a, layers.window((float(u.min()), float(v.min()), float(u.max()), float(v.max()))))
     return layers
 
 
@@ -101,7 +101,9 @@ def _body(a: Anatomy, y: Array, side: Array) -> Array:
     flare = np.clip(0.10 - y, 0.0, 1.0)
     torso = inside(a.width + a.fat + 0.01 + 2.3 * flare * flare - side, 0.035)
     arm = 0.66 * inside(0.052 - np.abs(side - 0.53 - 0.14 * y), 0.025)
-    return np.maximum(torso, arm) * inside(y - top, 0.028)
+    limbs: Array = np.maximum(torso, arm)
+    skin: Array = inside(y - top, 0.028)
+    return limbs * skin
 
 
 def _mediastinum(a: Anatomy, centred: Array, y: Array) -> Array:
@@ -119,12 +121,13 @@ def _ribs(a: Anatomy, y: Array, side: Array, lateral: Array) -> Array:
     anterior = (height - a.rib_slope * (a.width - side)) * (per / 1.06) + (0.37 + a.rib_phase)
     back = _rib_profile(posterior, a.rib_thickness) * inside(0.28 - y, 0.06)
     front = _rib_profile(anterior, 1.15 * a.rib_thickness) * inside(side - 0.13, 0.04) * inside(0.20 - y, 0.06)
-    return inside(lateral + 0.016 - side, 0.010) * (a.rib_contrast[0] * back + a.rib_contrast[1] * front)
+    ribs: Array = inside(lateral + 0.016 - side, 0.010) * (a.rib_contrast[0] * back + a.rib_contrast[1] * front)
+    return ribs
 
 
 def _rib_profile(phase: Array, thickness: float) -> Array:
     """One bone per unit of phase: a soft band with brighter rims."""
-    away = np.abs(phase - np.floor(phase) - 0.5)
+    away: Array = np.abs(phase - np.floor(phase) - 0.5)
     return 0.75 * inside(thickness - away, 0.06) + 0.45 * ridge(away - (thickness - 0.05), 0.085)
 
 

@@ -10,11 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, cos, sin
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
+"""Pictures are float32; lengths and angles drawn for a patient may be float64, as the generator gives them."""
+Numbers = TypeVar("Numbers", NDArray[np.floating[Any]], np.floating[Any])
+"""Many, or one."""
 
 
 @lru_cache(maxsize=8)
@@ -39,9 +43,9 @@ def stream(seed: int, index: int, number: int) -> np.random.Generator:
     return np.random.Generator(bits)
 
 
-def smoothstep(x: Array) -> Array:
+def smoothstep(x: Numbers) -> Numbers:
     """0 below 0, 1 above 1, smooth between: an edge that ends, unlike a Gaussian's."""
-    t = np.clip(x, 0.0, 1.0)
+    t: Numbers = np.clip(x, 0.0, 1.0)
     step = t * -2.0
     step += 3.0
     step *= t
@@ -49,7 +53,7 @@ def smoothstep(x: Array) -> Array:
     return step
 
 
-def inside(distance: Array, softness: float) -> Array:
+def inside(distance: Numbers, softness: float) -> Numbers:
     """How far inside: 0 where `distance <= -softness`, 1 where `distance >= softness`."""
     return smoothstep(distance * (0.5 / softness) + 0.5)
 
@@ -94,7 +98,7 @@ class Pose:
         du, dv = u - self.x, v - self.y
         return c * du + s * dv, c * dv - s * du
 
-    def to_image(self, x: Array, y: Array) -> tuple[Array, Array]:
+    def to_image(self, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
         """Patient frame → image coordinates in [0, 1]."""
         c, s = cos(self.angle) * self.scale, sin(self.angle) * self.scale
         return c * x - s * y + self.x, s * x + c * y + self.y
@@ -116,8 +120,9 @@ def value_noise(table: Array, u: Array, v: Array) -> Array:
         place = at * (len(values) - 1.0)
         low = np.minimum(place.astype(np.int32), len(values) - 2)
         weight = smoothstep(place - low)[:, None]
-        below = values[low]
-        return below + weight * (values[low + 1] - below)
+        below: Array = values[low]
+        above: Array = values[low + 1]
+        return below + weight * (above - below)
 
     return lerp(lerp(table, v).T, u).T
 
@@ -129,8 +134,8 @@ def warped_noise(table: Array, u: Array, v: Array) -> Array:
     fu, fv = smoothstep(u - floor_u), smoothstep(v - floor_v)
     left, top = floor_u.astype(np.int32) % columns, floor_v.astype(np.int32) % rows
     right, bottom = (left + 1) % columns, (top + 1) % rows
-    upper = table[top, left] * (1.0 - fu) + table[top, right] * fu
-    lower = table[bottom, left] * (1.0 - fu) + table[bottom, right] * fu
+    upper: Array = table[top, left] * (1.0 - fu) + table[top, right] * fu
+    lower: Array = table[bottom, left] * (1.0 - fu) + table[bottom, right] * fu
     return upper * (1.0 - fv) + lower * fv
 
 

@@ -53,7 +53,7 @@ def sample_exposure(rng: np.random.Generator) -> Exposure:
 
 def develop(density: Array, exposure: Exposure) -> Array:
     """Density → grey in [0, 1], with a film's soft shoulder."""
-    grey = np.clip((density - exposure.low) * (1.0 / (exposure.high - exposure.low)), 0.0, 9.0)
+    grey: Array = np.clip((density - exposure.low) * (1.0 / (exposure.high - exposure.low)), 0.0, 9.0)
     square = grey * grey
     grey = grey / np.sqrt(np.sqrt(1.0 + square * square))
     return grey ** np.float32(exposure.gamma)
@@ -101,12 +101,12 @@ def overlay(rng: np.random.Generator, a: Anatomy, size: int) -> Array:
             end = (0.5 + 0.52 * either_side(rng), y + rng.uniform(-0.2, 0.4))
             picture += _wire(rng, (x, y), end, 0.16, 0.0022, size)
     if rng.random() < 0.25:
-        x, y = a.pose.to_image(np.float32(rng.uniform(-0.01, 0.03)), np.float32(rng.uniform(-0.2, 0.2)))
-        picture += _wire(rng, (float(x), float(y)), (0.5 + rng.uniform(-0.05, 0.05), -0.02), 0.10, 0.0032, size)
+        u0, v0 = a.pose.to_image(np.float32(rng.uniform(-0.01, 0.03)), np.float32(rng.uniform(-0.2, 0.2)))
+        picture += _wire(rng, (float(u0), float(v0)), (0.5 + rng.uniform(-0.05, 0.05), -0.02), 0.10, 0.0032, size)
     if rng.random() < 0.20:
         side = either_side(rng)
-        x, y = a.pose.to_image(np.float32(-0.03), np.float32(-0.05))
-        picture += _wire(rng, (float(x), float(y)), (0.5 + side * 0.3, rng.uniform(0.0, 0.2)), 0.10, 0.0026, size)
+        u0, v0 = a.pose.to_image(np.float32(-0.03), np.float32(-0.05))
+        picture += _wire(rng, (float(u0), float(v0)), (0.5 + side * 0.3, rng.uniform(0.0, 0.2)), 0.10, 0.0026, size)
     return picture
 
 

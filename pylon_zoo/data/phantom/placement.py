@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pylon_zoo.data.phantom.anatomy import Anatomy
 from pylon_zoo.data.phantom.chest import Layers
@@ -32,7 +33,7 @@ class Planned:
 Plan = Callable[[np.random.Generator, Anatomy, Sequence[Box]], list[Planned]]
 
 
-def enclose(a: Anatomy, x: Array, y: Array, margin: float) -> Box:
+def enclose(a: Anatomy, x: ArrayLike, y: ArrayLike, margin: float) -> Box:
     """The box around points of the patient frame, widened by `margin` of its side on each side."""
     u, v = a.pose.to_image(np.asarray(x), np.asarray(y))
     (x0, x1), (y0, y1) = ((float(at.min()), float(at.max())) for at in (u, v))
@@ -56,7 +57,8 @@ def clearance(a: Anatomy, x: Array, y: Array) -> Array:
     """Distance from points to the nearest border of the lungs, negative outside them."""
     wall = np.minimum(a.lateral(y) - np.abs(x), a.dome(x) - y)
     middle = np.minimum(np.abs(x - a.axis(y)) - a.mediastinum - 0.025, -a.heart.distance(x, y))
-    return np.minimum(wall, middle)
+    nearest: Array = np.minimum(wall, middle)
+    return nearest
 
 
 def place(

@@ -40,7 +40,7 @@ def grow_vessels(rng: np.random.Generator, width: float, hilum: float) -> Vessel
     count, steps, length, *_ = GENERATIONS[0]
     sides = np.repeat((-1.0, 1.0), count)
     fan = np.tile(np.linspace(-1.45, 1.35, count), 2) + rng.normal(0.0, 0.10, 2 * count)
-    starts = np.stack((sides * rng.uniform(0.045, 0.085, 2 * count), hilum + 0.06 * np.sin(fan)), axis=-1)
+    starts: Array = np.stack((sides * rng.uniform(0.045, 0.085, 2 * count), hilum + 0.06 * np.sin(fan)), axis=-1)
     angles = np.where(sides > 0, fan, np.pi - fan)
     lengths = length * (width / 0.35) * rng.uniform(0.7, 1.25, 2 * count)
     lines = [_walk(rng, starts, angles, lengths, steps)]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+from PIL.PngImagePlugin import PngImageFile, PngInfo
 
 from pylon_zoo.errors import ImageError
 from pylon_zoo.explanation.names import slug
@@ -80,10 +80,12 @@ def read_heatmaps(path: str | Path) -> dict[str, np.ndarray]:
             with np.load(path) as saved:
                 return dict(zip(saved["labels"].tolist(), saved["heatmaps"].astype(np.float32), strict=True))
         with Image.open(path) as image:
+            if not isinstance(image, PngImageFile):
+                raise ValueError("no PNG")
             steps = np.asarray(image, dtype=np.float64)
             values = float(image.text[OFFSET]) + steps * float(image.text[SCALE])
             return {image.text[LABEL]: values.astype(np.float32)}
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError) as error:
         raise ImageError(f"'{path}' holds no heatmaps: give a PNG or npz that `pylon-zoo predict` wrote.") from error
 
 

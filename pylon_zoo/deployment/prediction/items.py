@@ -44,7 +44,8 @@ class Item(NamedTuple):
     @classmethod
     def from_line(cls, line: str, number: int) -> Item:
         """What `to_line` wrote, as row `number`."""
-        return cls(*json.loads(line), content=None, number=number)
+        key, source, kind, file, start, size, error = json.loads(line)
+        return cls(key, source, kind, file, start, size, error, number=number)
 
 
 def open_item(item: Item) -> Tensor:

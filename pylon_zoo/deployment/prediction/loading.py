@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from pylon_zoo.cells import both
 from pylon_zoo.data.transforms import EvalTransform
 from pylon_zoo.deployment.prediction.items import Item, open_item
 from pylon_zoo.errors import PylonZooError
@@ -42,7 +43,7 @@ class Loaded(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Loader(Dataset):
+class Loader(Dataset[Loaded]):
     """Items → `Loaded`, never raising for what is wrong with an image.
 
     Args:
@@ -56,7 +57,7 @@ class Loader(Dataset):
     def __getitem__(self, item: Item) -> Loaded:
         try:
             image = open_item(item)
-            size = tuple(image.shape[-2:])
+            size = both(image.shape[-2:])
             transform = replace(self.transform, size=size) if self.native_size else self.transform
             return Loaded(item.number, item.key, item.source, size, transform.image(image))
         except PylonZooError as error:
@@ -81,7 +82,7 @@ def load(items: Iterable[Item], loader: Loader, batch_size: int, workers: int) -
     )
 
 
-def _as_it_is(loaded: Loaded) -> Loaded:
+def _as_it_is(loaded: Any) -> Any:  # one image: torch's list of them is what a batch would give
     return loaded
 
 

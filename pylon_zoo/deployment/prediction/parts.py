@@ -80,7 +80,7 @@ class Parts:
         """Whether a part is there and complete."""
         parquet = require("pyarrow.parquet", extra="predict")
         try:
-            return parquet.read_metadata(self._path(part)).num_rows == self.rows_in(part)
+            return bool(parquet.read_metadata(self._path(part)).num_rows == self.rows_in(part))
         except (OSError, require("pyarrow", extra="predict").ArrowException):
             return False
 
@@ -135,17 +135,19 @@ class Parts:
 
 def _read_manifest(path: Path) -> Mapping[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        manifest: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read ({error}). Use --overwrite to start anew.") from error
+    return manifest
 
 
 def _manifest_of(out: Path) -> Mapping[str, Any]:
     """What a finished result says of its run."""
     parquet = require("pyarrow.parquet", extra="predict")
     try:
-        return json.loads(parquet.read_schema(out).metadata[METADATA_KEY])
+        manifest: Mapping[str, Any] = json.loads(parquet.read_schema(out).metadata[METADATA_KEY])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{out} exists and is no result of pylon-zoo predict. Give another --out, or --overwrite to replace it."
         ) from error
+    return manifest

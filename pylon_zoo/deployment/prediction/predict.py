@@ -181,11 +181,16 @@ def _predict(
 
 def _explain_each(explainer: Explainer, batch: list[Loaded]) -> Iterator[tuple[Loaded, Explanation | str]]:
     """What the model says of every image of a batch, or why it says nothing."""
-    if batch[0].inputs is None:
+    ready = [
+        LoadedImage(printable(one.key), _of_size(one.size), one.inputs)
+        for one in batch
+        if one.size is not None and one.inputs is not None
+    ]
+    if not ready:  # images that cannot be had come alone
         yield batch[0], batch[0].error
         return
     try:
-        explanations = explainer.run([LoadedImage(printable(one.key), _of_size(one), one.inputs) for one in batch])
+        explanations = explainer.run(ready)
     except PylonZooError as error:  # images of a size the model cannot take
         yield from ((one, str(error)) for one in batch)
         return
@@ -196,9 +201,9 @@ def _explain_each(explainer: Explainer, batch: list[Loaded]) -> Iterator[tuple[L
             yield one, str(error)
 
 
-def _of_size(one: Loaded) -> Tensor:
-    """An image of the original's size that takes no memory: only its height and width are asked for."""
-    return torch.zeros(1, dtype=torch.uint8).expand(1, *one.size)
+def _of_size(size: tuple[int, int]) -> Tensor:
+    """An image of that size that takes no memory: only its height and width are asked for."""
+    return torch.zeros(1, dtype=torch.uint8).expand(1, *size)
 
 
 def _dtype(name: str) -> torch.dtype:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
 
 import torch
 from torch import distributed
@@ -14,7 +14,8 @@ from torch import distributed
 LONGEST_WAIT = timedelta(days=30)  # shares take as long as they take; a launcher ends all when one fails
 
 
-class Processes(NamedTuple):
+@dataclass(frozen=True)
+class Processes:
     """One process among those that share a run.
 
     Attributes:

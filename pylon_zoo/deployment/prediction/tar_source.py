@@ -26,7 +26,7 @@ def list_tar(path: Path, columns: Any = None) -> Iterator[Item]:
     try:
         with tarfile.open(path, "r:") as shard:
             while (member := shard.next()) is not None:
-                shard.members.clear()  # or every header stays in memory
+                shard.members.clear()  # type: ignore[attr-defined]  # typeshed lacks it; else every header stays in memory
                 name = PurePath(member.name)
                 if member.isreg() and name.suffix.lower() in IMAGE_SUFFIXES and not name.name.startswith("."):
                     count += 1

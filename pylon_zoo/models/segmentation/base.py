@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pylon_zoo.cells import CellGrid
+from pylon_zoo.cells import CellGrid, both
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.contract import HeatmapClassifier
@@ -54,7 +54,7 @@ class SegmentationClassifier(HeatmapClassifier):
 
     def decode(self, x: Tensor) -> Tensor:
         """Images (N, C, H, W) to the decoder's map (N, `num_features`, ⌈H ÷ stride⌉, ⌈W ÷ stride⌉)."""
-        size = x.shape[-2:]
+        size = both(x.shape[-2:])
         target = self.encoder.padded_size(*(max(side, self.min_size) for side in size))
         x = pad_to(x, target)
         return crop_padding(self.run_decoder(smp_features(x, self.encoder(x))), size, target)
@@ -67,7 +67,8 @@ class SegmentationClassifier(HeatmapClassifier):
 
     def run_decoder(self, features: list[Tensor]) -> Tensor:
         """smp's list of maps, fine to coarse, to the decoder's map."""
-        return self.decoder(features)
+        out: Tensor = self.decoder(features)
+        return out
 
 
 def smp_features(x: Tensor, pyramid: list[Tensor]) -> list[Tensor]:
@@ -104,5 +105,5 @@ def swap_norms(module: nn.Module, kind: type[nn.Module], build: Callable[[int], 
     for parent in list(module.modules()):
         for name, layer in list(parent.named_children()):
             if type(layer) is kind:
-                setattr(parent, name, build(layer.weight.numel()))
+                setattr(parent, name, build(layer.get_parameter("weight").numel()))
     return module

@@ -19,8 +19,11 @@ OUTPUT_STRIDE = 16  # of the dilated encoder
 ATROUS_RATES = (12, 24, 36)
 
 
-class AsppWithoutGap(ASPP):
+class AsppWithoutGap(ASPP):  # type: ignore[misc]  # smp ships no types
     """Atrous spatial pyramid pooling without the image-level branch (paper, ablation)."""
+
+    convs: nn.ModuleList
+    project: nn.Sequential
 
     def __init__(self, in_channels: int, out_channels: int, dropout: float) -> None:
         super().__init__(in_channels, out_channels, ATROUS_RATES, separable=True, dropout=dropout)
@@ -29,7 +32,8 @@ class AsppWithoutGap(ASPP):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps (N, C, h, w) to (N, C', h, w)."""
-        return self.project(torch.cat([conv(x) for conv in self.convs], dim=1))
+        out: Tensor = self.project(torch.cat([conv(x) for conv in self.convs], dim=1))
+        return out
 
 
 class DeepLabV3Plus(SegmentationClassifier):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -61,8 +61,8 @@ class Fpn(SegmentationClassifier):
                 f"is built with, and of norm_groups={norm_groups}."
             )
         decoder = FPNDecoder(smp_channels(encoder, "FPN"), DEPTH, pyramid_channels, decoder_channels, dropout)
-        norms = {"batch": BatchNorm2d, "group": partial(GroupNorm, groups=norm_groups)}
-        initialize_decoder(swap_norms(decoder, nn.GroupNorm, norms[norm]))
+        build: Callable[[int], nn.Module] = BatchNorm2d if norm == "batch" else partial(GroupNorm, groups=norm_groups)
+        initialize_decoder(swap_norms(decoder, nn.GroupNorm, build))
         super().__init__(
             encoder,
             num_classes,

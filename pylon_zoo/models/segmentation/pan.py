@@ -16,7 +16,7 @@ from pylon_zoo.models.options import check_flag, check_option
 from pylon_zoo.models.segmentation.base import DEPTH, SegmentationClassifier, smp_channels, swap_norms
 
 
-class FpaWithoutGap(FPABlock):
+class FpaWithoutGap(FPABlock):  # type: ignore[misc]  # smp ships no types
     """Feature pyramid attention without the globally pooled branch: the masked map alone (paper, ablation)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -32,7 +32,7 @@ class NoBranch(nn.Module):
         return maps.new_zeros(len(maps), 1, 1, 1)
 
 
-class GauWithoutGap(GAUBlock):
+class GauWithoutGap(GAUBlock):  # type: ignore[misc]  # smp ships no types
     """Global attention upsampling without its gate: the lateral map enters as it is (paper, ablation)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
@@ -41,7 +41,8 @@ class GauWithoutGap(GAUBlock):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Lateral map (N, C, h, w) and coarser map (N, C', h', w') to (N, C', h, w)."""
-        return self.conv2(x) + F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=True)
+        lateral: Tensor = self.conv2(x)
+        return lateral + F.interpolate(y, size=x.shape[2:], mode="bilinear", align_corners=True)
 
 
 class Pan(SegmentationClassifier):
@@ -94,8 +95,8 @@ class Pan(SegmentationClassifier):
     def run_decoder(self, features: list[Tensor]) -> Tensor:
         """smp's list of maps, fine to coarse, to the decoder's map."""
         if features[0].device.type != "cpu":
-            return self.decoder(features)
+            return super().run_decoder(features)
         # In bfloat16 on a CPU the weight gradient of a kernel larger than its map, as the 7×7 one's is, is undefined.
         dtype = next(self.decoder.parameters()).dtype
         with without_autocast("cpu"):
-            return self.decoder([level.to(dtype) for level in features])
+            return super().run_decoder([level.to(dtype) for level in features])
