@@ -60,10 +60,10 @@ PAIRS = {
         ("PYLON, quarter turns", "FPN, quarter turns"),
     ),
     "phantom_pointing": (("PYLON", "FPN"),),
-    **{
-        name: (("PYLON", "PYLON, no consistency"), ("FPN", "FPN, no consistency"), ("PYLON", "FPN"))
-        for name in ("magnetic_tile_pointing", "bccd_pointing")
-    },
+    **dict.fromkeys(
+        ("magnetic_tile_pointing", "bccd_pointing"),
+        (("PYLON", "PYLON, no consistency"), ("FPN", "FPN, no consistency"), ("PYLON", "FPN")),
+    ),
     "phantom_ingredients": tuple(
         (row.name, f"{row.name.split(',')[0]}, none")
         for row in load_grid("phantom_ingredients").rows
