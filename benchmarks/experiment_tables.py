@@ -64,12 +64,16 @@ PAIRS = {
         ("magnetic_tile_pointing", "bccd_pointing"),
         (("PYLON", "PYLON, no consistency"), ("FPN", "FPN, no consistency"), ("PYLON", "FPN")),
     ),
-    "phantom_ingredients": tuple(
-        (row.name, f"{row.name.split(',')[0]}, none")
-        for row in load_grid("phantom_ingredients").rows
-        if not row.name.endswith(", none")
-    )
-    + (("PYLON, all", "PYLON, all but swapped contexts"), ("PYLON, all", "FPN, all"), ("PYLON, all", "CAM, all")),
+    "phantom_ingredients": (
+        *(
+            (row.name, f"{row.name.split(',')[0]}, none")
+            for row in load_grid("phantom_ingredients").rows
+            if not row.name.endswith(", none")
+        ),
+        ("PYLON, all", "PYLON, all but swapped contexts"),
+        ("PYLON, all", "FPN, all"),
+        ("PYLON, all", "CAM, all"),
+    ),
 }
 
 
