@@ -15,11 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pylon_zoo.errors import ConfigError
-
-PLACEMENTS = ("exact", "paper")
-"""How maps are drawn and judged: each cell at the pixels it sees, or as if cells tiled the image, as the paper and the
-literature on class activation maps do."""
+from pylon_zoo.placements import check_placement
 
 Pair = tuple[float, float]
 T = TypeVar("T")
@@ -144,19 +140,6 @@ def grid_for(model: HasCells, size: tuple[int, int], placement: str) -> CellGrid
     """
     check_placement(placement)
     return model.cell_grid(size) if placement == "exact" else None
-
-
-def check_placement(placement: object) -> None:
-    """Refuse a placement that is none of `PLACEMENTS`.
-
-    Raises:
-        ConfigError: names the two.
-    """
-    if placement not in PLACEMENTS:
-        raise ConfigError(
-            f"placement={placement!r} is not valid; give 'exact', which draws each cell where it looks, or 'paper', "
-            "which draws cells as tiles of the image, to compare with published figures."
-        )
 
 
 def to_pixels(maps: Tensor, size: tuple[int, int], grid: CellGrid | None = None) -> Tensor:

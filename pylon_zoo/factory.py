@@ -1,4 +1,7 @@
-"""Names → models: `create_pylon` for any timm backbone, `create_model` for any method and for pretrained weights."""
+"""Names → models: `create_pylon` for any timm backbone, `create_model` for any method and for pretrained weights.
+
+What builds models imports torch and timm, which names do without; so it is imported when one is built.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.models.build import METHODS
-from pylon_zoo.models.contract import HeatmapClassifier
-from pylon_zoo.models.names import list_backbones, timm_module
-from pylon_zoo.weights.encoders import build_on_encoder
-from pylon_zoo.weights.loading import load_pretrained
+from pylon_zoo.models.methods import METHODS
+from pylon_zoo.models.names import architectures
 from pylon_zoo.weights.manifest import load_manifest
 
 if TYPE_CHECKING:
+    from pylon_zoo.models.contract import HeatmapClassifier
     from pylon_zoo.models.pylon import Pylon
 
 
@@ -59,6 +60,7 @@ def create_pylon(
         (14, 1)
     """
     from pylon_zoo.models.pylon import Pylon
+    from pylon_zoo.weights.encoders import build_on_encoder
 
     named = len(label_names) if label_names is not None else 1000
     model = build_on_encoder(
@@ -107,6 +109,9 @@ def create_model(
         >>> create_model("cam_test_resnet", num_classes=3).label_names
         ('class_0', 'class_1', 'class_2')
     """
+    from pylon_zoo.weights.encoders import build_on_encoder
+    from pylon_zoo.weights.loading import load_pretrained
+
     architecture, _, tag = name.partition(".")
     if pretrained is None:
         pretrained = tag or False
@@ -141,7 +146,7 @@ def list_models(pattern: str = "*") -> list[str]:
         >>> list_models("pylon_*convnext_atto*")[0]
         'pylon_convnext_atto'
     """
-    return [name for name in _all_models() if _matches(name, pattern)]
+    return [name for name in _all_models(tuple(architectures().items())) if _matches(name, pattern)]
 
 
 def list_pretrained(pattern: str = "*") -> list[str]:
@@ -154,12 +159,12 @@ def list_pretrained(pattern: str = "*") -> list[str]:
 
 
 @cache
-def _all_models() -> list[str]:
+def _all_models(backbones: tuple[tuple[str, str], ...]) -> list[str]:
     return sorted(
         f"{name}_{backbone}"
-        for backbone in list_backbones()
+        for backbone, module in backbones
         for name, method in METHODS.items()
-        if not method.lacks(timm_module(backbone), backbone)
+        if not method.lacks(module, backbone)
     )
 
 

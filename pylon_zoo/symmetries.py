@@ -6,7 +6,17 @@ where `k & 2`: 0 changes nothing, 1 is the mirror image, 3 is half a turn, 5 and
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+UPRIGHT, ANY = (0, 1), tuple(range(8))
+ORIENTATIONS = {"any": (ANY, ANY), "upright": (UPRIGHT, UPRIGHT), "mixed": (UPRIGHT, ANY)}
+"""How images may be held → the symmetries of the one view and of the other, where two views must agree.
+
+Where there is an up, views that are only mirrored left for right leave a constant distance up or down unpunished: so
+`"mixed"` shows every image once as such images are, and once any other way."""
 
 
 def dihedral(maps: Tensor, k: int) -> Tensor:

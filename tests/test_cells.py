@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from pylon_zoo.cells import CellGrid, check_placement, corner_aligned, positions, tiling, to_pixels
+from pylon_zoo.cells import CellGrid, corner_aligned, positions, tiling, to_pixels
 from pylon_zoo.errors import ConfigError
+from pylon_zoo.placements import check_placement
 
 SIDES = st.integers(1, 12)
 

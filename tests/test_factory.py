@@ -8,9 +8,9 @@ import torch
 
 from pylon_zoo import create_model, create_pylon, list_models, list_pretrained, save_checkpoint
 from pylon_zoo.errors import ConfigError, PylonZooError, UnknownNameError
-from pylon_zoo.models.build import METHODS
 from pylon_zoo.models.cam import CamClassifier
 from pylon_zoo.models.li2018 import Li2018
+from pylon_zoo.models.methods import METHODS
 from pylon_zoo.models.names import list_backbones
 from pylon_zoo.models.pylon import Pylon
 

@@ -18,7 +18,8 @@ from pylon_zoo.experiments.grid import grid_from_table
 from pylon_zoo.experiments.jobs import fill_at_once
 from pylon_zoo.experiments.reproduce import Laboratory
 from pylon_zoo.experiments.results import read_rows
-from pylon_zoo.models.build import METHODS, build_model
+from pylon_zoo.models.build import build_model
+from pylon_zoo.models.methods import METHODS
 from pylon_zoo.training.loss import DivergedError
 from pylon_zoo.training.recipe_files import load_recipe
 from pylon_zoo.training.train import train

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import pylon_zoo as pz
-from pylon_zoo.models.build import METHODS
+from pylon_zoo.models.methods import METHODS
 from pylon_zoo.models.names import is_backbone
 
 REPO = Path(__file__).resolve().parents[1]

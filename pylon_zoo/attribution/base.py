@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from pylon_zoo.attribution.capture import Capture, capture, gradients, outputs_of
 from pylon_zoo.attribution.layers import LayerLike, Layers, default_layer, find_layers
 from pylon_zoo.attribution.layout import Layout, check_layout, hints_of, layout_of
-from pylon_zoo.cells import CellGrid, both, check_placement, positions, to_pixels
+from pylon_zoo.cells import CellGrid, both, positions, to_pixels
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.grids import found_grids
 from pylon_zoo.models.layers import without_autocast
 from pylon_zoo.models.modes import evaluating
+from pylon_zoo.placements import check_placement
 
 
 class Attribution:

@@ -1,32 +1,53 @@
-"""Names → attribution methods. A new method is one class and one line in `ATTRIBUTIONS`."""
+"""Names → attribution methods. A new method is one class and one line in `ATTRIBUTIONS`; names come without torch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from inspect import signature
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from pylon_zoo.attribution.base import Attribution
-from pylon_zoo.attribution.external import PytorchGradCam
-from pylon_zoo.attribution.layers import LayerLike
-from pylon_zoo.attribution.methods import GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM, RefineCAM, XGradCAM
 from pylon_zoo.errors import UnknownNameError, suggest
+from pylon_zoo.lazy import LateTable, late
 
-ATTRIBUTIONS: dict[str, Callable[..., Attribution]] = {
-    "grad_cam": GradCAM,
-    "grad_cam++": GradCAMPlusPlus,
-    "xgrad_cam": XGradCAM,
-    "hires_cam": HiResCAM,
-    "layer_cam": LayerCAM,
-    "refine_cam": RefineCAM,
-    "score_cam": partial(PytorchGradCam, "ScoreCAM"),
-    "ablation_cam": partial(PytorchGradCam, "AblationCAM", layouts=("NCHW",)),
-    "eigen_cam": partial(PytorchGradCam, "EigenCAM", per_class=False),
-    "full_grad": partial(PytorchGradCam, "FullGrad", takes_layer=False),
-}
+if TYPE_CHECKING:
+    from torch import nn
+
+    from pylon_zoo.attribution.base import Attribution
+    from pylon_zoo.attribution.layers import LayerLike
+
+_EXTERNAL = "pylon_zoo.attribution.external:PytorchGradCam"
+ATTRIBUTIONS: LateTable[Callable[..., Attribution]] = LateTable(
+    {
+        "grad_cam": late("pylon_zoo.attribution.methods:GradCAM"),
+        "grad_cam++": late("pylon_zoo.attribution.methods:GradCAMPlusPlus"),
+        "xgrad_cam": late("pylon_zoo.attribution.methods:XGradCAM"),
+        "hires_cam": late("pylon_zoo.attribution.methods:HiResCAM"),
+        "layer_cam": late("pylon_zoo.attribution.methods:LayerCAM"),
+        "refine_cam": late("pylon_zoo.attribution.methods:RefineCAM"),
+        "score_cam": late(_EXTERNAL, "ScoreCAM"),
+        "ablation_cam": late(_EXTERNAL, "AblationCAM", layouts=("NCHW",)),
+        "eigen_cam": late(_EXTERNAL, "EigenCAM", per_class=False),
+        "full_grad": late(_EXTERNAL, "FullGrad", takes_layer=False),
+    }
+)
+
+
+def attribution_key(name: str) -> str:
+    """The key of `ATTRIBUTIONS` that a name means.
+
+    Raises:
+        UnknownNameError: there is none; names the nearest.
+
+    Example:
+        >>> attribution_key("grad-cam")
+        'grad_cam'
+    """
+    key = str(name).replace("-", "_")
+    if key not in ATTRIBUTIONS:
+        raise UnknownNameError(
+            f"Unknown attribution {name!r}.{suggest(key, ATTRIBUTIONS)} Valid: {', '.join(ATTRIBUTIONS)}."
+        )
+    return key
 
 
 def create_attribution(
@@ -56,11 +77,7 @@ def create_attribution(
         >>> cam(torch.zeros(2, 3, 96, 64), classes=[3, 7]).shape
         torch.Size([2, 2, 3, 2])
     """
-    key = str(name).replace("-", "_")
-    if key not in ATTRIBUTIONS:
-        raise UnknownNameError(
-            f"Unknown attribution {name!r}.{suggest(key, ATTRIBUTIONS)} Valid: {', '.join(ATTRIBUTIONS)}."
-        )
+    key = attribution_key(name)
     method = ATTRIBUTIONS[key]
     known = set(signature(method).parameters) & {"relu", "layout", "placement"}
     if unknown := sorted(set(options) - known):

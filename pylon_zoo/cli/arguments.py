@@ -6,7 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
+from pylon_zoo.cli.names import check_model
+from pylon_zoo.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
@@ -101,7 +102,7 @@ def add_placement(parser: argparse.ArgumentParser) -> None:
 
 
 def add_views(parser: argparse.ArgumentParser) -> None:
-    """`--views NAME`, a key of `pylon_zoo.models.views.VIEWS`."""
+    """`--views NAME`, a key of `pylon_zoo.models.viewpoints.VIEWS`."""
     parser.add_argument(
         "--views",
         choices=("none", "mirror", "turns", "all", "scales"),
@@ -198,17 +199,14 @@ def load_model(args: argparse.Namespace) -> HeatmapClassifier:
         UnknownNameError: no such model or tag.
         WeightsError: the weights cannot be had.
     """
+    check_model(args)
     device = resolve_device(args.device)
     if args.checkpoint:
-        if args.pretrained:
-            raise ConfigError("--pretrained names the weights of a --model; a --checkpoint has its own. Leave one out.")
         from pylon_zoo.weights.checkpoint import load_checkpoint
 
         return load_checkpoint(args.checkpoint).to(device).eval()
     from pylon_zoo.factory import create_model
 
-    if not args.pretrained and "." not in args.model:
-        raise _no_weights(args.model)
     return create_model(args.model, pretrained=args.pretrained or True).to(device).eval()
 
 
@@ -241,18 +239,3 @@ def model_name(args: argparse.Namespace) -> str:
 def explained_name(args: argparse.Namespace) -> str:
     """How results name the model, and the method of `add_method`'s options."""
     return f"{model_name(args)}, {args.method}" if args.method else model_name(args)
-
-
-def _no_weights(name: str) -> ConfigError | UnknownNameError:
-    """Why a name alone is not enough, and what would be."""
-    from pylon_zoo.factory import list_models, list_pretrained
-
-    models = list_models()
-    if name not in models:
-        return UnknownNameError(f"There is no model {name!r}.{suggest(name, models)} See: pylon-zoo list")
-    weights = list_pretrained(f"{name}.*") or list_pretrained()
-    offer = f"Weights that can be had now: {', '.join(weights)}." if weights else "No weights can be had by name now."
-    return ConfigError(
-        f"--model {name} names no weights, and random weights explain nothing: add a tag to the name, or --pretrained "
-        f"TAG, or give --checkpoint DIR. {offer}"
-    )

@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print the table, write the files."""
     from pylon_zoo.cli.arguments import data_options, explained_name, load_explained, shows_progress
+    from pylon_zoo.cli.names import metric_names
     from pylon_zoo.data.registry import drawing_options, open_dataset
     from pylon_zoo.evaluation import console_table, evaluate, write_tables
     from pylon_zoo.evaluation.decisions import decide
@@ -71,7 +72,6 @@ def run(args: argparse.Namespace) -> int:
     from pylon_zoo.evaluation.gallery import gallery
     from pylon_zoo.evaluation.report import write_report
     from pylon_zoo.files import check_folder
-    from pylon_zoo.metrics import LOCALIZATION
 
     check_folder(args.out)
     model = load_explained(args)
@@ -87,10 +87,8 @@ def run(args: argparse.Namespace) -> int:
         "progress": shows_progress(args),
     }
     dataset = splits[args.split]
-    named = (
-        LOCALIZATION if args.metrics == "all" else [name.strip() for name in (args.metrics or "").split(",") if name]
-    )
-    evaluation = evaluate(model, dataset, bootstrap=args.bootstrap, metrics=tuple(named), **options)
+    metrics = tuple(metric_names(args.metrics))
+    evaluation = evaluate(model, dataset, bootstrap=args.bootstrap, metrics=metrics, **options)
     evaluation = replace(evaluation, model=explained_name(args))
     if args.thresholds_from:
         known = args.thresholds_from == args.split

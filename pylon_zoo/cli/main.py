@@ -1,7 +1,7 @@
 """`pylon-zoo`: finds the command, runs it, and turns errors into one sentence and an exit code.
 
 Commands are modules with `add_arguments(parser)` and `run(args) -> int`. A module imports whatever is heavy inside
-`run`, so that help and usage errors come at once.
+`run`, after it has looked at what may be mistyped, so that help and usage errors come at once.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from pylon_zoo._version import __version__
+from pylon_zoo.cli.names import check_names
 from pylon_zoo.errors import PylonZooError, suggest
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -92,6 +93,7 @@ def _dispatch(arguments: list[str]) -> int:
         args = parser.parse_args(rest)
     except SystemExit as exit_:  # argparse has printed its help or its complaint
         return int(exit_.code or 0)
+    check_names(args)
     code: int = module.run(args)
     return code
 

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what was asked for."""
-    from pylon_zoo.training.recipe_files import list_recipes, load_recipe
+    from pylon_zoo.training.recipe_files import describe_recipes, load_recipe
     from pylon_zoo.training.settings import settings_table
 
     if args.action == "show":
@@ -35,10 +35,10 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "settings":
         print(settings_table())
         return 0
-    names = list_recipes(args.pattern)
-    if not names:
+    recipes = describe_recipes(args.pattern)
+    if not recipes:
         raise UnknownNameError(f"No recipe matches {args.pattern!r}. Put * where anything may stand, as in '*pylon*'.")
-    print("\n\n".join(listing({name: load_recipe(name) for name in names})))
+    print("\n\n".join(listing(recipes)))
     return 0
 
 

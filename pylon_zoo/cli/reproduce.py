@@ -77,15 +77,12 @@ def run(args: argparse.Namespace) -> int:
         for name in names:
             print(f"{name:<{width}}  {load_grid(name).title}")
         return 0
-    from pylon_zoo.data.registry import parse_data_spec
+    grid = load_grid(args.table)  # may be mistyped, so before all that is slow to import
     from pylon_zoo.experiments.jobs import fill_at_once
     from pylon_zoo.experiments.reproduce import Laboratory
     from pylon_zoo.experiments.results import read_rows
     from pylon_zoo.experiments.summary import markdown, summarize, write_summary
 
-    grid = load_grid(args.table)
-    for given in args.data:
-        parse_data_spec(given)
     for given in args.start:
         if "=" not in given:
             raise ConfigError(f"--start {given!r} is not of the form RECIPE=CHECKPOINT.")

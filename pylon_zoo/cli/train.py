@@ -87,13 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, a line per epoch; the run folder holds the rest."""
+    out, source = place(args)  # may be mistyped, so before all that is slow to import
     from pylon_zoo.cli.arguments import resolve_device, shows_progress
     from pylon_zoo.training.interrupts import Terminated
     from pylon_zoo.training.run_folder import RunFolder
     from pylon_zoo.training.train import train
     from pylon_zoo.weights.reach import offline_where_unreachable
 
-    out, source = place(args)
     device = str(resolve_device(args.device)) if args.device else None
     with ExitStack() as stack:
         if source is None:
@@ -200,7 +200,11 @@ def place(args: argparse.Namespace) -> tuple[str, str | None]:
 
     Raises:
         ConfigError: neither `--out` nor a run's folder says where, or neither a recipe nor data and a model what.
+        UnknownNameError: there is no such recipe or model.
     """
+    from pylon_zoo.training.model_name import check_model
+    from pylon_zoo.training.recipe_files import recipe_path
+
     run = args.recipe if args.recipe is not None else args.out
     own = None if run is None else Path(run) / RECIPE
     if args.resume and own is not None and own.is_file():
@@ -213,6 +217,7 @@ def place(args: argparse.Namespace) -> tuple[str, str | None]:
                 "Say what to train: a RECIPE of `pylon-zoo recipes list`, or both --data NAME:DIR and --model NAME, "
                 "such as pylon_resnet18."
             )
+        check_model(args.model)
         return args.out, None
     for option in ("model", *CHOOSING):
         if getattr(args, option) is not None:
@@ -220,6 +225,7 @@ def place(args: argparse.Namespace) -> tuple[str, str | None]:
                 f"--{option} is for runs without a recipe; {args.recipe} has its own settings, which --set KEY=VALUE "
                 "changes."
             )
+    recipe_path(args.recipe)
     return args.out, args.recipe
 
 

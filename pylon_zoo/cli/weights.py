@@ -90,11 +90,12 @@ def show_info(args: argparse.Namespace) -> int:
 def verify(args: argparse.Namespace) -> int:
     """One line per set of weights; 1 if any is not right."""
     from pylon_zoo.weights.manifest import load_manifest
-    from pylon_zoo.weights.verification import verify_weights
 
     entries = [entry_named(name) for name in args.names] or [
         entry for entry in load_manifest().values() if entry.available
     ]
+    from pylon_zoo.weights.verification import verify_weights
+
     verdicts = []
     for entry in entries:
         verdicts.append(verify_weights(entry))

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
+
+if TYPE_CHECKING:
+    from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
 
 
 class DatasetEntry(NamedTuple):

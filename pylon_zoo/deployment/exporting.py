@@ -7,10 +7,11 @@ from pathlib import Path
 
 import torch
 
-from pylon_zoo.deployment.formats import FORMATS, Plan, Runner
+from pylon_zoo.deployment.formats import Plan, Runner
 from pylon_zoo.deployment.metadata import describe
 from pylon_zoo.deployment.recording import ImageToHeatmap, checked_shapes, example
-from pylon_zoo.errors import ConfigError, ParityError, UnknownNameError, suggest
+from pylon_zoo.deployment.registry import FORMATS, check_format
+from pylon_zoo.errors import ConfigError, ParityError
 from pylon_zoo.files import check_folder, make_folder, replacing
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.modes import evaluating
@@ -72,8 +73,7 @@ def export(
         >>> done.difference < 1e-4
         True
     """
-    if format not in FORMATS:
-        raise UnknownNameError(f"Unknown format {format!r}.{suggest(format, FORMATS)} There are {', '.join(FORMATS)}.")
+    check_format(format)
     kind, path = FORMATS[format], Path(path)
     check_path(path, kind.suffix, format)
     if opset is not None:

@@ -1,4 +1,4 @@
-"""The files a model can be exported to: a line each in `FORMATS`."""
+"""The files a model can be exported to: how each is written and read. `pylon_zoo.deployment.registry` names them."""
 
 from __future__ import annotations
 
@@ -135,8 +135,6 @@ def load_torchscript(path: Path) -> Runner:
         return run
 
 
-FORMATS: dict[str, Format] = {
-    "onnx": Format(".onnx", write_onnx, load_onnx, has_opset=True),
-    "torch_export": Format(".pt2", write_torch_export, load_torch_export),
-    "torchscript": Format(".pt", write_torchscript, load_torchscript),
-}
+ONNX = Format(".onnx", write_onnx, load_onnx, has_opset=True)
+TORCH_EXPORT = Format(".pt2", write_torch_export, load_torch_export)
+TORCHSCRIPT = Format(".pt", write_torchscript, load_torchscript)

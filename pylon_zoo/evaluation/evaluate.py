@@ -11,15 +11,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from pylon_zoo.cells import both, check_placement
+from pylon_zoo.cells import both
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.label_names import match_labels
 from pylon_zoo.data.sample import Batch, collate
-from pylon_zoo.errors import UnknownNameError, suggest
 from pylon_zoo.evaluation.controls import Controls
 from pylon_zoo.evaluation.scoring import score
 from pylon_zoo.metrics import (
-    LOCALIZATION,
     Bootstrap,
     Interval,
     MetricResult,
@@ -30,10 +28,12 @@ from pylon_zoo.metrics import (
     pointing,
     wilson_interval,
 )
+from pylon_zoo.metrics.localization import check_metric
 from pylon_zoo.models.heatmap_model import HeatmapModel
 from pylon_zoo.models.modes import evaluating
 from pylon_zoo.models.views import with_views
 from pylon_zoo.optional import require
+from pylon_zoo.placements import check_placement
 from pylon_zoo.preprocessing import eval_transform
 from pylon_zoo.progress import bar
 
@@ -65,7 +65,7 @@ class Evaluation:
         records: what was predicted for each image; None unless it comes from `evaluate`.
         decided: what thresholds from another split decide (`pylon_zoo.evaluation.decisions`).
         placement: where heatmaps' cells were judged to lie, `"exact"` or `"paper"`.
-        views: of each image that were averaged, a key of `pylon_zoo.models.views.VIEWS`.
+        views: of each image that were averaged, a key of `pylon_zoo.models.viewpoints.VIEWS`.
         calibrated: `"temperature"` and `"platt"` → expected calibration error after scaling fitted on that split.
     """
 
@@ -156,7 +156,8 @@ def evaluate(
             (`by_masks`) go by the pixels of masks, at input size, where the dataset has masks, and by boxes elsewhere.
         placement: where heatmaps' cells are judged to lie: `"exact"` is at the pixels they look at, `"paper"` as tiles
             of the image, as in the paper's tables.
-        views: of every image that are averaged, a key of `pylon_zoo.models.views.VIEWS`; `"none"` is the image alone.
+        views: of every image that are averaged, a key of `pylon_zoo.models.viewpoints.VIEWS`; `"none"` is the image
+            alone.
 
     Returns:
         The evaluation. Point accuracy is at input size, as in the paper.
@@ -177,10 +178,7 @@ def evaluate(
 
     others = [name for name in metrics if name != "point_accuracy"]
     for name in others:
-        if name not in LOCALIZATION:
-            raise UnknownNameError(
-                f"Unknown metric {name!r}.{suggest(name, LOCALIZATION)} There are {', '.join(LOCALIZATION)}."
-            )
+        check_metric(name)
     paths, patients = [], []
     masked = False
     rivals = Controls(dataset.num_classes, ("point_accuracy", *others)) if controls and model.has_heatmap else None

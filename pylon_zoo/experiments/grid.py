@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from pylon_zoo.cells import PLACEMENTS
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
-from pylon_zoo.metrics import LOCALIZATION
-from pylon_zoo.models.views import VIEWS
+from pylon_zoo.metrics.localization import LOCALIZATION
+from pylon_zoo.models.viewpoints import VIEWS
+from pylon_zoo.placements import PLACEMENTS
 from pylon_zoo.training.sections import Origin, build, setting
 
 GRID_FOLDER = Path(__file__).parent / "grids"
@@ -29,7 +29,7 @@ class Row:
         recipe: what is trained; rows with the same recipe and settings share their runs.
         settings: `"key=value"` changes to the recipe.
         method: attribution method for the heatmaps instead of the model's own; empty for those.
-        views: of each image that heatmaps are the mean of, a key of `pylon_zoo.models.views.VIEWS`.
+        views: of each image that heatmaps are the mean of, a key of `pylon_zoo.models.viewpoints.VIEWS`.
         start: recipe of the run that this one's weights come from (its seed 0); empty for a recipe that needs none.
         column: of the paper's table; empty when the paper has no such row.
     """

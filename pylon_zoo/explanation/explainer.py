@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from pylon_zoo.cells import both, check_placement, grid_for
+from pylon_zoo.cells import both, grid_for
 from pylon_zoo.data.images import read_image
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
 from pylon_zoo.explanation.labels import select_labels
 from pylon_zoo.explanation.result import Explanation
 from pylon_zoo.models.modes import evaluating
 from pylon_zoo.models.views import with_views
+from pylon_zoo.placements import check_placement
 from pylon_zoo.preprocessing import preprocess
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def explain(
             own minimum to maximum, as in the paper's figures.
         placement: where cells of heatmaps are drawn: `"exact"` is at the pixels they look at (`model.cell_grid`),
             `"paper"` as tiles of the image, up to half a stride beside them, as in published figures.
-        views: a key of `pylon_zoo.models.views.VIEWS`: `"mirror"`, `"turns"`, … average what the model says of
+        views: a key of `pylon_zoo.models.viewpoints.VIEWS`: `"mirror"`, `"turns"`, … average what the model says of
             several views of the image, in place; `"none"` looks at the image alone.
 
     Returns:

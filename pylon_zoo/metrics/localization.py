@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from torch import Tensor
+from pylon_zoo.errors import UnknownNameError, suggest
+from pylon_zoo.lazy import LateTable, late
 
-from pylon_zoo.metrics.energy import EnergyPointingGame, RelevanceRank
-from pylon_zoo.metrics.findings import Regions
-from pylon_zoo.metrics.iou import PeakIou
-from pylon_zoo.metrics.maxbox import MaxBoxAccuracy
-from pylon_zoo.metrics.overlap import OverlapAccuracy, RegionAccuracy
-from pylon_zoo.metrics.point import HitRate, PointAccuracy, PointingGame
-from pylon_zoo.metrics.pxap import PixelPrecision
-from pylon_zoo.metrics.result import MetricResult
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pylon_zoo.metrics.findings import Regions
+    from pylon_zoo.metrics.result import MetricResult
 
 
 class Localizer(Protocol):
@@ -37,20 +34,34 @@ class Localizer(Protocol):
         """The values so far."""
 
 
-LOCALIZATION: dict[str, Callable[..., Localizer]] = {
-    "point_accuracy": PointAccuracy,
-    "hit_rate": HitRate,
-    "pointing_game": PointingGame,
-    "energy": EnergyPointingGame,
-    "relevance_rank": RelevanceRank,
-    "overlap_10": partial(OverlapAccuracy, threshold=0.1),
-    "overlap_25": partial(OverlapAccuracy, threshold=0.25),
-    "overlap_50": partial(OverlapAccuracy, threshold=0.5),
-    "regions_iou_10": partial(RegionAccuracy, threshold=0.1, overlap="iou"),
-    "regions_iobb_10": partial(RegionAccuracy, threshold=0.1, overlap="iobb"),
-    "max_box": MaxBoxAccuracy,
-    "pxap": PixelPrecision,
-    "peak_iou": PeakIou,
-}
+LOCALIZATION: LateTable[Callable[..., Localizer]] = LateTable(
+    {
+        "point_accuracy": late("pylon_zoo.metrics.point:PointAccuracy"),
+        "hit_rate": late("pylon_zoo.metrics.point:HitRate"),
+        "pointing_game": late("pylon_zoo.metrics.point:PointingGame"),
+        "energy": late("pylon_zoo.metrics.energy:EnergyPointingGame"),
+        "relevance_rank": late("pylon_zoo.metrics.energy:RelevanceRank"),
+        "overlap_10": late("pylon_zoo.metrics.overlap:OverlapAccuracy", threshold=0.1),
+        "overlap_25": late("pylon_zoo.metrics.overlap:OverlapAccuracy", threshold=0.25),
+        "overlap_50": late("pylon_zoo.metrics.overlap:OverlapAccuracy", threshold=0.5),
+        "regions_iou_10": late("pylon_zoo.metrics.overlap:RegionAccuracy", threshold=0.1, overlap="iou"),
+        "regions_iobb_10": late("pylon_zoo.metrics.overlap:RegionAccuracy", threshold=0.1, overlap="iobb"),
+        "max_box": late("pylon_zoo.metrics.maxbox:MaxBoxAccuracy"),
+        "pxap": late("pylon_zoo.metrics.pxap:PixelPrecision"),
+        "peak_iou": late("pylon_zoo.metrics.iou:PeakIou"),
+    }
+)
 """Name → factory, called with K, the size (H, W) that findings are on, what to do to the heatmaps first (`"sigmoid"`,
 `"softmax"` or None), and `grid`, where their cells lie."""
+
+
+def check_metric(name: str) -> None:
+    """Refuse what is no key of `LOCALIZATION`.
+
+    Raises:
+        UnknownNameError: names the nearest.
+    """
+    if name not in LOCALIZATION:
+        raise UnknownNameError(
+            f"Unknown metric {name!r}.{suggest(name, LOCALIZATION)} There are {', '.join(LOCALIZATION)}."
+        )

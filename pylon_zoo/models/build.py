@@ -1,11 +1,9 @@
-"""Configuration → model: the one place that knows every method, splits names and checks options."""
+"""Configuration → model: the one place that builds any method, and checks its options."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib import import_module
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import timm
@@ -15,48 +13,9 @@ from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.encoder_weights import EncoderWeights
 from pylon_zoo.models.gap import GapBackbone
-from pylon_zoo.models.names import is_backbone, list_backbones, resolve_backbone, timm_module
+from pylon_zoo.models.methods import METHODS, Method, check_backbone, split_name
+from pylon_zoo.models.names import resolve_backbone
 from pylon_zoo.models.options import as_pair, check_option
-from pylon_zoo.models.pyramids import lacks_dilation, lacks_pyramid
-
-
-@dataclass(frozen=True)
-class Method:
-    """A way to get heatmaps.
-
-    Attributes:
-        path: module and class in `pylon_zoo.models`, imported when a model is asked for.
-        output_stride: stride of the finest map it asks of the encoder; None is the last map alone.
-        stride_option: whether the user may choose another.
-        encoder_kwargs: what it asks of the timm network besides.
-        lacks: what keeps a timm network, by module and architecture, from carrying it; empty if nothing does.
-    """
-
-    path: str
-    output_stride: int | None = None
-    stride_option: bool = False
-    encoder_kwargs: Mapping[str, Any] = field(default_factory=dict)
-    lacks: Callable[[str, str], str] = lambda module, arch: ""
-
-    @property
-    def model(self) -> type[HeatmapClassifier]:
-        """The model's class."""
-        module, _, name = self.path.rpartition(".")
-        found: type[HeatmapClassifier] = getattr(import_module(f"pylon_zoo.models.{module}"), name)
-        return found
-
-
-METHODS: dict[str, Method] = {
-    "cam": Method("cam.CamClassifier"),
-    "deeplabv3plus": Method(
-        "segmentation.deeplabv3plus.DeepLabV3Plus", 2, encoder_kwargs={"output_stride": 16}, lacks=lacks_dilation
-    ),
-    "fpn": Method("segmentation.fpn.Fpn", 4, lacks=lacks_pyramid),
-    "li2018": Method("li2018.Li2018"),
-    "pan": Method("segmentation.pan.Pan", 4, lacks=lacks_pyramid),
-    "pylon": Method("pylon.Pylon", 4, stride_option=True),
-    "unet": Method("segmentation.unet.Unet", 2, lacks=lacks_pyramid),
-}
 
 # What every method takes, with its default.
 ENCODER_OPTIONS: dict[str, Any] = {
@@ -70,34 +29,6 @@ ENCODER_OPTIONS: dict[str, Any] = {
 ALWAYS_SAID: dict[str, Any] = {"alignment": "paper"}
 # The encoder's weights are part of any checkpoint: recorded, these would fetch them again.
 UNRECORDED = ("encoder_pretrained", "encoder_weights")
-
-
-def split_name(name: str) -> tuple[str, str]:
-    """A model name's method and backbone.
-
-    Args:
-        name: `<method>_<timm architecture>`; a tag stays with the backbone.
-
-    Raises:
-        UnknownNameError: it does not begin with a method.
-
-    Example:
-        >>> split_name("pylon_resnet50")
-        ('pylon', 'resnet50')
-    """
-    method, _, backbone = name.partition("_")
-    if method not in METHODS or not backbone:
-        raise UnknownNameError(
-            f"Unknown model {name!r}: a name is <method>_<timm architecture>, such as 'pylon_resnet50', and the "
-            f"methods are {', '.join(METHODS)}.{_suggest_model(name)}"
-        )
-    return method, backbone
-
-
-def _suggest_model(name: str) -> str:
-    if is_backbone(name):  # the method was left out
-        return suggest(f"pylon_{name}", [f"{method}_{name}" for method in METHODS])
-    return suggest(name, [f"{method}_{backbone}" for method in METHODS for backbone in list_backbones()])
 
 
 def method_options(method: str) -> dict[str, Any]:
@@ -124,26 +55,6 @@ def said_options(architecture: str, recorded: Mapping[str, Any]) -> dict[str, An
     """
     known = method_options(split_name(architecture)[0])
     return {name: value for name, value in ALWAYS_SAID.items() if name in known} | dict(recorded)
-
-
-def check_backbone(method: str, backbone: str) -> None:
-    """Refuse a backbone that cannot carry a method, before anything is built.
-
-    Args:
-        method: a key of `METHODS`.
-        backbone: timm architecture, with a tag or without.
-
-    Raises:
-        UnknownNameError: timm has no such architecture.
-        ConfigError: it lacks what the method needs; says what.
-    """
-    arch = resolve_backbone(backbone).partition(".")[0]
-    if lack := METHODS[method].lacks(timm_module(arch), arch):
-        others = [name for name in METHODS if not METHODS[name].lacks(timm_module(arch), arch)]
-        raise ConfigError(
-            f"{method} cannot be built on {arch}: {lack}. Take another backbone, see "
-            f"pylon_zoo.list_models('{method}_*'), or another method: {', '.join(others)} run on {arch}."
-        )
 
 
 def build_model(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import Tensor, nn
 
-from pylon_zoo.cells import check_placement, grid_for, to_pixels
+from pylon_zoo.cells import grid_for, to_pixels
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.placements import check_placement
 
 
 class MaskView(nn.Module):

@@ -2,16 +2,46 @@
 
 from __future__ import annotations
 
-import timm
-from timm.models import is_model_pretrained, model_entrypoint
+import sys
+from collections.abc import Mapping
 
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
+from pylon_zoo.models.timm_files import TimmNames, read_timm
 
 OWN_PACKAGE = __name__.partition(".")[0]
 
 
+def architectures() -> Mapping[str, str]:
+    """Every backbone → the timm file it is defined in, in any order; timm need not be imported for this.
+
+    Example:
+        >>> architectures()["resnet50"]
+        'resnet'
+    """
+    names = _unimported()
+    return names.architectures if names is not None else {name: timm_module(name) for name in list_backbones()}
+
+
+def check_architecture(arch: str) -> None:
+    """Refuse what is no architecture of timm's; timm need not be imported for this.
+
+    Args:
+        arch: a backbone's name, without a tag.
+
+    Raises:
+        UnknownNameError: names the nearest.
+    """
+    if not is_backbone(arch):
+        raise UnknownNameError(
+            f"Unknown backbone {arch!r}: timm {_timm_version()} has no such architecture."
+            f"{suggest(arch, architectures())} timm.list_models() lists all."
+        )
+
+
 def timm_module(name: str) -> str:
     """The timm file an architecture is defined in: `"resnet50.tv_in1k"` → `"resnet"`."""
+    from timm.models import model_entrypoint
+
     return model_entrypoint(name.partition(".")[0]).__module__.rpartition(".")[2]
 
 
@@ -25,12 +55,19 @@ def list_backbones(pattern: str = "") -> list[str]:
         >>> list_backbones("test_resnet*")
         ['test_resnet']
     """
-    return [name for name in timm.list_models(pattern) if is_backbone(name)]
+    from timm.models import list_models
+
+    return [name for name in list_models(pattern) if is_backbone(name)]
 
 
 def is_backbone(arch: str) -> bool:
     """Whether timm has an architecture of that name that is not one of this package's own models."""
-    return timm.is_model(arch) and model_entrypoint(arch).__module__.partition(".")[0] != OWN_PACKAGE
+    names = _unimported()
+    if names is not None:
+        return arch in names.architectures or arch in names.deprecated
+    from timm.models import is_model, model_entrypoint
+
+    return is_model(arch) and model_entrypoint(arch).__module__.partition(".")[0] != OWN_PACKAGE
 
 
 def resolve_backbone(name: str, pretrained: bool | str = False) -> str:
@@ -41,11 +78,9 @@ def resolve_backbone(name: str, pretrained: bool | str = False) -> str:
         ConfigError: two different tags.
     """
     arch, _, tag = name.partition(".")
-    if not is_backbone(arch):
-        raise UnknownNameError(
-            f"Unknown backbone {arch!r}: timm {timm.__version__} has no such architecture."
-            f"{suggest(arch, list_backbones())} timm.list_models() lists all."
-        )
+    check_architecture(arch)
+    import timm
+
     if isinstance(pretrained, str):
         if tag and tag != pretrained:
             raise ConfigError(f"Two encoder tags: {tag!r} in the name {name!r}, {pretrained!r} in encoder_pretrained.")
@@ -57,6 +92,20 @@ def resolve_backbone(name: str, pretrained: bool | str = False) -> str:
             f"timm has no weights {tag!r} for {arch!r}.{suggest(tag, known)} "
             f"Tags of {arch}: {', '.join(known) or 'none'}."
         )
-    if pretrained and not is_model_pretrained(full):
+    if pretrained and not timm.is_model_pretrained(full):
         raise UnknownNameError(f"timm has no pretrained weights for {arch!r}; leave encoder_pretrained out.")
     return full
+
+
+def _unimported() -> TimmNames | None:
+    """timm's own names where it has not been imported, as then nobody can have registered any other."""
+    return None if "timm" in sys.modules else read_timm()
+
+
+def _timm_version() -> str:
+    names = _unimported()
+    if names is not None:
+        return names.version
+    import timm
+
+    return timm.__version__

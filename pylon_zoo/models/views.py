@@ -9,43 +9,21 @@ cell. Here each view's map is first brought onto cells that do lie symmetrically
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pylon_zoo.cells import CellGrid, check_placement, positions, tiling
-from pylon_zoo.errors import UnknownNameError, suggest
+from pylon_zoo.cells import CellGrid, positions, tiling
 from pylon_zoo.models.contract import ACTIVATIONS, HeatmapClassifier
 from pylon_zoo.models.heatmap_model import HeatmapModel
 from pylon_zoo.models.layers import resample_like
 from pylon_zoo.models.modes import evaluating
 from pylon_zoo.models.options import as_pair
+from pylon_zoo.models.viewpoints import VIEWS, View, check_views
+from pylon_zoo.placements import check_placement
 from pylon_zoo.symmetries import dihedral, undo_dihedral
-
-
-class View(NamedTuple):
-    """One view of an image.
-
-    Attributes:
-        symmetry: which of the eight symmetries of the square, see `pylon_zoo.symmetries.dihedral`.
-        scale: how many times as large.
-    """
-
-    symmetry: int = 0
-    scale: float = 1.0
-
-
-VIEWS: dict[str, tuple[View, ...]] = {
-    "none": (View(),),
-    "mirror": (View(), View(1)),
-    "turns": (View(), View(5), View(3), View(6)),
-    "all": tuple(map(View, range(8))),
-    "scales": (View(), View(0, 1.25)),
-}
-"""Name → views, the image itself first. `mirror` is for images with an up and a down whose left and right are alike,
-`turns` (the four quarter turns) and `all` (mirror images too) for images without, such as tissue or circuit boards."""
 
 
 def with_views(model: HeatmapModel, views: str = "none", placement: str = "exact") -> HeatmapModel:
@@ -71,16 +49,6 @@ def with_views(model: HeatmapModel, views: str = "none", placement: str = "exact
     """
     check_views(views)
     return model if views == "none" else ViewedClassifier(model, VIEWS[views], placement)
-
-
-def check_views(views: object) -> None:
-    """Refuse what is no key of `VIEWS`.
-
-    Raises:
-        UnknownNameError: names the nearest.
-    """
-    if views not in VIEWS:
-        raise UnknownNameError(f"views={views!r} is not one of {', '.join(VIEWS)}.{suggest(str(views), VIEWS)}")
 
 
 class ViewedClassifier(nn.Module):

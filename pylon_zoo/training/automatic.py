@@ -12,8 +12,9 @@ from torch import nn
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.registry import DATASETS, drawing_options, parse_data_spec
 from pylon_zoo.errors import UnknownNameError, WeightsError
-from pylon_zoo.models.build import check_backbone, split_name
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.methods import split_name
+from pylon_zoo.training.model_name import check_model
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.recipe_files import changes_of, inherit, recipe_from_table
 from pylon_zoo.training.rules import (
@@ -133,18 +134,6 @@ def choose(
     draft.put("schedule", max_epochs=epochs_for(seen.images, trial, kind, pretrained, minutes, views))
     statistics = (model.pretrained_cfg["mean"], model.pretrained_cfg["std"])
     return Choices(draft.recipe(), seen, trial, kind, encoder, statistics, why, minutes, left_out)
-
-
-def check_model(architecture: str) -> None:
-    """Refuse a model that does not exist, before anything is read.
-
-    Raises:
-        UnknownNameError, ConfigError: as `build_model`; says where names are listed.
-    """
-    try:
-        check_backbone(*split_name(architecture))
-    except UnknownNameError as error:
-        raise UnknownNameError(f"--model {architecture}: {error} See: pylon-zoo list") from error
 
 
 class _Draft:

@@ -23,14 +23,8 @@ from torch.nn import functional
 from pylon_zoo.cells import CellGrid, both, positions
 from pylon_zoo.models.layers import axis_weights
 from pylon_zoo.models.views import symmetric
-from pylon_zoo.symmetries import dihedral, undo_dihedral
+from pylon_zoo.symmetries import ORIENTATIONS, dihedral, undo_dihedral
 
-UPRIGHT, ANY = (0, 1), tuple(range(8))
-ORIENTATIONS = {"any": (ANY, ANY), "upright": (UPRIGHT, UPRIGHT), "mixed": (UPRIGHT, ANY)}
-"""How images may be held → the symmetries (`pylon_zoo.symmetries`) of the one view and of the other.
-
-Where there is an up, views that are only mirrored left for right leave a constant distance up or down unpunished: so
-`"mixed"` shows every image once as such images are, and once any other way."""
 SHIFT = 0.05
 """Views are shifted by so much of the side at most, up or down and left or right."""
 BLUR = 5

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.training.consistency import ORIENTATIONS
+from pylon_zoo.symmetries import ORIENTATIONS
 from pylon_zoo.training.schedule import SCHEDULES, Schedule
 from pylon_zoo.training.sections import Origin, build, dump, plain, setting
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pylon_zoo.data.registry import DatasetEntry, dataset_of
 from pylon_zoo.errors import ConfigError, PylonZooError, UnknownNameError, suggest
-from pylon_zoo.models.build import method_options, split_name
+from pylon_zoo.models.methods import split_name
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.sections import Origin, build, check_keys, notes_of
 
@@ -87,6 +87,23 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), data: s
     return recipe if overrides or data is not None else replace(recipe, notes=notes_of(path.read_text("utf-8")))
 
 
+def describe_recipes(pattern: str = "*") -> dict[str, Recipe]:
+    """The recipes that ship, to be listed: read without torch, and therefore without a look at their methods' options.
+
+    Args:
+        pattern: shell wildcard; dashes for underscores allowed.
+
+    Returns:
+        Name → recipe, sorted by name.
+
+    Example:
+        >>> describe_recipes("phantom-cxr-cam")["phantom_cxr_cam"].data.size
+        192
+    """
+    files = {name: (read_table(path, check=_read_sections), _origin(path)) for name, path in _shipped(pattern)}
+    return {name: _read_sections(*file) for name, file in files.items()}
+
+
 def changes_of(overrides: Sequence[str]) -> tuple[dict[str, Any], frozenset[str]]:
     """Overrides as a layer of settings for `inherit`, and their dotted keys.
 
@@ -114,20 +131,31 @@ def recipe_from_table(table: Mapping[str, Any], origin: Origin) -> Recipe:
         UnknownNameError: a setting, a method or an option does not exist; names the nearest.
         ConfigError: a value cannot be, or `base` is still there, which only files can name.
     """
-    recipe = replace(build(Recipe, table, origin), origin=origin)
-    if recipe.base is not None:
-        raise ConfigError(f"{origin.at('base')} is not possible here: only a recipe's file names its base.")
-    recipe.make_schedule()
+    recipe = _read_sections(table, origin)
     _check_options(recipe)
     return recipe
 
 
-def read_table(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+def _read_sections(table: Mapping[str, Any], origin: Origin) -> Recipe:
+    """The same, without a look at the options of its method and dataset."""
+    recipe = replace(build(Recipe, table, origin), origin=origin)
+    if recipe.base is not None:
+        raise ConfigError(f"{origin.at('base')} is not possible here: only a recipe's file names its base.")
+    recipe.make_schedule()
+    return recipe
+
+
+def read_table(
+    path: Path,
+    above: tuple[Path, ...] = (),
+    check: Callable[[Mapping[str, Any], Origin], Recipe] = recipe_from_table,
+) -> dict[str, Any]:
     """The tables of a recipe's file on those of its base, and of that one's.
 
     Args:
         path: of the file.
         above: the files that start from it.
+        check: what refuses each file's settings that cannot be.
 
     Returns:
         What `recipe_from_table` takes; it has been checked.
@@ -143,9 +171,9 @@ def read_table(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         if under.resolve() in files:
             circle = " → ".join(one.name for one in (*files, under))
             raise ConfigError(f"{origin.at('base')} goes round in a circle, {circle}: remove it from one of them.")
-        lower = {key: value for key, value in read_table(under, files).items() if key != "description"}
+        lower = {key: value for key, value in read_table(under, files, check).items() if key != "description"}
         own = inherit(lower, {key: value for key, value in own.items() if key != "base"})
-    recipe_from_table(own, origin)
+    check(own, origin)
     return own
 
 
@@ -214,8 +242,7 @@ def list_recipes(pattern: str = "*") -> list[str]:
     Args:
         pattern: shell wildcard; dashes for underscores allowed.
     """
-    names = sorted(path.stem for path in RECIPE_FOLDER.glob("*.toml"))
-    return fnmatch.filter(names, pattern.replace("-", "_"))
+    return [name for name, _ in _shipped(pattern)]
 
 
 def recipe_path(name_or_path: str | Path) -> Path:
@@ -241,6 +268,12 @@ def recipe_path(name_or_path: str | Path) -> Path:
     raise UnknownNameError(f"There is no recipe '{name_or_path}'.{near}")
 
 
+def _shipped(pattern: str) -> list[tuple[str, Path]]:
+    """Name and file of the recipes that ship and match a pattern, sorted."""
+    files = sorted((path.stem, path) for path in RECIPE_FOLDER.glob("*.toml"))
+    return [(name, path) for name, path in files if fnmatch.fnmatchcase(name, pattern.replace("-", "_"))]
+
+
 def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -264,6 +297,8 @@ def _base_path(base: str, path: Path) -> Path:
 
 def _check_options(recipe: Recipe) -> None:
     """Refuse options that the recipe's method or dataset does not take."""
+    from pylon_zoo.models.build import method_options
+
     try:
         method, _ = split_name(recipe.model.architecture)
     except PylonZooError as error:

@@ -31,7 +31,8 @@ from pylon_zoo.training.processes import on_main
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.recipe_files import load_recipe
 from pylon_zoo.training.state import from_bytes, to_bytes
-from pylon_zoo.weights.checkpoint import RUN_CHECKPOINT, save_checkpoint
+from pylon_zoo.weights.checkpoint import save_checkpoint
+from pylon_zoo.weights.file_names import RUN_CHECKPOINT
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

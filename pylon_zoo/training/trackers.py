@@ -31,6 +31,17 @@ TRACKERS = {
 """Accelerate's name for a tracker → what it needs: `Accelerator(log_with=[…])` takes the names."""
 
 
+def check_tracker(name: str) -> None:
+    """Refuse what is no key of `TRACKERS`.
+
+    Raises:
+        UnknownNameError: suggests the nearest.
+    """
+    if name not in TRACKERS:
+        near = suggest(name, TRACKERS) or f" There are {', '.join(TRACKERS)}."
+        raise UnknownNameError(f"Unknown tracker {name!r}.{near}")
+
+
 def check_trackers(names: Sequence[str]) -> list[str]:
     """Names of trackers as Accelerate takes them, once each, before a run depends on them.
 
@@ -49,9 +60,7 @@ def check_trackers(names: Sequence[str]) -> list[str]:
         pylon_zoo.errors.UnknownNameError: Unknown tracker 'tensorbord'. Did you mean 'tensorboard'?
     """
     for name in names:
-        if name not in TRACKERS:
-            near = suggest(name, TRACKERS) or f" There are {', '.join(TRACKERS)}."
-            raise UnknownNameError(f"Unknown tracker {name!r}.{near}")
+        check_tracker(name)
         require(TRACKERS[name].package, extra="trackers")
     return list(dict.fromkeys(names))
 

@@ -13,7 +13,8 @@ from pylon_zoo.data.label_names import same_names
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.training.recipe import TransferSection
-from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, parse_config, parse_weights, tuples
+from pylon_zoo.weights.checkpoint import parse_config, parse_weights, tuples
+from pylon_zoo.weights.file_names import CONFIG_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.hub import HUB
 from pylon_zoo.weights.loading import LOCAL, Source, address_source, find_source, folder_source
 from pylon_zoo.weights.stem import adapt_input, adapt_stem

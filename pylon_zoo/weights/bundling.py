@@ -16,16 +16,9 @@ from pylon_zoo.errors import ConfigError, WeightsError
 from pylon_zoo.files import write_text
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights import manifest
-from pylon_zoo.weights.checkpoint import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    checkpoint_files,
-    load_checkpoint,
-    model_from,
-    parse_config,
-    parse_weights,
-)
-from pylon_zoo.weights.entry import GOLDEN_FILE, Entry, parse_entry
+from pylon_zoo.weights.checkpoint import checkpoint_files, load_checkpoint, model_from, parse_config, parse_weights
+from pylon_zoo.weights.entry import Entry, parse_entry
+from pylon_zoo.weights.file_names import CONFIG_FILE, GOLDEN_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.golden import golden_bytes
 from pylon_zoo.weights.integrity import read_bytes, record_of, write_files
 from pylon_zoo.weights.measured import metrics_of

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pylon_zoo.models.build import split_name
+from pylon_zoo.models.methods import split_name
 from pylon_zoo.weights.entry import NOT_STATED
 
 if TYPE_CHECKING:

@@ -20,13 +20,11 @@ from pylon_zoo.errors import ConfigError, PylonZooError, WeightsError
 from pylon_zoo.models.build import build_model, said_options
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.misfit import misfit
+from pylon_zoo.weights.file_names import CONFIG_FILE, RUN_CHECKPOINT, WEIGHTS_FILE
 from pylon_zoo.weights.integrity import read_bytes, write_files
 from pylon_zoo.weights.stem import adapt_input, adapt_stem
 from pylon_zoo.weights.storage import stored_tensors
 
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
-RUN_CHECKPOINT = "checkpoint"  # where a training run keeps its best checkpoint
 NEEDED = {"architecture": str, "num_classes": int, "pretrained_cfg": dict}
 OPTIONAL = {"model_args": dict, "label_names": list, "thresholds": list, "sha256": str}
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from pylon_zoo.errors import ConfigError, WeightsError
 from pylon_zoo.models.encoder_weights import EncoderWeights
-from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, parse_weights, tuples
+from pylon_zoo.weights.checkpoint import parse_weights, tuples
+from pylon_zoo.weights.file_names import CONFIG_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.integrity import read_bytes
 from pylon_zoo.weights.packaged import as_timm_names
 from pylon_zoo.weights.pickles import load_pickle

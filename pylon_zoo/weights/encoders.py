@@ -9,12 +9,13 @@ import timm
 import torch
 
 from pylon_zoo.errors import WeightsError
-from pylon_zoo.models.build import build_model, split_name
+from pylon_zoo.models.build import build_model
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.encoder_weights import EncoderWeights
+from pylon_zoo.models.methods import split_name
 from pylon_zoo.models.names import resolve_backbone
-from pylon_zoo.weights.checkpoint import WEIGHTS_FILE
 from pylon_zoo.weights.encoder_files import read_encoder
+from pylon_zoo.weights.file_names import WEIGHTS_FILE
 from pylon_zoo.weights.packaged import EXTRA, PACKAGES, packaged_encoder
 from pylon_zoo.weights.reach import within_reach
 

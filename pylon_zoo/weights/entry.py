@@ -12,12 +12,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pylon_zoo.errors import WeightsError, suggest
-from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE
+from pylon_zoo.weights.file_names import CONFIG_FILE, GOLDEN_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.hub import COMMIT, REPO, SHA256
 from pylon_zoo.weights.integrity import FileRecord
 
 NOT_STATED = "not stated"
-GOLDEN_FILE = "golden.safetensors"  # a fixed input and what the model made of it, see `pylon_zoo.weights.golden`
 CHECKPOINT_FILES = {CONFIG_FILE, WEIGHTS_FILE}
 
 

@@ -9,19 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.models.build import split_name
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.methods import split_name
 from pylon_zoo.models.names import resolve_backbone
 from pylon_zoo.weights import manifest
-from pylon_zoo.weights.checkpoint import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    checkpoint_folder,
-    model_from,
-    parse_config,
-    parse_weights,
-)
+from pylon_zoo.weights.checkpoint import checkpoint_folder, model_from, parse_config, parse_weights
 from pylon_zoo.weights.entry import Entry
+from pylon_zoo.weights.file_names import CONFIG_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.hub import HUB, commit_of, download, split_address
 from pylon_zoo.weights.integrity import read_bytes, read_verified
 from pylon_zoo.weights.planned import planned_error

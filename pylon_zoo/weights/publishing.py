@@ -15,16 +15,9 @@ from pylon_zoo.files import write_text
 from pylon_zoo.weights import manifest
 from pylon_zoo.weights.bundling import input_of
 from pylon_zoo.weights.card import model_card
-from pylon_zoo.weights.checkpoint import (
-    CONFIG_FILE,
-    WEIGHTS_FILE,
-    checkpoint_folder,
-    json_bytes,
-    model_from,
-    parse_config,
-    parse_weights,
-)
-from pylon_zoo.weights.entry import GOLDEN_FILE, Entry, parse_entry
+from pylon_zoo.weights.checkpoint import checkpoint_folder, json_bytes, model_from, parse_config, parse_weights
+from pylon_zoo.weights.entry import Entry, parse_entry
+from pylon_zoo.weights.file_names import CONFIG_FILE, GOLDEN_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.golden import golden_bytes
 from pylon_zoo.weights.hub import HUB, split_address
 from pylon_zoo.weights.hub_errors import hub_error

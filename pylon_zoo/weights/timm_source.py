@@ -12,12 +12,14 @@ from torch import Tensor
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.weights import manifest
-from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, parse_config, parse_weights, tuples
-from pylon_zoo.weights.entry import NOT_STATED, Entry
+from pylon_zoo.weights.checkpoint import parse_config, parse_weights, tuples
+from pylon_zoo.weights.entry import Entry
+from pylon_zoo.weights.file_names import CONFIG_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.hub import HUB
 from pylon_zoo.weights.integrity import read_bytes
 from pylon_zoo.weights.loading import address_source, entry_source, folder_source
 from pylon_zoo.weights.planned import planned_error
+from pylon_zoo.weights.timm_cfg import entry_cfg, location
 
 LOCATIONS = ("state_dict", "file", "hf_hub_id", "url")  # fields of a PretrainedCfg, the first that is set counts
 
@@ -155,30 +157,6 @@ def _entry_meant(
 def _is_registered(given: Mapping[str, Any]) -> bool:
     entry = manifest.load_manifest().get(f"{given.get('architecture')}.{given.get('tag')}")
     return entry is not None and all(given.get(field) == value for field, value in location(entry).items())
-
-
-def location(entry: Entry) -> dict[str, str]:
-    """Where timm's `PretrainedCfg` says that weights of the manifest are; empty if they cannot be had."""
-    if not entry.available:
-        return {}
-    if entry.source == "hub":
-        return {"hf_hub_id": f"{entry.repo}@{entry.revision}", "hf_hub_filename": WEIGHTS_FILE}
-    return {"file": str(manifest.ROOM / str(entry.path) / WEIGHTS_FILE)}
-
-
-def entry_cfg(entry: Entry) -> dict[str, Any]:
-    """timm's description of weights of the manifest, as far as the manifest knows it."""
-    return {
-        "num_classes": entry.num_classes,
-        "label_names": entry.label_names,
-        "input_size": entry.input_size,
-        "mean": entry.mean,
-        "std": entry.std,
-        "interpolation": entry.interpolation,
-        "crop_pct": 1.0,
-        "crop_mode": "squash",
-        "license": None if entry.weights_licence == NOT_STATED else entry.weights_licence,
-    }
 
 
 def _entry_description(entry: Entry) -> tuple[PretrainedCfg, Mapping[str, Any]]:

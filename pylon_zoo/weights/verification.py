@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pylon_zoo.errors import PylonZooError
-from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, model_from, parse_config, parse_weights
-from pylon_zoo.weights.entry import GOLDEN_FILE, Entry
+from pylon_zoo.weights.checkpoint import model_from, parse_config, parse_weights
+from pylon_zoo.weights.entry import Entry
+from pylon_zoo.weights.file_names import CONFIG_FILE, GOLDEN_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.golden import check_golden
 from pylon_zoo.weights.loading import entry_source
 

@@ -10,7 +10,7 @@ from pylon_zoo.cli import arguments
 from pylon_zoo.errors import ConfigError, UnknownNameError, WeightsError
 from pylon_zoo.evaluation.tables import VIEWED
 from pylon_zoo.models.build import build_model
-from pylon_zoo.models.views import VIEWS
+from pylon_zoo.models.viewpoints import VIEWS
 from pylon_zoo.weights.checkpoint import save_checkpoint
 
 

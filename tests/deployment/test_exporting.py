@@ -13,8 +13,9 @@ from torch import Tensor
 
 import pylon_zoo as pz
 from pylon_zoo.deployment.exporting import TOLERANCE, export
-from pylon_zoo.deployment.formats import FORMATS, open_session
+from pylon_zoo.deployment.formats import open_session
 from pylon_zoo.deployment.metadata import METADATA, METADATA_FILE, describe, from_props
+from pylon_zoo.deployment.registry import FORMATS
 from pylon_zoo.errors import ConfigError, ParityError, UnknownNameError
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.contract import HeatmapClassifier

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 import pylon_zoo
 from pylon_zoo.deployment.optimization import optimize
 from pylon_zoo.errors import ConfigError, UnknownNameError
-from pylon_zoo.models.build import METHODS, build_model
+from pylon_zoo.models.build import build_model
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.methods import METHODS
 from tests.models.families import FAMILIES
 from tests.models.test_five_kinds import KINDS, SMALL, lack
 from tests.models.test_pylon import ABLATIONS

@@ -13,7 +13,7 @@ from pylon_zoo.data.transforms import EvalTransform
 from pylon_zoo.errors import ConfigError, UnknownNameError
 from pylon_zoo.evaluation import evaluate
 from pylon_zoo.models.build import build_model
-from pylon_zoo.models.views import VIEWS
+from pylon_zoo.models.viewpoints import VIEWS
 
 
 def test_an_oracle_scores_one_and_the_counts_are_right(cards, oracle):

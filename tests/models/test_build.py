@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from pylon_zoo.errors import ConfigError, UnknownNameError
-from pylon_zoo.models.build import ENCODER_OPTIONS, METHODS, build_model, method_options, split_name
+from pylon_zoo.models.build import ENCODER_OPTIONS, build_model, method_options
+from pylon_zoo.models.methods import METHODS, split_name
 from pylon_zoo.models.names import list_backbones
 from pylon_zoo.models.options import as_pair, check_flag, check_option
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.models.build import METHODS, build_model
+from pylon_zoo.models.build import build_model
+from pylon_zoo.models.methods import METHODS
 from pylon_zoo.models.names import timm_module
 
 # Kind → a small member, made smaller by options.

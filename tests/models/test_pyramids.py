@@ -7,7 +7,8 @@ import torch
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.backbone import Backbone
-from pylon_zoo.models.build import METHODS, build_model
+from pylon_zoo.models.build import build_model
+from pylon_zoo.models.methods import METHODS
 from pylon_zoo.models.names import list_backbones, timm_module
 from pylon_zoo.models.pyramids import DILATABLE, NO_PYRAMID, lacks_dilation, lacks_pyramid
 from tests.models.families import FAMILIES, HEAVY

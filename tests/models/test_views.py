@@ -11,7 +11,8 @@ from torch import Tensor, nn
 import pylon_zoo as pz
 from pylon_zoo.cells import CellGrid, grid_for, to_pixels
 from pylon_zoo.errors import ConfigError, UnknownNameError
-from pylon_zoo.models.views import VIEWS, View, ViewedClassifier, symmetric, with_views
+from pylon_zoo.models.viewpoints import VIEWS, View
+from pylon_zoo.models.views import ViewedClassifier, symmetric, with_views
 from pylon_zoo.symmetries import dihedral, undo_dihedral
 
 KINDS = tuple(tiny_networks.KINDS)

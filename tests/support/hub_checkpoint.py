@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE
+from pylon_zoo.weights.file_names import CONFIG_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.integrity import record_of
 from pylon_zoo.weights.manifest import register_weights
 

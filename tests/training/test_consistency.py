@@ -8,9 +8,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from pylon_zoo.cells import CellGrid
-from pylon_zoo.symmetries import dihedral
+from pylon_zoo.symmetries import ORIENTATIONS, dihedral
 from pylon_zoo.training.consistency import (
-    ORIENTATIONS,
     SEAM,
     Rectangle,
     View,

@@ -18,7 +18,7 @@ from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.registry import DATASETS
 from pylon_zoo.data.voc import BACKGROUND, OBJECTS
 from pylon_zoo.errors import ConfigError, PylonZooError
-from pylon_zoo.models.build import split_name
+from pylon_zoo.models.methods import split_name
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.recipe_files import (
     RECIPE_FOLDER,

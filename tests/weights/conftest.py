@@ -18,7 +18,8 @@ from pylon_zoo.factory import create_model
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights import manifest
-from pylon_zoo.weights.checkpoint import WEIGHTS_FILE, checkpoint_files, parse_weights
+from pylon_zoo.weights.checkpoint import checkpoint_files, parse_weights
+from pylon_zoo.weights.file_names import WEIGHTS_FILE
 
 
 @pytest.fixture(autouse=True)

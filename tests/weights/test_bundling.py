@@ -12,8 +12,8 @@ from pylon_zoo.errors import ConfigError, WeightsError
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights import bundling, manifest
 from pylon_zoo.weights.bundling import bundle_checkpoint
-from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint, save_checkpoint
-from pylon_zoo.weights.entry import GOLDEN_FILE
+from pylon_zoo.weights.checkpoint import load_checkpoint, save_checkpoint
+from pylon_zoo.weights.file_names import CONFIG_FILE, GOLDEN_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.integrity import record_of
 
 NAME = "pylon_test_resnet.phantom_cxr"

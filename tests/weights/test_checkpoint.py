@@ -15,7 +15,8 @@ from torch import nn
 from pylon_zoo.errors import ConfigError, WeightsError
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.contract import HeatmapClassifier
-from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, load_checkpoint, save_checkpoint
+from pylon_zoo.weights.checkpoint import load_checkpoint, save_checkpoint
+from pylon_zoo.weights.file_names import CONFIG_FILE, WEIGHTS_FILE
 
 MakeModel = Callable[..., HeatmapClassifier]
 

@@ -13,7 +13,7 @@ from loopback_hub import LoopbackHub
 
 from pylon_zoo.errors import WeightsError
 from pylon_zoo.factory import create_model
-from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE
+from pylon_zoo.weights.file_names import CONFIG_FILE, WEIGHTS_FILE
 
 ALWAYS = 1e9
 GET, HEAD = ("GET",), ("HEAD",)  # the download itself, and the question about the file that precedes it

@@ -18,7 +18,7 @@ from loopback_hub import LoopbackHub
 
 from pylon_zoo.errors import ConfigError, WeightsError
 from pylon_zoo.factory import create_model
-from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE
+from pylon_zoo.weights.file_names import CONFIG_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.integrity import record_of
 
 

@@ -13,7 +13,8 @@ from pylon_zoo.factory import create_model, list_pretrained
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights import manifest
 from pylon_zoo.weights.bundling import bundle_checkpoint
-from pylon_zoo.weights.checkpoint import CONFIG_FILE, WEIGHTS_FILE, save_checkpoint
+from pylon_zoo.weights.checkpoint import save_checkpoint
+from pylon_zoo.weights.file_names import CONFIG_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.loading import load_pretrained
 
 MakeModel = Callable[..., HeatmapClassifier]

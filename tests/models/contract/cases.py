@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pylon_zoo.models.build import METHODS
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.models.methods import METHODS
 from pylon_zoo.models.names import timm_module
 
 CLASSES = 3

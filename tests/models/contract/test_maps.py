@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.models.build import METHODS, build_model
+from pylon_zoo.models.build import build_model
+from pylon_zoo.models.methods import METHODS
 from tests.models.contract.cases import (
     CLASSES,
     HEATMAP_SIZES,
