@@ -62,7 +62,7 @@ class _Finder:
         finders = list(sys.meta_path)
         for finder in finders[finders.index(self) + 1 :] if self in finders else ():
             find = getattr(finder, "find_spec", None)
-            spec = find(name, path, target) if find else None
+            spec: ModuleSpec | None = find(name, path, target) if find else None
             if spec is not None:
                 loader: Any = _Loader(spec.loader, self.action)
                 spec.loader = loader if spec.loader is not None else None

@@ -61,7 +61,7 @@ def describe_architectures(backbones: Iterable[str]) -> dict[str, DefaultCfg]:
     """
     from timm.models import generate_default_cfgs
 
-    cfgs: dict[str, dict[str, Any]] = {}
+    cfgs: dict[str, dict[str, Any] | PretrainedCfg] = {}
     for backbone in backbones:
         encoder = _encoder_cfg(backbone)
         if encoder is None:  # somebody's own, registered without a description; create_pylon takes it
@@ -79,7 +79,7 @@ def describe_architectures(backbones: Iterable[str]) -> dict[str, DefaultCfg]:
     for name, entry in _manifest().items():
         if entry.architecture in cfgs:
             cfgs[name] = {**entry_cfg(entry), **location(entry), "classifier": "head"}
-    described = generate_default_cfgs(cfgs)
+    described: dict[str, DefaultCfg] = generate_default_cfgs(cfgs)
     for cfg in described.values():
         # timm puts weights first. With them the name alone would take their channels, and change with the manifest.
         cfg.tags = deque(sorted(cfg.tags, key=bool))

@@ -64,7 +64,40 @@ def test_a_broken_manifest_does_not_break_the_import(monkeypatch: pytest.MonkeyP
         raise WeightsError("The manifest is broken.")
 
     monkeypatch.setattr(manifest, "read_once", broken)
-    assert list(timm_plugin.describe_architectures()["pylon_resnet18"].tags) == [""]
+    assert list(timm_plugin.describe_architectures(["resnet18"])["pylon_resnet18"].tags) == [""]
+
+
+def test_what_is_registered_is_not_registered_again(recwarn: pytest.WarningsRecorder):
+    known = timm.models.model_entrypoint("pylon_resnet50")
+    timm_plugin.register()
+    assert timm.models.model_entrypoint("pylon_resnet50") is known
+    assert not recwarn.list
+
+
+# Sentences after which timm must know our names; the other order is the next test's.
+ORDERS = {
+    "timm afterwards": "import pylon_zoo; assert not {'torch', 'timm'} & set(sys.modules)",
+    "ours first": "import pylon_zoo; pylon_zoo.create_model('cam_test_resnet')",
+    "reloaded": (
+        "import pylon_zoo, timm, importlib, warnings; warnings.simplefilter('error')\n"
+        "for module in (pylon_zoo, timm, timm.models, pylon_zoo): importlib.reload(module)"
+    ),
+    "in two threads": (
+        "from threading import Thread; from importlib import import_module\n"
+        "threads = [Thread(target=import_module, args=[name]) for name in ('timm', 'pylon_zoo')]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()"
+    ),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_our_names_are_there_whoever_is_imported_first(order: str):
+    names = "import timm; print(timm.create_model('pylon_test_resnet', num_classes=2).num_classes)"
+    code = f"import sys\n{ORDERS[order]}\n{names}"
+    root = Path(pz.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.stdout == "2\n", done.stderr
 
 
 def test_registering_warns_of_nothing_and_leaves_timms_modules_alone():

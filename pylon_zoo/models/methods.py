@@ -37,7 +37,8 @@ class Method:
     def model(self) -> type[HeatmapClassifier]:
         """The model's class."""
         module, _, name = self.path.rpartition(".")
-        return getattr(import_module(f"pylon_zoo.models.{module}"), name)
+        found: type[HeatmapClassifier] = getattr(import_module(f"pylon_zoo.models.{module}"), name)
+        return found
 
 
 METHODS: dict[str, Method] = {

@@ -15,7 +15,7 @@ def location(entry: Entry) -> dict[str, str]:
         return {}
     if entry.source == "hub":
         return {"hf_hub_id": f"{entry.repo}@{entry.revision}", "hf_hub_filename": WEIGHTS_FILE}
-    return {"file": str(manifest.ROOM / entry.path / WEIGHTS_FILE)}
+    return {"file": str(manifest.ROOM / str(entry.path) / WEIGHTS_FILE)}
 
 
 def entry_cfg(entry: Entry) -> dict[str, Any]:
