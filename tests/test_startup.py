@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 
 import pylon_zoo
+from pylon_zoo.cli.main import COMMANDS
 
 ROOT = Path(pylon_zoo.__file__).parents[1]
 MODEL = ["--model", "pylon_resnet18.phantom_cxr"]
 # What is typed, and the exit code.
-COMMANDS: list[tuple[list[str], int]] = [
+TYPED: list[tuple[list[str], int]] = [
     (["--help"], 0),
     (["--version"], 0),
     ([], 2),
-    *(([name, "--help"], 0) for name in ("explain", "train", "predict", "weights", "data")),
+    *(([name, "--help"], 0) for name in COMMANDS),
     # A mistyped command, option, choice; then names that are in no table.
     (["explian"], 2),
     (["list", "--pretraned"], 2),
@@ -74,7 +75,7 @@ print(json.dumps(outcomes))
 @pytest.fixture(scope="module")
 def outcomes() -> list[list[object]]:
     """Of `import pylon_zoo`, each command, and numpy: the exit code, and which packages have been imported by then."""
-    words = json.dumps([command for command, _ in COMMANDS])
+    words = json.dumps([words for words, _ in TYPED])
     done = subprocess.run([sys.executable, "-c", CODE, words], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -84,9 +85,9 @@ def test_importing_the_package_imports_nothing_else(outcomes: list[list[object]]
     assert outcomes[0] == [None]
 
 
-@pytest.mark.parametrize("place", range(len(COMMANDS)), ids=[" ".join(words) or "nothing" for words, _ in COMMANDS])
+@pytest.mark.parametrize("place", range(len(TYPED)), ids=[" ".join(words) or "nothing" for words, _ in TYPED])
 def test_a_command_without_a_model_imports_nothing_else(place: int, outcomes: list[list[object]]):
-    assert outcomes[place + 1] == [COMMANDS[place][1]]
+    assert outcomes[place + 1] == [TYPED[place][1]]
 
 
 def test_what_is_imported_is_seen(outcomes: list[list[object]]):

@@ -13,6 +13,8 @@ from pylon_zoo.models.build import build_model
 from pylon_zoo.models.viewpoints import VIEWS
 from pylon_zoo.weights.checkpoint import save_checkpoint
 
+ARCH, TAG = "pylon_resnet18", "phantom_cxr"
+
 
 def parse(*words: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
@@ -48,9 +50,9 @@ def test_a_checkpoint_has_its_own_weights(checkpoint: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "asked_for", "name"),
     [
-        (["--model", "pylon_x.tag"], ("pylon_x.tag", True), "pylon_x.tag"),
-        (["--model", "pylon_x", "--pretrained", "tag"], ("pylon_x", "tag"), "pylon_x.tag"),
-        (["--model", "pylon_x.tag", "--pretrained", "tag"], ("pylon_x.tag", "tag"), "pylon_x.tag"),
+        (["--model", f"{ARCH}.{TAG}"], (f"{ARCH}.{TAG}", True), f"{ARCH}.{TAG}"),
+        (["--model", ARCH, "--pretrained", TAG], (ARCH, TAG), f"{ARCH}.{TAG}"),
+        (["--model", f"{ARCH}.{TAG}", "--pretrained", TAG], (f"{ARCH}.{TAG}", TAG), f"{ARCH}.{TAG}"),
     ],
 )
 def test_a_tag_asks_for_its_weights(

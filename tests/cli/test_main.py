@@ -15,14 +15,6 @@ from pylon_zoo.cli import main as module
 from pylon_zoo.cli.main import COMMANDS, main
 from pylon_zoo.errors import DataError, UnknownNameError
 
-WITHOUT_INIT = """
-import sys, types
-package = types.ModuleType("pylon_zoo")
-package.__path__ = [{path!r}]
-sys.modules["pylon_zoo"] = package
-from pylon_zoo.cli.main import COMMANDS, main
-"""
-
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., int]], None]:
@@ -132,23 +124,10 @@ def test_the_process_arguments_are_the_default(command, monkeypatch: pytest.Monk
     assert seen == ["a", "b"]
 
 
-def python(code: str, **options: object) -> subprocess.CompletedProcess[str]:
-    head = WITHOUT_INIT.format(path=str(Path(pylon_zoo.__file__).parent))
-    return subprocess.run([sys.executable, "-c", head + code], text=True, capture_output=True, timeout=60, **options)
-
-
-def test_help_of_all_commands_imports_nothing_heavy() -> None:
-    done = python(
-        "for name in COMMANDS:\n"
-        "    assert main([name, '--help']) == 0\n"
-        "print(sorted({'torch', 'timm', 'numpy', 'PIL'} & set(sys.modules)), file=sys.stderr)"
-    )
-    assert done.stderr.strip() == "[]"
-
-
 def test_a_closed_pipe_is_quiet() -> None:
-    done = python(
-        "import os, types\n"
+    code = (
+        "import os, sys, types\n"
+        "from pylon_zoo.cli.main import COMMANDS, main\n"
         "spam = types.ModuleType('spam')\n"
         "spam.add_arguments = lambda parser: None\n"
         "spam.run = lambda args: print('x' * 100_000) or 0\n"
@@ -159,5 +138,7 @@ def test_a_closed_pipe_is_quiet() -> None:
         "os.dup2(writing, 1)\n"
         "sys.exit(main(['spam']))"
     )
+    root = Path(pylon_zoo.__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, text=True, capture_output=True, timeout=60)
     assert done.returncode == 141
     assert done.stderr == ""
