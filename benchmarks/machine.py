@@ -1,15 +1,18 @@
-"""What a measurement ran on, in one line without the machine's name."""
+"""What a measurement ran on, in one line without the machine's name; how busy that is; how much memory was taken."""
 
 from __future__ import annotations
 
+import math
 import os
 import platform
+import sys
 from pathlib import Path
 
 import timm
 import torch
 
-CPUINFO = Path("/proc/cpuinfo")
+CPUINFO, STATUS = Path("/proc/cpuinfo"), Path("/proc/self/status")  # where there are such files, as on Linux
+RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 
 
 def describe(device: str = "cpu") -> str:
@@ -21,3 +24,22 @@ def describe(device: str = "cpu") -> str:
     processor = names[0] if names else platform.processor() or platform.machine()
     threads = f"{torch.get_num_threads()} threads of {os.cpu_count()} cores"
     return f"{processor}, {threads}, torch {torch.__version__}, timm {timm.__version__}"
+
+
+def load() -> float:
+    """How many processes wanted to run in the last minute; NaN on Windows, which does not count them."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else math.nan
+
+
+def peak_resident() -> int:
+    """This process's peak resident memory so far, in bytes."""
+    if STATUS.exists():  # Linux counts in ru_maxrss what the parent held when it started this process
+        lines = STATUS.read_text(encoding="utf-8").splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) * 1024
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RESIDENT_UNIT
