@@ -11,7 +11,6 @@ from pathlib import Path
 import timm
 import torch
 
-CPUINFO, STATUS = Path("/proc/cpuinfo"), Path("/proc/self/status")  # where there are such files, as on Linux
 RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 
 
@@ -19,11 +18,15 @@ def describe(device: str = "cpu") -> str:
     """Processor, threads and cores, or the GPU; torch and timm."""
     if device != "cpu":
         return f"{torch.cuda.get_device_name()}, torch {torch.__version__}, timm {timm.__version__}"
-    lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    names = [line.partition(":")[2].strip() for line in kernel_says("cpuinfo") if line.startswith("model name")]
     processor = names[0] if names else platform.processor() or platform.machine()
     threads = f"{torch.get_num_threads()} threads of {os.cpu_count()} cores"
     return f"{processor}, {threads}, torch {torch.__version__}, timm {timm.__version__}"
+
+
+def kernel_says(name: str) -> list[str]:
+    """The lines of a file of the Linux kernel's; none on other systems."""
+    return Path("/proc", name).read_text(encoding="utf-8").splitlines() if sys.platform == "linux" else []
 
 
 def load() -> float:
@@ -33,9 +36,9 @@ def load() -> float:
 
 def peak_resident() -> int:
     """This process's peak resident memory so far, in bytes."""
-    if STATUS.exists():  # Linux counts in ru_maxrss what the parent held when it started this process
-        lines = STATUS.read_text(encoding="utf-8").splitlines()
-        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) * 1024
+    for line in kernel_says("self/status"):  # Linux counts in ru_maxrss what the parent held when it started this one
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
     if sys.platform == "win32":
         import psutil
 

@@ -145,7 +145,7 @@ def main() -> int:
     torch.set_num_threads(args.threads)
     if args.points:
         row = points(args.points)
-        writer = csv.DictWriter(sys.stdout, row)
+        writer = csv.DictWriter(sys.stdout, row, lineterminator="\n")
         writer.writeheader()
         writer.writerow(row)
         return 0

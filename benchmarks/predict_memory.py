@@ -38,6 +38,7 @@ model.pretrained_cfg |= {"input_size": (1, 64, 64)}
 save_checkpoint(model, sys.argv[1])
 """
 """Run in a process of its own: a child's peak memory begins with what its parent had."""
+wait4 = getattr(os, "wait4", None)  # Windows has none
 COLUMNS = (
     "run",
     "options",
@@ -87,7 +88,7 @@ def draw(folder: Path, count: int, one_in: int) -> int:
 
 def finish(process: subprocess.Popen[bytes]) -> tuple[int, float]:
     """Exit code and peak memory in MB of a process that has ended or will."""
-    _, status, usage = os.wait4(process.pid, 0)
+    _, status, usage = wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return process.returncode, usage.ru_maxrss * RESIDENT_UNIT / 2**20
 
@@ -119,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows-per-part", type=int, default=250)
     parser.add_argument("--csv", type=Path, default=Path(__file__).parent / "results" / "predict.csv")
     args, options = parser.parse_known_args(argv)
-    if not hasattr(os, "wait4"):
+    if wait4 is None or not hasattr(os, "getloadavg"):
         raise SystemExit("The memory of a process that has ended is asked for by os.wait4: run this on Linux or macOS.")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

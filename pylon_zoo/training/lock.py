@@ -32,7 +32,7 @@ def locked(folder: Path) -> Iterator[None]:
         >>> with locked(Path(tempfile.mkdtemp())):
         ...     pass
     """
-    with (folder / LOCK).open("a+", encoding="utf-8") as file:
+    with (folder / LOCK).open("a+", encoding="utf-8", newline="\n") as file:
         held = True
         try:
             _lock(file)
