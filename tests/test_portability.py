@@ -63,6 +63,7 @@ CASES = {
     ],
     "rename": [("p.rename(q)", "p.replace(q)"), ("os.rename(p, q)", "os.replace(p, q)")],
     "link": [("p.symlink_to(q)", "p.is_symlink()")],
+    "float64": [("x.double().cpu()", "x.cpu().double()")],
     "temporary": [("tempfile.NamedTemporaryFile()", "tempfile.TemporaryDirectory()")],
 }
 """Trap → sources that are in it, each beside one that is not."""

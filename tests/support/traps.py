@@ -211,6 +211,12 @@ def _link(place: Place) -> str:
     return f"{ast.unparse(place.node)} needs rights on Windows that users do not have" if bad else ""
 
 
+def _doubled_on_a_device(place: Place) -> str:
+    node = place.node
+    bad = called(node) == "cpu" and isinstance(node.func, ast.Attribute) and called(node.func.value) == "double"
+    return f"{ast.unparse(node)} asks for float64 on the device, and Apple's GPUs have none" if bad else ""
+
+
 def _reopened(place: Place) -> str:
     name = called(place.node)
     bad = name in ("NamedTemporaryFile", "mkstemp") or (name == "mktemp" and "tempfile" in ast.unparse(place.node))
@@ -231,6 +237,7 @@ TRAPS = (
     Trap("program", CALL, _foreign_program, "Start sys.executable, and a list of words.", asked=True),
     Trap("rename", CALL, _rename, "Take replace.", shipped=True),
     Trap("link", CALL, _link, "Copy, or in tests take link of tests/support/systems.py.", asked=True),
+    Trap("float64", CALL, _doubled_on_a_device, "Say .cpu().double()."),
     Trap("temporary", CALL, _reopened, "Take TemporaryDirectory, or TemporaryFile."),
 )
 TRAPS_OF = {kind: [trap for trap in TRAPS if kind in trap.of] for kind in {kind for trap in TRAPS for kind in trap.of}}
