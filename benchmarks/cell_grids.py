@@ -165,7 +165,8 @@ def write_table(pattern: str) -> None:
             same[" ".join(f"{stride}:{first:g}" for stride, first in firsts.items())].append(name)
     if not pattern:
         lines = sorted(f"{levels},{' '.join(names)}" for levels, names in same.items())
-        TABLE.write_text("first pixel of each level by stride,architectures\n" + "\n".join(lines) + "\n", "utf-8")
+        text = "\n".join(("first pixel of each level by stride,architectures", *lines, ""))
+        TABLE.write_text(text, encoding="utf-8", newline="\n")
 
 
 def followed(name: str) -> dict[int, float]:

@@ -48,7 +48,7 @@ CLASSES = 9  # of the classifiers with random weights; the table has the median 
 def main() -> None:
     """Draw both pictures and write the table into the page."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    (DOCS / "images" / "cells.svg").write_text(strips(), encoding="utf-8")
+    (DOCS / "images" / "cells.svg").write_text(strips(), encoding="utf-8", newline="\n")
     lines = ["| network, layer | disc at | pylon_zoo | pytorch-grad-cam | torch-cam |", "|---|---|---|---|---|"]
     for name, layer in NETWORKS.items():
         disc, maps = drawn_maps(name, layer)

@@ -13,15 +13,13 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
 from time import perf_counter, process_time
 
 import torch
-from machine import describe
+from machine import describe, load, peak_resident
 from torch import Tensor
 
 import pylon_zoo
@@ -61,7 +59,7 @@ def points(maps: int, size: int = 1024, batch: int = 24) -> dict[str, str]:
         before = perf_counter(), process_time()
         metric.update(heatmaps, boxes.unsqueeze(1).unbind())
         clock, processor = clock + perf_counter() - before[0], processor + process_time() - before[1]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_resident() / 2**20
     result = metric.compute()
     return {
         "what": f"point accuracy, 64 × 64 maps at {size} pixels",
@@ -147,12 +145,12 @@ def main() -> int:
     torch.set_num_threads(args.threads)
     if args.points:
         row = points(args.points)
-        writer = csv.DictWriter(sys.stdout, row)
+        writer = csv.DictWriter(sys.stdout, row, lineterminator="\n")
         writer.writeheader()
         writer.writerow(row)
         return 0
 
-    common = {"threads": args.threads, "load": f"{os.getloadavg()[0]:.1f}", "machine": describe()}
+    common = {"threads": args.threads, "load": f"{load():.1f}", "machine": describe()}
     rows = [fresh(args.maps, args.threads), fresh(4 * args.maps, args.threads)]
     rows += masked_out(args.images, args.batch_size, args.repeats)
     with args.csv.open("w", newline="", encoding="utf-8") as file:

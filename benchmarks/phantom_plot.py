@@ -73,7 +73,7 @@ def picture() -> str:
 def main() -> None:
     """Draw it."""
     argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
-    OUT.write_text(picture(), encoding="utf-8")
+    OUT.write_text(picture(), encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

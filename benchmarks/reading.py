@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import random
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from machine import describe
+from machine import describe, load
 from tables import results_file, write_csv
 
 from pylon_zoo.data.nih import CLASSES
@@ -33,17 +32,15 @@ HEADER = ("Image Index", "Finding Labels", "Follow-up #", "Patient ID", "Patient
 MEASURE = """
 import sys
 from time import perf_counter, process_time
-from pathlib import Path
 import torchvision.transforms.v2
 from pylon_zoo.data import nih, csv_table, open_dataset
 
-def peak():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) * 1024 / 1e6
+sys.path.insert(0, sys.argv[2])
+from machine import peak_resident
 
-before, clock, processor = peak(), perf_counter(), process_time()
+before, clock, processor = peak_resident(), perf_counter(), process_time()
 data = open_dataset(sys.argv[1], "train")
-print(perf_counter() - clock, process_time() - processor, peak() - before, len(data))
+print(perf_counter() - clock, process_time() - processor, (peak_resident() - before) / 1e6, len(data))
 """
 
 
@@ -83,7 +80,7 @@ def write_release(root: Path, rows: int) -> int:
     }
     for name, lines in tables.items():
         with (root / name).open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(lines)
+            csv.writer(file, lineterminator="\n").writerows(lines)
     for name, _ in images:
         (root / "images" / name).touch()
     return len(boxes)
@@ -91,7 +88,8 @@ def write_release(root: Path, rows: int) -> int:
 
 def measure(spec: str) -> list[float]:
     """Seconds on the clock and of the processor, megabytes and images of the split, in a fresh process."""
-    done = subprocess.run([sys.executable, "-c", MEASURE, spec], capture_output=True, text=True)
+    command = [sys.executable, "-c", MEASURE, spec, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"The process that is timed failed:\n{done.stderr}")
     return [float(word) for word in done.stdout.split()]
@@ -123,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     "processor_seconds": round(median(processor), 2),
                     "peak_mb": round(max(memory), 1),
                     "runs": args.runs,
-                    "load": round(os.getloadavg()[0], 1),
+                    "load": round(load(), 1),
                     "machine": describe(),
                 }
             )

@@ -260,7 +260,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = sweep(list_backbones(args.pattern), quiet=args.quiet)
     odd = sweep(smallest_of_each_group(rows), ODD_SIZE, quiet=args.quiet)
     if args.out:
-        args.out.write_text(report(rows, odd), encoding="utf-8")
+        args.out.write_text(report(rows, odd), encoding="utf-8", newline="\n")
     failed = [row for row in (*rows, *odd) if row.failure]
     for row in failed:
         print(f"{row.name} at {_size(row.size)}: {row.failure}")

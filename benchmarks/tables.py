@@ -49,7 +49,7 @@ def number(text: str) -> int | float | str:
 def write_between_marks(path: Path, text: str, command: str) -> None:
     """Replace what stands between the two lines that name a command in a Markdown file."""
     before, _, after = split_at_marks(path, command)
-    path.write_text(f"{before}\n\n{text}\n\n{after}", encoding="utf-8")
+    path.write_text(f"{before}\n\n{text}\n\n{after}", encoding="utf-8", newline="\n")
 
 
 def read_between_marks(path: Path, command: str) -> str:

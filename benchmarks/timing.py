@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from statistics import median
 from typing import TypeVar
 
 import torch
+from machine import peak_resident
 
 Built = TypeVar("Built")
 MEGABYTE = 1e6
-RESIDENT_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss, in bytes
 
 
 def interleave(
@@ -97,12 +95,7 @@ def with_peak_memory(
 
 def print_peak_memory() -> None:
     """This process's peak resident memory so far, in megabytes."""
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux counts in ru_maxrss what the parent held when it started this process
-        kilobytes = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        print(int(kilobytes) * 1024 / MEGABYTE)
-    else:
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RESIDENT_UNIT / MEGABYTE)
+    print(peak_resident() / MEGABYTE)
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:

@@ -115,6 +115,16 @@ def disk_full_named(folder: Path) -> Iterator[None]:
         ) from error
 
 
+def is_path(text: str) -> bool:
+    """Whether a text can be nothing but a path, as it names a folder: `/` everywhere, and `\\` where the system has it.
+
+    Example:
+        >>> is_path("runs/one"), is_path("pylon_resnet18.phantom_cxr")
+        (True, False)
+    """
+    return any(separator in text for separator in (os.sep, os.altsep) if separator)
+
+
 def check_folder(path: str | Path, option: str = "--out") -> None:
     """Find out early whether a folder can be written to, without making it.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import subprocess
 import sys
 import warnings
 from contextlib import ExitStack
@@ -230,8 +231,9 @@ def place(args: argparse.Namespace) -> tuple[str, str | None]:
 
 
 def resuming(out: str) -> str:
-    """The command that goes on with a run."""
-    return f"pylon-zoo train {shlex.quote(out)} --resume"
+    """The command that goes on with a run, as this system's shell takes it."""
+    quoted = subprocess.list2cmdline([out]) if os.name == "nt" else shlex.quote(out)
+    return f"pylon-zoo train {quoted} --resume"
 
 
 def on_main_process() -> bool:

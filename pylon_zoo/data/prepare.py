@@ -92,7 +92,7 @@ def prepare(
     work = _Work(root, folder, jobs, options, channels, record.files, original_sizes(root))
     loader = DataLoader(work, batch_size=None, num_workers=workers, collate_fn=_as_is, worker_init_fn=_one_thread)
     counts, broken, changed = {"written": 0, "kept": 0}, {}, []
-    with journal.open("a", encoding="utf-8") as notes:
+    with journal.open("a", encoding="utf-8", newline="\n") as notes:
         for (outcome,) in bar(([one] for one in loader), "preparing", len(jobs), progress):
             if outcome["error"]:
                 broken[outcome["source"]] = outcome["error"]

@@ -128,7 +128,7 @@ def split_hash(patients: Iterable[str], targets: Tensor) -> str:
         raise DataError(f"{len(names)} patients were given for {len(targets)} images; give one for each image.")
     words = [" ".join("?" if value != value else f"{value:g}" for value in row) for row in targets.tolist()]
     lines = sorted(f"{name}: {labels}" for name, labels in zip(names, words, strict=True))
-    return sha256("\n".join(lines).encode()).hexdigest()
+    return sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _shares(fractions: Mapping[str, float]) -> Callable[[float], str]:
@@ -141,5 +141,5 @@ def _shares(fractions: Mapping[str, float]) -> Callable[[float], str]:
 
 
 def _position(patient: str, salt: str) -> float:
-    digest = sha256(f"{salt}:{patient}".encode()).digest()
+    digest = sha256(f"{salt}:{patient}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

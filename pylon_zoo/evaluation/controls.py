@@ -91,7 +91,7 @@ class Controls:
     def _judge(self, regions: Regions, path: str, size: tuple[int, int], by_masks: bool) -> None:
         """One image, by the metrics that take masks or by those that do not."""
         for control, draw in CONTROLS.items():
-            heatmap = draw(self.classes, size, regions, zlib.crc32(path.encode()))[None]
+            heatmap = draw(self.classes, size, regions, zlib.crc32(path.encode("utf-8", "surrogatepass")))[None]
             for judge in self._judges[control].values():
                 if judge.by_masks is by_masks:
                     judge.update(heatmap, regions)

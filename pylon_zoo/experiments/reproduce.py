@@ -6,6 +6,7 @@ import json
 import math
 import re
 import shlex
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ T = TypeVar("T")
 Line = dict[str, Any]
 """What is known of a row and seed, a column each."""
 
+LONGEST_NAME = 150
+"""Bytes of a run folder's name: file systems take 255, and Windows 260 characters for a whole path."""
 KEPT_OPEN = 3
 """Datasets kept open between rows; drawn phantoms stay in memory with them."""
 
@@ -210,10 +213,16 @@ class Laboratory:
 
 
 def run_name(recipe: str, settings: Sequence[str]) -> str:
-    """A folder name for a recipe with settings.
+    """A folder name for a recipe with settings; of too many, the first ones and a checksum of all.
 
     Example:
         >>> run_name("phantom_pylon", ["data.size=192", 'model.options.pooling="lse"'])
         'phantom_pylon,data.size=192,model.options.pooling=lse'
     """
-    return ",".join([recipe, *(re.sub(r"[^\w.=-]+", "_", text.replace('"', "")).strip("_") for text in settings)])
+    # Without a dot at its end, which Windows would drop.
+    plain = (re.sub(r"[^\w.=-]+", "_", text.replace('"', "")).strip("_.") for text in settings)
+    name = ",".join([recipe, *plain])
+    whole = name.encode("utf-8")
+    if len(whole) <= LONGEST_NAME:
+        return name
+    return f"{whole[: LONGEST_NAME - 9].decode('utf-8', 'ignore')},{zlib.crc32(whole):08x}"

@@ -165,7 +165,7 @@ class _Writer:
 
     def finish(self) -> dict[str, Any]:
         # File names need not be valid Unicode: JSON escapes such characters, HTML can only replace them.
-        (self.folder / REPORT).write_text(self.report.html(), encoding="utf-8", errors="replace")
+        (self.folder / REPORT).write_text(self.report.html(), "utf-8", errors="replace", newline="\n")
         text = json.dumps(self.results, indent=2, allow_nan=False)
-        (self.folder / RESULTS).write_text(text + "\n", encoding="utf-8")
+        (self.folder / RESULTS).write_text(text + "\n", encoding="utf-8", newline="\n")
         return self.results

@@ -7,6 +7,10 @@ import unicodedata
 from pathlib import PurePath
 
 LONGEST = 60
+DEVICES = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(10)))
+)
+"""Names that Windows takes for a device, whatever suffix follows."""
 
 
 def slug(text: str, empty: str) -> str:
@@ -34,7 +38,7 @@ class ImageNames:
     """
 
     def __init__(self) -> None:
-        self._taken: set[str] = set()
+        self._taken: set[str] = set(DEVICES)
 
     def take(self, path: str) -> str:
         """A name that was not handed out before, not even in other case."""

@@ -26,7 +26,7 @@ def checked(metric: str, scores: Tensor, targets: Tensor) -> tuple[Tensor, Tenso
             f"{metric} needs scores and targets of one shape (images, classes); got {tuple(scores.shape)} and "
             f"{tuple(targets.shape)}."
         )
-    scores, targets = scores.detach().double().cpu(), targets.detach().double().cpu()
+    scores, targets = scores.detach().cpu().double(), targets.detach().cpu().double()
     known = ~targets.isnan()
     if not bool(((targets == 0) | (targets == 1) | ~known).all()):
         raise DataError(

@@ -113,7 +113,7 @@ class Deletion:
                     for at, step in self.points(len(some), images.device)
                 ]
             ).view(len(some), self.steps + 1)
-            areas[some] = torch.trapezoid(curves.double().cpu(), dim=1) / self.steps
+            areas[some] = torch.trapezoid(curves.cpu().double(), dim=1) / self.steps
 
         labels = labels.cpu()
         self.total.index_add_(0, labels, areas)

@@ -59,7 +59,7 @@ def sensitivity_specificity(scores: Tensor, targets: Tensor, thresholds: Tensor)
     scores, targets, _ = checked("Sensitivity", scores, targets)
     if tuple(thresholds.shape) != (scores.shape[1],):
         raise DataError(f"{scores.shape[1]} classes need as many thresholds, got shape {tuple(thresholds.shape)}.")
-    thresholds = thresholds.double().cpu()
+    thresholds = thresholds.cpu().double()
     called = scores >= thresholds
     undefined = torch.where(thresholds.isnan(), torch.nan, 0.0)
     results = []

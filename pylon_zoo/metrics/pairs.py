@@ -215,7 +215,7 @@ class PairMetric:
 
     def count(self, labels: Tensor, scores: Tensor) -> None:
         """Add (P,) scores to their classes' sums, to the nearest `UNIT`."""
-        scores = (scores.double().cpu() / UNIT).round() * UNIT
+        scores = (scores.cpu().double() / UNIT).round() * UNIT
         defined = ~scores.isnan()
         self.total.index_add_(0, labels[defined], scores[defined])
         self.support += torch.bincount(labels[defined], minlength=self.num_classes)

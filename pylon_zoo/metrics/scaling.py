@@ -50,7 +50,7 @@ class Scaling:
         """Calibrated probabilities (N, K), float64, of logits (N, K)."""
         if logits.ndim != 2 or logits.shape[1] != len(self.slope):
             raise DataError(f"Scaling of {len(self.slope)} classes got logits of shape {tuple(logits.shape)}.")
-        return torch.sigmoid(logits.double().cpu() * self.slope + self.offset)
+        return torch.sigmoid(logits.cpu().double() * self.slope + self.offset)
 
 
 def temperature_scaling(logits: Tensor, targets: Tensor, split: str) -> Scaling:

@@ -19,10 +19,9 @@ def terminating() -> Iterator[None]:
     Python cannot see signals, and nothing changes.
 
     Example:
-        >>> import os
         >>> try:
         ...     with terminating():
-        ...         os.kill(os.getpid(), signal.SIGTERM)
+        ...         signal.raise_signal(signal.SIGTERM)
         ... except Terminated:
         ...     print("stopped")
         stopped

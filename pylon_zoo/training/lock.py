@@ -13,6 +13,8 @@ from typing import IO
 from pylon_zoo.errors import ConfigError
 
 LOCK = ".lock"
+BEYOND = 1 << 20
+"""Which byte is locked on Windows: one far behind the text, as nobody else can read what is locked there."""
 
 
 @contextmanager
@@ -30,9 +32,10 @@ def locked(folder: Path) -> Iterator[None]:
         >>> with locked(Path(tempfile.mkdtemp())):
         ...     pass
     """
-    with (folder / LOCK).open("a+", encoding="utf-8") as file:
+    with (folder / LOCK).open("a+", encoding="utf-8", newline="\n") as file:
+        held = True
         try:
-            _take(file)
+            _lock(file)
         except (BlockingIOError, PermissionError) as error:
             file.seek(0)
             holder = file.read().strip()
@@ -41,21 +44,28 @@ def locked(folder: Path) -> Iterator[None]:
                 "or give another folder."
             ) from error
         except OSError as error:  # some network file systems have no locks
+            held = False
             warnings.warn(f"{folder} cannot be locked: {error.strerror}. Start no second run on it.", stacklevel=3)
         file.truncate(0)
         file.write(f"process {os.getpid()}")
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            if held:
+                _lock(file, release=True)  # closing does it too, but Windows may take its time
 
 
-def _take(file: IO[str]) -> None:
-    """Lock a file without waiting. Both kinds belong to this process alone: loading processes do not inherit them."""
+def _lock(file: IO[str], *, release: bool = False) -> None:
+    """Lock a file without waiting, or let it go. Both kinds belong to this process alone: loading processes do not
+    inherit them.
+    """
     if sys.platform == "win32":
         import msvcrt
 
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        return
-    import fcntl
+        os.lseek(file.fileno(), BEYOND, os.SEEK_SET)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK if release else msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
 
-    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(file, fcntl.LOCK_UN if release else fcntl.LOCK_EX | fcntl.LOCK_NB)

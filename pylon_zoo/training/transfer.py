@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from pylon_zoo.data.label_names import same_names
 from pylon_zoo.errors import ConfigError
+from pylon_zoo.files import is_path
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.training.recipe import TransferSection
 from pylon_zoo.weights.checkpoint import parse_config, parse_weights, tuples
@@ -116,7 +116,7 @@ def source_of(checkpoint: str) -> Source:
     if checkpoint.startswith(HUB):
         return address_source(checkpoint)
     path = Path(checkpoint.removeprefix(LOCAL)).expanduser()
-    if checkpoint.startswith(LOCAL) or path.is_dir() or os.sep in checkpoint:
+    if checkpoint.startswith(LOCAL) or is_path(checkpoint) or path.is_dir():
         return folder_source(path)
     architecture, _, tag = checkpoint.partition(".")
     return find_source(architecture, tag or True)

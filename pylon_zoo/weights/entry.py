@@ -152,7 +152,10 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_inside(value: Any) -> bool:
-    return _is_text(value) and not PurePosixPath(value).is_absolute() and ".." not in PurePosixPath(value).parts
+    """A relative path that stays below where it starts on any system: `C:` and `..\\` lead out of it on some."""
+    if not _is_text(value) or set(value) & {"\\", ":"}:
+        return False
+    return not PurePosixPath(value).is_absolute() and ".." not in PurePosixPath(value).parts
 
 
 def _matches(pattern: str) -> Callable[[Any], bool]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pylon_zoo.errors import ConfigError
+from pylon_zoo.files import is_path
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.methods import split_name
 from pylon_zoo.models.names import resolve_backbone
@@ -160,8 +161,7 @@ def _folder(architecture: str, which: bool | str | os.PathLike[str]) -> Path | N
     # A folder that happens to bear a tag's name is not taken for it.
     if text.startswith(HUB) or manifest.same_dashes(text) in manifest.tags_of(architecture):
         return None
-    separators = {os.sep, os.altsep or os.sep}
-    return Path(text) if Path(text).is_dir() or any(separator in text for separator in separators) else None
+    return Path(text) if is_path(text) or Path(text).is_dir() else None
 
 
 def _check_overrides(architecture: str, overrides: dict[str, Any]) -> None:

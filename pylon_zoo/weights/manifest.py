@@ -68,10 +68,7 @@ in_chans, input_size, mean, std, interpolation.
 
 
 def manifest_path() -> Path:
-    """The file that counts: in a source tree the top-level one, in an installed package its copy.
-
-    In a source tree the copy is a link, which some archives of the tree turn into a text file.
-    """
+    """The file that counts: in a source tree the top-level one, in an installed package the copy its build made."""
     top = ROOM.parents[1]
     is_source_tree = all((top / name).is_file() for name in ("setup.cfg", MANIFEST_FILE))
     return (top if is_source_tree else ROOM) / MANIFEST_FILE

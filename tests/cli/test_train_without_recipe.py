@@ -15,6 +15,7 @@ import torch
 from own_images import write_coco
 from processes import command, start
 from safetensors.torch import load_file
+from systems import posix_only
 
 from pylon_zoo.cli.main import main
 from pylon_zoo.training.recipe_files import load_recipe
@@ -84,6 +85,7 @@ def test_explain_takes_the_run_as_it_is(run, capsys):
     assert "Explained 8 of 8 images" in capsys.readouterr().out
 
 
+@posix_only
 def test_a_stopped_run_goes_on_by_its_own_choices(images, tmp_path, capsys):
     """The clock of the second start must not choose anew, nor do its options: the run has chosen."""
     out = tmp_path / "run"

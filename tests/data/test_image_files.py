@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from systems import link
 
 from pylon_zoo.data.image_files import find_images
 from pylon_zoo.errors import ImageError
@@ -51,7 +52,7 @@ def test_a_name_with_brackets_that_exists_is_a_file(tree):
 
 
 def test_each_file_comes_once_and_links_are_files_of_their_own(tree):
-    (tree / "alias.png").symlink_to("scan10.png")
+    link(tree / "alias.png", "scan10.png")
     assert names(["scan10.png", "./deep/../scan10.png", str(tree / "scan10.png"), "alias.png"]) == [
         "alias.png",
         "scan10.png",

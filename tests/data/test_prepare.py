@@ -85,7 +85,7 @@ def test_workers_write_the_same(release, undisturbed, tmp_path, workers):
 @pytest.mark.parametrize("files", [0, 1, 9, 20])
 def test_killed_and_run_again_is_as_if_never_killed(release, undisturbed, tmp_path, files):
     out = tmp_path / "copy"
-    process = multiprocessing.get_context("fork").Process(target=prepare, args=(spec(release), out, SMALL))
+    process = multiprocessing.Process(target=prepare, args=(spec(release), out, SMALL))
     process.start()
     deadline = time.monotonic() + 30
     while len([*out.glob("images/*.png")]) < files and time.monotonic() < deadline:

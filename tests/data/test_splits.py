@@ -18,6 +18,12 @@ def test_the_assignment_is_frozen():
     assert assign_by_hash(["1", "2", "3", "1"], {"a": 0.3, "b": 0.3, "c": 0.4}, salt="s") == ["a", "b", "c", "a"]
 
 
+def test_a_patient_may_be_named_by_a_file_whose_name_is_no_unicode():
+    names = ["scan-\udcff.png", "scan-\udcfe.png", "\ud800"]
+    assert set(assign_by_hash(names, FRACTIONS, salt="x")) <= set(FRACTIONS)
+    assert split_hash(names, torch.eye(3)) != split_hash([*names[:2], "c"], torch.eye(3))
+
+
 def test_shares_are_met_within_three_sigma():
     counts = Counter(assign_by_hash(PATIENTS, FRACTIONS, salt="x"))
     for split, share in FRACTIONS.items():

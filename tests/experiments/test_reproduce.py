@@ -102,6 +102,14 @@ def test_a_run_that_was_cut_short_goes_on(laboratory, grid, monkeypatch):
         assert (run / file).read_bytes() == (twin / file).read_bytes()
 
 
+def test_a_run_folder_can_be_made_on_any_system():
+    assert run_name("tiny", ["a.path='C:\\x y'", "data.size=1."]) == "tiny,a.path=_C_x_y,data.size=1"
+    many = [f"model.options.option_{number}={'é' * number}" for number in range(40)]
+    names = {run_name("tiny", settings) for settings in (many, [*many, "loop.batch_size=2"], many[::-1])}
+    assert len(names) == 3
+    assert all(len(name.encode()) <= 150 and name.startswith("tiny,model.options.option_") for name in names)
+
+
 def test_a_run_by_other_settings_is_refused(laboratory, grid, start, monkeypatch):
     recipe = laboratory().folder / run_name("phantom_encoder", TINY) / "seed-0" / "recipe.toml"
     recipe.write_text(recipe.read_text().replace("weight_decay = 0.01", "weight_decay = 0.02"))

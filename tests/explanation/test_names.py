@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from pylon_zoo.explanation.names import ImageNames, overlay_name, slug
+from pylon_zoo.explanation.names import DEVICES, ImageNames, overlay_name, slug
 
 
 def test_same_stems_get_different_names() -> None:
@@ -21,6 +21,13 @@ def test_names_are_safe(path: str) -> None:
     assert name
     assert len(name) <= 60
     assert all(char.isascii() and (char.isalnum() or char in "-_") for char in name)
+
+
+@pytest.mark.parametrize("path", ["con.png", "scans/NUL.dcm", "Aux", "com1.tar.png", "LPT\N{SUPERSCRIPT TWO}.png"])
+def test_no_image_is_named_like_a_device_of_windows(path: str) -> None:
+    name = ImageNames().take(path)
+    assert name.partition(".")[0].casefold() not in DEVICES
+    assert name.casefold().startswith(path.rpartition("/")[2][:3].casefold())
 
 
 def test_findings_never_share_a_file() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -30,7 +29,7 @@ from pylon_zoo.training.run_folder import STATE, RunFolder
 from pylon_zoo.training.sections import Origin
 from pylon_zoo.training.train import train
 
-CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
 CONTEXT.set_forkserver_preload(["processes", "accelerate", "sklearn.metrics"])
 
 
@@ -69,7 +68,12 @@ def survivor(recipe: str, out: str, messages: str) -> None:
 
 
 def on_a_full_disk(recipe: str, out: str, messages: str) -> None:
-    """A run whose files may not grow beyond a kilobyte once its first epoch is saved; its error goes to a file."""
+    """A run whose files may not grow beyond a kilobyte once its first epoch is saved; its error goes to a file.
+
+    For posix_only tests.
+    """
+    import resource
+
     _quietly(messages)
 
     def fill(epoch: Any) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from processes import command, on_a_full_disk, start, survivor
 from safetensors.torch import load_file
+from systems import posix_only
 
 from pylon_zoo.cli.main import main
 from pylon_zoo.errors import ConfigError, DataError
@@ -112,7 +113,7 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_weights(tmp_path, rec
         wait_for_saves(broken, process, chance.randint(0, 3))
         time.sleep(chance.uniform(0, 0.05))
         assert process.is_alive(), f"kill {kill} came too late: {Path(log).read_text()}"
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         process.join()
     last = start(survivor, str(recipe), str(broken), log)
     for process in (undisturbed, last):
@@ -128,6 +129,7 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_weights(tmp_path, rec
     ]
 
 
+@posix_only
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_a_run_with_a_sentence_and_it_can_go_on(tmp_path, recipe, number, code, capsys):
     run, log = tmp_path / "run", tmp_path / "log"
@@ -150,6 +152,7 @@ def test_a_signal_ends_a_run_with_a_sentence_and_it_can_go_on(tmp_path, recipe, 
     assert "Was done already" in capsys.readouterr().out
 
 
+@posix_only
 def test_a_full_disk_stops_a_run_and_leaves_what_was_saved(tmp_path, recipe):
     run, log = tmp_path / "run", tmp_path / "log"
     process = start(on_a_full_disk, str(recipe), str(run), str(log))

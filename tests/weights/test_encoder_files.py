@@ -84,7 +84,8 @@ def test_every_way_to_make_a_model(donor: nn.Module, file: Path):
 
 
 def test_the_home_folder(donor: nn.Module, file: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("HOME", str(file.parent))
+    for name in ("HOME", "USERPROFILE"):  # the one that this system asks
+        monkeypatch.setenv(name, str(file.parent))
     assert has_it(pz.create_model(NAME, num_classes=2, encoder_weights="~/encoder.safetensors"), donor)
 
 

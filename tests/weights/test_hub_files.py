@@ -6,8 +6,6 @@ import json
 import multiprocessing
 import os
 import pickle
-import resource
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 from hub_checkpoint import NAME, PINNED, REPO, RIGHT, UNPINNED, register
 from huggingface_hub import constants
 from loopback_hub import LoopbackHub
+from systems import posix_only
 
 from pylon_zoo.errors import ConfigError, WeightsError
 from pylon_zoo.factory import create_model
@@ -104,10 +103,12 @@ def test_a_file_in_the_caches_place(load: Callable, tmp_path: Path, monkeypatch:
 
 
 def in_a_process(load: Callable, which: str, report: Path, file_limit: int | None = None) -> multiprocessing.Process:
-    """A fork that loads and writes how it ended; it talks to the Hub of this process."""
+    """A fork that loads and writes how it ended; it talks to the Hub of this process. For posix_only tests."""
 
     def work() -> None:
         if file_limit is not None:
+            import resource
+
             resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
         try:
             end = load(which)
@@ -121,6 +122,7 @@ def in_a_process(load: Callable, which: str, report: Path, file_limit: int | Non
     return process
 
 
+@posix_only
 def test_a_full_disk(load: Callable, tmp_path: Path) -> None:
     in_a_process(load, PINNED, tmp_path / "end", file_limit=10_000).join(30)
     end = (tmp_path / "end").read_text()
@@ -129,6 +131,7 @@ def test_a_full_disk(load: Callable, tmp_path: Path) -> None:
     assert load(PINNED) == RIGHT
 
 
+@posix_only
 def test_two_processes_at_once(load: Callable, hub: LoopbackHub, tmp_path: Path) -> None:
     hub.fail("stalled", times=1)
     processes = [in_a_process(load, PINNED, tmp_path / "0")]
@@ -142,11 +145,12 @@ def test_two_processes_at_once(load: Callable, hub: LoopbackHub, tmp_path: Path)
     assert hub.count("GET", WEIGHTS_FILE) == 1
 
 
+@posix_only
 def test_a_process_killed_midway(load: Callable, hub: LoopbackHub, tmp_path: Path) -> None:
     hub.fail("stalled", times=1)
     process = in_a_process(load, PINNED, tmp_path / "end")
     assert hub.stalled.wait(30)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.join(30)
     hub.resume.set()
     assert not (tmp_path / "end").exists()

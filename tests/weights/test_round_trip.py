@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from loopback_hub import LoopbackHub
+from systems import link
 
 import pylon_zoo as pz
 from pylon_zoo.cli.main import main
@@ -64,7 +65,7 @@ def test_a_run_that_was_trained(tmp_path: Path, hub: LoopbackHub) -> None:
 def loaded_in_fresh_processes(ways: list[str], images: torch.Tensor, folder: Path) -> list[torch.Tensor]:
     """The logits of the `model` that each piece of code makes, run at the same time, each with a cache of its own."""
     torch.save(images, folder / "images.pt")
-    (folder / "pylon_zoo").symlink_to(ROOT)  # the clone that torch.hub is told of
+    link(folder / "pylon_zoo", ROOT)  # the clone that torch.hub is told of
     processes = []
     for index, way in enumerate(ways):
         (folder / f"way{index}.py").write_text(

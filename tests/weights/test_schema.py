@@ -44,6 +44,7 @@ CHANGES = [
     *({"input_range": values} for values in ([0, 255], [0.0, 1.0], [0], [0, 1, 2], "01")),
     *({"aliases": tags} for tags in ([], ["a", "b"], [""], "a", [1])),
     *({"path": path} for path in ("a/b", "../a", "a/../b", "/a", "", "a/..", "a..b", "..")),
+    *({"path": path} for path in ("a:b", "C:/a", "..\\a", "a\\b")),  # they lead elsewhere on Windows
     *(
         {"repo": repo}
         for repo in ("org", "org/name", "org/a.b-c_d", "org/..", "a/b/c", "org/na me", "-a/b", "o/näme", 1)
