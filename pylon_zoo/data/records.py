@@ -164,7 +164,7 @@ def boxes_of_masks(masks: Tensor | None) -> Tensor:
     found = [no_boxes()]
     for index, mask in enumerate([] if masks is None else masks):
         if mask.any():
-            corners = boxes_of_regions(mask).float() + torch.tensor([0.0, 0.0, 1.0, 1.0])
+            corners = boxes_of_regions(mask[None])[0].float() + torch.tensor([0.0, 0.0, 1.0, 1.0])
             found.append(torch.cat([torch.full_like(corners[:, :1], index), corners], dim=1))
     return torch.cat(found)
 

@@ -67,10 +67,12 @@ def find_boxes(values: np.ndarray, threshold: float) -> tuple[Box, ...]:
         >>> find_boxes(np.array([[0.9, 0.0, 0.0], [0.0, 0.0, 0.6]]), threshold=0.5)
         (Box(x0=0, y0=0, x1=0, y1=0), Box(x0=2, y0=1, x1=2, y1=1))
     """
-    runs = find_runs(values >= threshold)
-    if not len(runs.lines):
+    inside = values >= threshold
+    if not inside.any():
         return ()
-    highest = [values[y, a : b + 1].max() for y, a, b in zip(runs.lines, runs.first, runs.last, strict=True)]
+    runs = find_runs(inside[None])
+    lengths = runs.last - runs.first + 1
+    highest = np.maximum.reduceat(values[inside], lengths.cumsum() - lengths)  # both are in raster order
     boxes = runs.boxes()
     peak = np.full(len(boxes), -np.inf)
     np.maximum.at(peak, runs.region, highest)

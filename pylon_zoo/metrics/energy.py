@@ -75,8 +75,9 @@ class RelevanceRank(PairMetric):
         """Shares in [0, 1], (P,); NaN for a region without a pixel."""
         maps, truth = pairs.flat
         wanted = truth.sum(dim=1)
-        ranked = maps.sort(dim=1, descending=True).values
-        last = ranked.gather(1, (wanted - 1).clamp(min=0).unsqueeze(1))
+        places = (maps.shape[1] + 1 - wanted).clamp(max=maps.shape[1])  # from the lowest value, counted from 1
+        ends = [one.kthvalue(place).values for one, place in zip(maps, places.tolist(), strict=True)]
+        last = torch.stack(ends).unsqueeze(1)
         above, level = maps > last, maps == last
         left = wanted - above.sum(dim=1)
         chosen = (above & truth).sum(dim=1) + left * (level & truth).sum(dim=1).double() / level.sum(dim=1)

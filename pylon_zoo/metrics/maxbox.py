@@ -10,13 +10,15 @@ from torch import Tensor
 from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics.geometry import unit_range
-from pylon_zoo.metrics.overlap import box_overlap
+from pylon_zoo.metrics.overlap import best_overlap
 from pylon_zoo.metrics.pairs import PairMetric, Pairs
 from pylon_zoo.metrics.result import MetricResult
-from pylon_zoo.regions import boxes_of_holes, boxes_of_regions
+from pylon_zoo.regions import Cuts, holes_of_cuts, regions_of_cuts
 
 LEVELS = 256
 EDGES = ("wsolevaluation", "closed")
+PIXELS_AT_ONCE = 2**16
+"""Pixels of the maps whose contours are found at a time."""
 
 
 class MaxBoxAccuracy(PairMetric):
@@ -31,8 +33,8 @@ class MaxBoxAccuracy(PairMetric):
     `compute` chooses t for each class, `pooled` one t for all classes, which is `wsolevaluation`'s number. The
     thresholds are chosen on the data they are judged on, as the definition has it: compare models, not datasets.
 
-    Counts take K · 256 · len(ious) numbers. Contours are found on the CPU, map by map and for up to 255 levels each:
-    give the size of the original evaluation, 224, rather than 1024.
+    Counts take K · 256 · len(ious) numbers. Contours are found on the CPU, those of all thresholds and of many maps at
+    once (`pylon_zoo.regions.cuts`).
 
     Args:
         num_classes: K.
@@ -77,34 +79,45 @@ class MaxBoxAccuracy(PairMetric):
         self.right = self.add_sum("right", len(self.levels), len(self.ious), dtype=torch.int64)
 
     def score(self, pairs: Pairs) -> Tensor:
-        """(P, levels, ious): 1 for right and 0 for wrong."""
+        """(P, levels, ious): 1 for right and 0 for wrong, int64."""
         images = (unit_range(pairs.maps) * (LEVELS - 1)).to(torch.uint8).cpu()
-        boxes, owner = pairs.closed_boxes
-        boxes, owner, cuts = boxes.cpu(), owner.cpu(), torch.tensor(self.ious, dtype=torch.float64)
-        scores = torch.zeros(len(images), len(self.levels), len(cuts))
-        for index, image in enumerate(images):
-            own = boxes[owner == index]
-            # How many distinct values stand above each level: while that stays, so do the pixels and their contours.
-            above = (image.unique().unsqueeze(0) > torch.tensor(self.levels).unsqueeze(1)).sum(dim=1).tolist()
-            for position, level in enumerate(self.levels):
-                if position == 0 or above[position] != above[position - 1]:
-                    best = box_overlap(self.contours(image > level), own).max()
-                scores[index, position] = (best >= cuts).float()
-        return scores
+        boxes, owner = (each.cpu() for each in pairs.closed_boxes)
+        at_once = max(1, PIXELS_AT_ONCE // (self.size[0] * self.size[1]))
+        scores = [torch.zeros(0, len(self.levels), len(self.ious), dtype=torch.int64)]
+        for start in range(0, len(images), at_once):
+            mine = (owner >= start) & (owner < start + at_once)
+            scores.append(self.right_at(images[start : start + at_once], boxes[mine], owner[mine] - start))
+        return torch.cat(scores)
 
-    def contours(self, mask: Tensor) -> Tensor:
-        """Boxes (A, 4) of the contours of one (H, W) mask; one box at the origin where there is none."""
-        boxes = torch.cat([boxes_of_regions(mask), boxes_of_holes(mask)])
-        if not len(boxes):
-            return torch.zeros(1, 4, dtype=torch.int64)
+    def right_at(self, images: Tensor, boxes: Tensor, owner: Tensor) -> Tensor:
+        """(P, levels, ious) int64: 1 where any contour of (P, H, W) uint8 maps is close to a box of its map."""
+        found = self.contours(images)
+        best = best_overlap(found.boxes, found.owners, boxes, owner)
+        close = (best.unsqueeze(1) >= torch.tensor(self.ious, dtype=torch.float64)).long()
+        # One more from the first cut of a contour on, one less after its last.
+        steps = torch.zeros(len(images) * (LEVELS + 1), len(self.ious), dtype=torch.int64)
+        steps.index_add_(0, found.owners * (LEVELS + 1) + found.low, close)
+        steps.index_add_(0, found.owners * (LEVELS + 1) + found.high, -close)
+        return (steps.view(len(images), LEVELS + 1, -1).cumsum(dim=1) > 0).long()[:, list(self.levels)]
+
+    def contours(self, images: Tensor) -> Cuts:
+        """The contours of (P, H, W) uint8 maps at all cuts; one at the origin from a map's maximum on."""
+        parts = regions_of_cuts(images), holes_of_cuts(images)
+        owners, low, high, boxes = (torch.cat(each) for each in zip(*parts, strict=True))
         if self.edges == "wsolevaluation":
             last = torch.tensor([self.size[1] - 1, self.size[0] - 1])
             boxes[:, 2:] = torch.minimum(boxes[:, 2:] + 1, last)
-        return boxes
+        maps = torch.arange(len(images))
+        return Cuts(
+            torch.cat([owners, maps]),
+            torch.cat([low, images.amax(dim=(1, 2)).long()]),
+            torch.cat([high, torch.full_like(maps, LEVELS)]),
+            torch.cat([boxes, torch.zeros(len(maps), 4, dtype=torch.int64)]),
+        )
 
     def count(self, labels: Tensor, scores: Tensor) -> None:
         """Add (P, levels, ious) scores to their classes' counts."""
-        self.right.index_add_(0, labels, scores.long())
+        self.right.index_add_(0, labels, scores)
         self.support += torch.bincount(labels, minlength=self.num_classes)
 
     def compute(self) -> MetricResult:

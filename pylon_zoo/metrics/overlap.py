@@ -84,7 +84,7 @@ class RegionAccuracy(PairMetric):
 
     Boxes span from the outer edge of their first pixel to that of their last, so a region of one pixel has area 1; a
     box x0, y0, x1, y1 of the data is taken to be closed, as in point accuracy, and its area is (x1 - x0 + 1) ·
-    (y1 - y0 + 1). The regions are found on the CPU, map by map.
+    (y1 - y0 + 1). The regions are found on the CPU.
 
     Args:
         num_classes: K.
@@ -127,13 +127,12 @@ class RegionAccuracy(PairMetric):
     def score(self, pairs: Pairs) -> Tensor:
         """(P, 2): 1 for right and 0 for wrong; false positives."""
         scaled = (unit_range(pairs.maps) * 255).floor()
-        boxes, owner = pairs.closed_boxes
-        scores = torch.zeros(len(pairs.maps), 2, dtype=torch.float64)
-        for index, image in enumerate(scaled):
-            regions = [boxes_of_regions((image >= level).cpu()) for level in self.levels]
-            good = box_overlap(torch.cat(regions), boxes[owner == index].cpu(), self.overlap) >= self.threshold
-            scores[index, 0], scores[index, 1] = good.any(), (~good.any(dim=1)).sum()
-        return scores
+        regions = [boxes_of_regions((scaled >= level).cpu()) for level in self.levels]
+        predicted, of = (torch.cat(each) for each in zip(*regions, strict=True))
+        boxes, owner = (each.cpu() for each in pairs.closed_boxes)
+        good = best_overlap(predicted, of, boxes, owner, self.overlap) >= self.threshold
+        all_boxes, right = (torch.bincount(each, minlength=len(scaled)) for each in (of, of[good]))
+        return torch.stack([right > 0, all_boxes - right], dim=1).double()
 
     def count(self, labels: Tensor, scores: Tensor) -> None:
         """Add (P, 2) scores to their classes' sums."""
@@ -155,22 +154,49 @@ def box_overlap(predicted: Tensor, boxes: Tensor, overlap: str = "iou") -> Tenso
 
     Args:
         predicted: (A, 4) x0, y0, x1, y1.
-        boxes: (B, 4).
+        boxes: (A, 4), one for each.
         overlap: `"iou"`, or `"iobb"` for intersection ÷ predicted area.
 
     Returns:
-        (A, B) float64 in [0, 1].
+        (A,) float64 in [0, 1].
 
     Example:
         >>> box_overlap(torch.tensor([[0.0, 0, 1, 0]]), torch.tensor([[1.0, 0, 2, 0]]))
-        tensor([[0.3333]], dtype=torch.float64)
+        tensor([0.3333], dtype=torch.float64)
     """
     predicted, boxes = predicted.double(), boxes.double()
-    low = torch.maximum(predicted[:, None, :2], boxes[None, :, :2])
-    high = torch.minimum(predicted[:, None, 2:], boxes[None, :, 2:])
-    both = (high - low + 1).clamp(min=0).prod(dim=2)
+    low, high = torch.maximum(predicted[:, :2], boxes[:, :2]), torch.minimum(predicted[:, 2:], boxes[:, 2:])
+    both = (high - low + 1).clamp(min=0).prod(dim=1)
     area, other = ((one[:, 2:] - one[:, :2] + 1).prod(dim=1) for one in (predicted, boxes))
-    return both / (area[:, None] if overlap == "iobb" else area[:, None] + other - both)
+    return both / (area if overlap == "iobb" else area + other - both)
+
+
+def best_overlap(predicted: Tensor, of: Tensor, boxes: Tensor, owner: Tensor, overlap: str = "iou") -> Tensor:
+    """The largest overlap of each prediction with any box of its own pair.
+
+    Args:
+        predicted: (A, 4), as for `box_overlap`.
+        of: (A,) int64, the pair of each.
+        boxes: (B, 4).
+        owner: (B,) int64, the pair of each.
+        overlap: as for `box_overlap`.
+
+    Returns:
+        (A,) float64 in [0, 1]; 0 for a pair without a box.
+
+    Example:
+        >>> boxes = torch.tensor([[5.0, 0, 5, 0], [1.0, 0, 2, 0]])
+        >>> best_overlap(torch.tensor([[0.0, 0, 1, 0]]), torch.tensor([0]), boxes, torch.tensor([0, 0]))
+        tensor([0.3333], dtype=torch.float64)
+    """
+    owner, order = owner.sort(stable=True)
+    first, last = torch.searchsorted(owner, of), torch.searchsorted(owner, of, right=True)
+    best = torch.zeros(len(of), dtype=torch.float64)
+    for rank in range(int((last - first).max()) if len(of) else 0):
+        rows = (first + rank < last).nonzero().flatten()
+        found = box_overlap(predicted[rows], boxes[order[first[rows] + rank]], overlap)
+        best[rows] = torch.maximum(best[rows], found)
+    return best
 
 
 def _check(overlap: str, threshold: float, allowed: Sequence[str] = OVERLAPS) -> None:

@@ -82,10 +82,8 @@ class Pairs:
         """Boxes (B, 4) and their owners (B,); of masks, the bounding boxes of their 8-connected regions, map by map."""
         if self.masks is None:
             return self.boxes, self.owner
-        boxes = [boxes_of_regions(mask.cpu()) for mask in self.masks]
-        counts = torch.tensor([len(one) for one in boxes], dtype=torch.int64)
-        owner = torch.arange(len(boxes)).repeat_interleave(counts)
-        return torch.cat(boxes).float().to(self.maps.device), owner.to(self.maps.device)
+        boxes, owner = boxes_of_regions(self.masks.cpu())
+        return boxes.float().to(self.maps.device), owner.to(self.maps.device)
 
     @property
     def flat(self) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from metric_cases import CLASSES, SIZE, box, masks_of, random_case
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics import OverlapAccuracy, RegionAccuracy
 from pylon_zoo.metrics.geometry import upsample
-from pylon_zoo.metrics.overlap import box_overlap
+from pylon_zoo.metrics.overlap import best_overlap, box_overlap
 
 
 def judge(kind, values: list[list[float]], boxes: torch.Tensor, **options):
@@ -108,10 +108,16 @@ def test_regions_agree_with_scikit_image(overlap, seed):
 
 
 def test_box_overlap_by_hand():
-    assert box_overlap(torch.tensor([[0, 0, 1, 1]]), torch.tensor([[1, 1, 2, 2], [5, 5, 6, 6]])).tolist() == [
-        [1 / 7, 0]
-    ]
-    assert box_overlap(torch.tensor([[0, 0, 1, 1]]), torch.tensor([[1, 1, 2, 2]]), "iobb").tolist() == [[1 / 4]]
+    boxes = torch.tensor([[1, 1, 2, 2], [5, 5, 6, 6]])
+    assert box_overlap(torch.tensor([[0, 0, 1, 1]] * 2), boxes).tolist() == [1 / 7, 0]
+    assert box_overlap(torch.tensor([[0, 0, 1, 1]]), boxes[:1], "iobb").tolist() == [1 / 4]
+
+
+def test_predictions_see_the_boxes_of_their_own_pair_only():
+    boxes, owner = torch.tensor([[9, 9, 9, 9], [0, 0, 1, 1], [0, 0, 0, 0]]), torch.tensor([2, 0, 0])
+    predicted = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 0], [9, 9, 9, 9], [0, 0, 1, 1]])
+    assert best_overlap(predicted, torch.tensor([0, 1, 2, 0]), boxes, owner).tolist() == [1, 0, 1, 1]
+    assert best_overlap(predicted[:0], torch.zeros(0).long(), boxes, owner).shape == (0,)
 
 
 def test_bad_options_are_refused():

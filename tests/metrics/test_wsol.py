@@ -6,13 +6,15 @@ from importlib import import_module
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from level_by_level import iou, right_at
 from metric_cases import CLASSES, NONE, SIZE, box, masks_of, random_case, random_masks
 
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.metrics import MaxBoxAccuracy, PixelPrecision
+from pylon_zoo.metrics import MaxBoxAccuracy, PixelPrecision, maxbox
 from pylon_zoo.metrics.findings import drawn
 from pylon_zoo.metrics.geometry import unit_range, upsample
-from pylon_zoo.metrics.overlap import box_overlap
 
 
 def judge(kind, values: list[list[float]], boxes: torch.Tensor, **options):
@@ -62,10 +64,56 @@ def test_boxes_agree_with_opencv(seed):
                 contours, _ = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
                 rects = [cv2.boundingRect(contour) for contour in contours]
                 predicted = [[x, y, min(x + w, SIZE[1] - 1), min(y + h, SIZE[0] - 1)] for x, y, w, h in rects]
-                best = box_overlap(torch.tensor(predicted or [[0, 0, 0, 0]]), own).max()
+                best = iou(torch.tensor(predicted or [[0, 0, 0, 0]]), own).max()
                 right[label, position] += (best >= torch.tensor([0.3, 0.5, 0.7], dtype=torch.float64)).float()
     assert metric.right.amax(dim=1).tolist() == right.amax(dim=1).tolist()
     assert metric.right.sum(dim=0).amax(dim=0).tolist() == right.sum(dim=0).amax(dim=0).tolist()
+
+
+def fuzzy_maps(seed: int, kind: str) -> torch.Tensor:
+    """(4, 3, h, w) heatmaps: smooth, with plateaus, two-valued, flat, noise, and ranges below the smallest number."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(4, CLASSES, *(SIZE if kind in ("noise", "binary") else (4, 5)), generator=generator)
+    return {
+        "smooth": coarse,
+        "noise": coarse,
+        "plateaus": (coarse * 1.5).round(),
+        "binary": (coarse > 0).float(),
+        "flat": coarse[:, :, :1, :1],
+        "tiny": coarse * 1e-39,
+    }[kind]
+
+
+@settings(max_examples=24, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    kind=st.sampled_from(["smooth", "noise", "plateaus", "binary", "flat", "tiny"]),
+    edges=st.sampled_from(["wsolevaluation", "closed"]),
+    masks=st.booleans(),
+)
+def test_all_cuts_at_once_are_what_one_by_one_were(seed, kind, edges, masks):
+    heatmaps = fuzzy_maps(seed, kind)
+    _, boxes = random_case(seed, images=4)
+    metric = MaxBoxAccuracy(CLASSES, SIZE, None, interval=0.05, ious=(0.2, 0.5, 0.8), edges=edges)
+    regions = drawn(boxes, list(random_masks(seed, images=4))) if masks else boxes
+    right = torch.zeros_like(metric.right)
+    for pairs in metric.pairs(heatmaps, regions):
+        images = (unit_range(pairs.maps) * 255).to(torch.uint8)
+        own, owner = pairs.closed_boxes
+        for index, (image, label) in enumerate(zip(images, pairs.labels.tolist(), strict=True)):
+            right[label] += right_at(image, own[owner == index], metric.levels, metric.ious, edges == "closed")
+    metric.update(heatmaps, regions)
+    assert torch.equal(metric.right, right)
+
+
+def test_contours_of_few_maps_at_a_time_are_the_same(monkeypatch):
+    heatmaps, boxes = random_case(5)
+    whole, parts = MaxBoxAccuracy(CLASSES, SIZE), MaxBoxAccuracy(CLASSES, SIZE)
+    whole.update(heatmaps, boxes)
+    monkeypatch.setattr(maxbox, "PIXELS_AT_ONCE", 2 * SIZE[0] * SIZE[1])
+    parts.update(heatmaps, boxes)
+    assert int(whole.support.sum()) > 4
+    assert torch.equal(parts.right, whole.right)
 
 
 def test_pixel_precision_by_hand():
