@@ -5,45 +5,47 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 from pylon_zoo.metrics.controls import centre_heatmaps, oracle_heatmaps, random_heatmaps
 from pylon_zoo.metrics.findings import Drawn, Regions, drawn
 from pylon_zoo.metrics.localization import LOCALIZATION, Localizer
+from pylon_zoo.metrics.pairs import PIXELS_AT_ONCE
 from pylon_zoo.metrics.result import MetricResult
 
 CELLS = 33
 """Side of the centre map; odd, so that there is a middle cell."""
 
 
-def random_map(classes: int, size: tuple[int, int], regions: Regions, seed: int) -> Tensor:
-    """Noise, one for all classes, (K, H, W): it hits with the boxes' share of the image.
+def random_maps(classes: int, size: tuple[int, int], regions: Regions, seeds: Sequence[int]) -> Tensor:
+    """Noise, one for all classes of an image, (N, K, H, W): it hits with the boxes' share of the image.
 
     Noise of coarser cells would peak too often at the border, where upsampling has nothing to average with.
     """
-    return random_heatmaps((1, 1, *size), seed)[0].expand(classes, *size)
+    return torch.cat([random_heatmaps((1, 1, *size), seed) for seed in seeds]).expand(-1, classes, -1, -1)
 
 
-def centre_map(classes: int, size: tuple[int, int], regions: Regions, seed: int) -> Tensor:
-    """A bump in the middle of the image, (K, 33, 33) in (0, 1]."""
-    return centre_heatmaps((1, classes, CELLS, CELLS))[0]
+def centre_maps(classes: int, size: tuple[int, int], regions: Regions, seeds: Sequence[int]) -> Tensor:
+    """A bump in the middle of each image, (N, K, 33, 33) in (0, 1]."""
+    return centre_heatmaps((len(seeds), classes, CELLS, CELLS))
 
 
-def oracle_map(classes: int, size: tuple[int, int], regions: Regions, seed: int) -> Tensor:
-    """The findings, (K, H, W) of 0 and 1: what the metric gives at best, below 1 where a box holds no pixel."""
-    return (oracle_heatmaps(regions, classes, size)[0] > 0).float()
+def oracle_maps(classes: int, size: tuple[int, int], regions: Regions, seeds: Sequence[int]) -> Tensor:
+    """The findings, (N, K, H, W) of 0 and 1: what the metric gives at best, below 1 where a box holds no pixel."""
+    return (oracle_heatmaps(regions, classes, size) > 0).float()
 
 
-CONTROLS: dict[str, Callable[[int, tuple[int, int], Regions, int], Tensor]] = {
-    "random": random_map,
-    "centre": centre_map,
-    "oracle": oracle_map,
+CONTROLS: dict[str, Callable[[int, tuple[int, int], Regions, Sequence[int]], Tensor]] = {
+    "random": random_maps,
+    "centre": centre_maps,
+    "oracle": oracle_maps,
 }
-"""Name → heatmap (K, h, w) of the number of classes, the size (H, W), where findings are in one image, and a seed."""
+"""Name → heatmaps (N, K, h, w) of the number of classes, the size (H, W), where findings are, and N seeds."""
 
 
 class Controls:
-    """Runs every control through every localization metric, image by image.
+    """Runs every control through every localization metric, a few images at a time.
 
     The random map of an image depends on the image's path alone, so neither order nor batch size changes it.
 
@@ -82,19 +84,25 @@ class Controls:
                 for control in CONTROLS
             }
         kinds = {judge.by_masks for judges in self._judges.values() for judge in judges.values()}
-        for image_boxes, mask, path in zip(boxes, masks or [None] * len(boxes), paths, strict=True):
-            for by_masks in kinds:
-                regions = drawn([image_boxes], [mask] if by_masks else [])
-                if isinstance(regions, Drawn) or len(image_boxes):
-                    self._judge(regions, path, size, by_masks)
+        at_once = max(1, PIXELS_AT_ONCE // (self.classes * size[0] * size[1]))
+        for by_masks in kinds:
+            drawings = masks if by_masks and masks else [None] * len(boxes)
+            images = [
+                (image_boxes, mask, zlib.crc32(path.encode("utf-8", "surrogatepass")))
+                for image_boxes, mask, path in zip(boxes, drawings, paths, strict=True)
+                if len(image_boxes) or isinstance(drawn([image_boxes], [mask]), Drawn)
+            ]
+            for start in range(0, len(images), at_once):
+                some_boxes, some_masks, seeds = zip(*images[start : start + at_once], strict=True)
+                self._judge(drawn(some_boxes, some_masks), seeds, size, by_masks)
 
-    def _judge(self, regions: Regions, path: str, size: tuple[int, int], by_masks: bool) -> None:
-        """One image, by the metrics that take masks or by those that do not."""
+    def _judge(self, regions: Regions, seeds: Sequence[int], size: tuple[int, int], by_masks: bool) -> None:
+        """Some images, by the metrics that take masks or by those that do not."""
         for control, draw in CONTROLS.items():
-            heatmap = draw(self.classes, size, regions, zlib.crc32(path.encode("utf-8", "surrogatepass")))[None]
+            heatmaps = draw(self.classes, size, regions, seeds)
             for judge in self._judges[control].values():
                 if judge.by_masks is by_masks:
-                    judge.update(heatmap, regions)
+                    judge.update(heatmaps, regions)
 
     def compute(self) -> Mapping[str, Mapping[str, MetricResult]]:
         """Control → metric → result."""

@@ -91,7 +91,16 @@ class MaxBoxAccuracy(PairMetric):
 
     def right_at(self, images: Tensor, boxes: Tensor, owner: Tensor) -> Tensor:
         """(P, levels, ious) int64: 1 where any contour of (P, H, W) uint8 maps is close to a box of its map."""
-        found = self.contours(images)
+        # A map that comes several times running, as where one is drawn for all classes, is cut once.
+        different, which = images.flatten(1).unique_consecutive(dim=0, return_inverse=True)
+        cuts = self.contours(different.view(-1, *self.size))
+        owners, order = cuts.owners.sort(stable=True)
+        of_maps = order.split(owners.bincount(minlength=len(different)).tolist())
+        rows = [of_maps[index] for index in which.tolist()]
+        found = Cuts(
+            torch.arange(len(images)).repeat_interleave(torch.tensor([len(each) for each in rows])),
+            *(each[torch.cat(rows)] for each in (cuts.low, cuts.high, cuts.boxes)),
+        )
         best = best_overlap(found.boxes, found.owners, boxes, owner)
         close = (best.unsqueeze(1) >= torch.tensor(self.ious, dtype=torch.float64)).long()
         # One more from the first cut of a contour on, one less after its last.

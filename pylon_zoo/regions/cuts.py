@@ -55,10 +55,11 @@ class Peaks(NamedTuple):
     def at(self, peaks: np.ndarray, values: np.ndarray) -> np.ndarray:
         """Which peak some peaks (n,) are part of at their values (n,): themselves, or the one they have met."""
         peaks = peaks.copy()
-        lower = np.flatnonzero(self.saddle[peaks] >= values)
+        lower = np.flatnonzero(self.saddle.take(peaks) >= values)
         while len(lower):
-            peaks[lower] = self.parent[peaks[lower]]
-            lower = lower[self.saddle[peaks[lower]] >= values[lower]]
+            met = self.parent.take(peaks.take(lower))
+            peaks[lower] = met
+            lower = lower.take(np.flatnonzero(self.saddle.take(met) >= values.take(lower)))
         return peaks
 
 
@@ -119,22 +120,18 @@ def holes_of_cuts(maps: Tensor) -> Cuts:
 
 def _find_peaks(flat: np.ndarray, steps: Sequence[int]) -> tuple[Peaks, np.ndarray]:
     """The peaks, and for each pixel (n,) the one that lies uphill; that of an empty pixel means nothing."""
-    uphill, best = np.arange(len(flat)), flat.copy()
-    # Uphill is a higher value or an equal one further on, so that plateaus have no circles. A plateau may so have
-    # several peaks; they meet where they are and stay without pixels.
+    # Uphill is the neighbour with the highest value, of equal ones the last, so that plateaus have no circles. A
+    # plateau may so have several peaks; they meet where they are and stay without pixels.
+    ranks = flat * np.int64(len(flat)) + np.arange(len(flat))
+    uphill = ranks.copy()
     for step in steps:
-        better = flat[step:] >= best[:-step]
-        np.copyto(best[:-step], flat[step:], where=better)
-        np.copyto(uphill[:-step], np.arange(step, len(flat)), where=better)
-    for step in steps:
-        better = flat[:-step] > best[step:]
-        np.copyto(best[step:], flat[:-step], where=better)
-        np.copyto(uphill[step:], np.arange(len(flat) - step), where=better)
-    summits = roots(uphill)
+        np.maximum(uphill[:-step], ranks[step:], out=uphill[:-step])
+        np.maximum(uphill[step:], ranks[:-step], out=uphill[step:])
+    summits = roots(uphill % max(1, len(flat)))
     places = np.flatnonzero((summits == np.arange(len(flat))) & (flat > 0))
     numbers = np.zeros(len(flat), dtype=np.int64)
     numbers[places] = np.arange(len(places))
-    slopes = numbers[summits]
+    slopes = numbers.take(summits)
     return _prune(places, *_passes(flat, slopes, steps)), slopes
 
 
@@ -144,10 +141,18 @@ def _passes(flat: np.ndarray, slopes: np.ndarray, steps: Sequence[int]) -> tuple
     for step in steps:
         one, other, height = slopes[:-step], slopes[step:], np.minimum(flat[:-step], flat[step:])
         between = np.flatnonzero((one != other) & (height > 0))
-        found.append((one[between], other[between], height[between]))
+        found.append((one.take(between), other.take(between), height.take(between)))
     one, other, height = map(np.concatenate, zip(*found, strict=True))
+    # Of several passes between the same two peaks the highest counts.
+    count = len(flat)
+    keys = (np.minimum(one, other) * count + np.maximum(one, other)) * (TOP + 1) + TOP - height
+    keys.sort()
+    pairs, height = np.divmod(keys, TOP + 1)
+    highest = changes(pairs)
+    height = TOP - height[highest]
     order = np.argsort(height, kind="stable")
-    return one[order], other[order], height[order].astype(np.int64)
+    one, other = np.divmod(pairs[highest[order]], count)
+    return one, other, height[order]
 
 
 def _prune(places: np.ndarray, one: np.ndarray, other: np.ndarray, height: np.ndarray) -> Peaks:
@@ -171,9 +176,9 @@ def _prune(places: np.ndarray, one: np.ndarray, other: np.ndarray, height: np.nd
         joined = roots(joined)
         saddle[left], parent[left] = height[way], joined[left]
         rounds.append(left)
-        one, other = joined[one], joined[other]
-        apart = one != other
-        one, other, height = one[apart], other[apart], height[apart]
+        one, other = joined.take(one), joined.take(other)
+        apart = np.flatnonzero(one != other)
+        one, other, height = one.take(apart), other.take(apart), height.take(apart)
     return Peaks(places, saddle, parent, rounds)
 
 
@@ -204,7 +209,7 @@ def _grow(
     begins = changes(keys)
     if not len(begins):
         return keys, keys, np.zeros((0, 4), dtype=np.int64)
-    corners = np.minimum.reduceat(corners[:, order], begins, axis=1)
+    corners = np.minimum.reduceat(corners.take(order, axis=1), begins, axis=1)
     owners, values = np.divmod(keys[begins], TOP + 1)
     # What came before in the same peak belongs to it; each peak's numbers lie below those of the one before.
     apart = owners * (2 * int(np.abs(corners).max()) + 1)

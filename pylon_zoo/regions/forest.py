@@ -19,7 +19,7 @@ def roots(parents: np.ndarray) -> np.ndarray:
         [0, 0, 0, 3]
     """
     while True:
-        beyond = parents[parents]
+        beyond = parents.take(parents)
         if np.array_equal(beyond, parents):
             return parents
         parents = beyond
