@@ -37,6 +37,8 @@ SCRIPTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "import_time": ("--runs 5", "--backbone test_resnet --runs 1", (CSV, OUT)),
     "decoding": ("", "--images 2 --runs 1", ()),
     "metrics": ("", "--maps 24 --images 1 --repeats 1", (CSV,)),
+    "localization_speed": ("", "--backbone test_resnet --images 8 --size 64", (CSV, OUT)),
+    "region_finding": ("", "--rounds 1", (CSV, OUT)),
 }
 ON_A_GPU = "inference_speed_cuda"  # written by its script with --device cuda, on a machine that has one
 # What the README's table and sentences are made of.

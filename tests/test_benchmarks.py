@@ -12,7 +12,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "benchmarks"
 SCRIPTS = sorted(path for path in BENCHMARKS.glob("*.py") if '"__main__"' in path.read_text(encoding="utf-8"))
-WITH_TABLES = ("attribution_speed", "import_time", "inference_speed", "scaling", "training_speed")
+WITH_TABLES = (
+    "attribution_speed",
+    "import_time",
+    "inference_speed",
+    "localization_speed",
+    "region_finding",
+    "scaling",
+    "training_speed",
+)
 ON_A_GPU = ("attribution_speed", "inference_speed", "scaling", "training_speed")
 
 

@@ -82,32 +82,31 @@ class MaxBoxAccuracy(PairMetric):
         """(P, levels, ious): 1 for right and 0 for wrong, int64."""
         images = (unit_range(pairs.maps) * (LEVELS - 1)).to(torch.uint8).cpu()
         boxes, owner = (each.cpu() for each in pairs.closed_boxes)
-        at_once = max(1, PIXELS_AT_ONCE // (self.size[0] * self.size[1]))
-        scores = [torch.zeros(0, len(self.levels), len(self.ious), dtype=torch.int64)]
+        # A map that comes several times running, as where one is drawn for all classes, is cut once.
+        images, which = images.flatten(1).unique_consecutive(dim=0, return_inverse=True)
+        images, at_once = images.view(-1, *self.size), max(1, PIXELS_AT_ONCE // (self.size[0] * self.size[1]))
+        scores = []
         for start in range(0, len(images), at_once):
-            mine = (owner >= start) & (owner < start + at_once)
-            scores.append(self.right_at(images[start : start + at_once], boxes[mine], owner[mine] - start))
+            first, stop = torch.searchsorted(which, torch.tensor([start, start + at_once])).tolist()
+            mine = (owner >= first) & (owner < stop)
+            found = self.contours(images[start : start + at_once])
+            scores.append(self.right_at(found, which[first:stop] - start, boxes[mine], owner[mine] - first))
         return torch.cat(scores)
 
-    def right_at(self, images: Tensor, boxes: Tensor, owner: Tensor) -> Tensor:
-        """(P, levels, ious) int64: 1 where any contour of (P, H, W) uint8 maps is close to a box of its map."""
-        # A map that comes several times running, as where one is drawn for all classes, is cut once.
-        different, which = images.flatten(1).unique_consecutive(dim=0, return_inverse=True)
-        cuts = self.contours(different.view(-1, *self.size))
-        owners, order = cuts.owners.sort(stable=True)
-        of_maps = order.split(owners.bincount(minlength=len(different)).tolist())
+    def right_at(self, found: Cuts, which: Tensor, boxes: Tensor, owner: Tensor) -> Tensor:
+        """(P, levels, ious) int64: 1 where any contour of the map of a pair, `which` (P,), is close to its boxes."""
+        owners, order = found.owners.sort(stable=True)
+        of_maps = order.split(owners.bincount().tolist())
         rows = [of_maps[index] for index in which.tolist()]
-        found = Cuts(
-            torch.arange(len(images)).repeat_interleave(torch.tensor([len(each) for each in rows])),
-            *(each[torch.cat(rows)] for each in (cuts.low, cuts.high, cuts.boxes)),
-        )
-        best = best_overlap(found.boxes, found.owners, boxes, owner)
+        pairs = torch.arange(len(rows)).repeat_interleave(torch.tensor([len(each) for each in rows]))
+        low, high, predicted = (each[torch.cat(rows)] for each in (found.low, found.high, found.boxes))
+        best = best_overlap(predicted, pairs, boxes, owner)
         close = (best.unsqueeze(1) >= torch.tensor(self.ious, dtype=torch.float64)).long()
         # One more from the first cut of a contour on, one less after its last.
-        steps = torch.zeros(len(images) * (LEVELS + 1), len(self.ious), dtype=torch.int64)
-        steps.index_add_(0, found.owners * (LEVELS + 1) + found.low, close)
-        steps.index_add_(0, found.owners * (LEVELS + 1) + found.high, -close)
-        return (steps.view(len(images), LEVELS + 1, -1).cumsum(dim=1) > 0).long()[:, list(self.levels)]
+        steps = torch.zeros(len(rows) * (LEVELS + 1), len(self.ious), dtype=torch.int64)
+        steps.index_add_(0, pairs * (LEVELS + 1) + low, close)
+        steps.index_add_(0, pairs * (LEVELS + 1) + high, -close)
+        return (steps.view(len(rows), LEVELS + 1, -1).cumsum(dim=1) > 0).long()[:, list(self.levels)]
 
     def contours(self, images: Tensor) -> Cuts:
         """The contours of (P, H, W) uint8 maps at all cuts; one at the origin from a map's maximum on."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from pylon_zoo.evaluation import controls as controls_module
 from pylon_zoo.evaluation import evaluate
 from pylon_zoo.evaluation.controls import Controls
+from pylon_zoo.metrics import LOCALIZATION
 
 
 def test_a_random_map_hits_as_often_as_the_box_is_large():
@@ -31,6 +33,33 @@ def test_an_oracle_cannot_hit_a_box_without_a_pixel():
     controls = Controls(1)
     controls.update([torch.tensor([[0.0, 3.2, 3.2, 3.8, 3.8]])], (8, 8), ["a"])
     assert controls.compute()["oracle"]["point_accuracy"].macro == 0.0
+
+
+def test_images_one_by_one_and_together_are_judged_the_same(monkeypatch):
+    size, names, found = (24, 20), tuple(LOCALIZATION), []
+    generator = torch.Generator().manual_seed(0)
+    boxes = [torch.tensor([[index % 2, index, 2.0, index + 6.0, 11.0]]) for index in range(6)]
+    boxes[1] = torch.zeros(0, 5)  # with a mask alone
+    boxes[3] = torch.zeros(0, 5)  # with nothing
+    masks = [torch.rand(2, *size, generator=generator) > 0.8 if index in (1, 4) else None for index in range(6)]
+    paths = [f"{index}.png" for index in range(6)]
+    for parts, pixels in (
+        ([slice(0, 6)], 10**6),
+        ([slice(0, 6)], 2 * 2 * 24 * 20),
+        ([slice(i, i + 1) for i in range(6)], 1),
+    ):
+        monkeypatch.setattr(controls_module, "PIXELS_AT_ONCE", pixels)
+        controls = Controls(2, names)
+        for part in parts:
+            controls.update(boxes[part], size, paths[part], masks[part])
+        found.append(controls.compute())
+    for other in found[1:]:
+        for control, results in found[0].items():
+            for name, result in results.items():
+                assert torch.equal(result.per_class, other[control][name].per_class), (control, name)
+                assert torch.equal(result.support, other[control][name].support)
+    assert found[0]["oracle"]["hit_rate"].support.tolist() == [4, 3]
+    assert found[0]["oracle"]["point_accuracy"].support.tolist() == [3, 1]
 
 
 def test_an_evaluation_has_controls_and_intervals_whatever_the_batches(cards, oracle):

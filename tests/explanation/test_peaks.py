@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from scipy import ndimage
 from torch.nn import functional
 
 from pylon_zoo.cells import to_pixels
@@ -44,6 +45,17 @@ def test_two_arms_that_meet_below_are_one_region() -> None:
 def test_boxes_are_ordered_by_their_highest_value() -> None:
     values = np.array([[0.6, 0.0, 0.0, 0.7, 0.9]])
     assert find_boxes(values, 0.5) == (Box(3, 0, 4, 0), Box(0, 0, 0, 0))
+
+
+@settings(max_examples=60, deadline=None)
+@given(arrays(np.float32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.floats(0, 1, width=16)))
+def test_regions_come_by_their_highest_value_then_in_raster_order(values: np.ndarray) -> None:
+    labels, count = ndimage.label(values >= 0.5, np.ones((3, 3)))
+    slices = ndimage.find_objects(labels)
+    highest = [values[labels == region + 1].max() for region in range(count)]
+    order = sorted(range(count), key=lambda region: -highest[region])
+    expected = [(x.start, y.start, x.stop - 1, y.stop - 1) for y, x in (slices[region] for region in order)]
+    assert list(find_boxes(values, 0.5)) == expected
 
 
 def test_a_value_at_the_threshold_belongs() -> None:

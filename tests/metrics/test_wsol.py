@@ -71,7 +71,7 @@ def test_boxes_agree_with_opencv(seed):
 
 
 def fuzzy_maps(seed: int, kind: str) -> torch.Tensor:
-    """(4, 3, h, w) heatmaps: smooth, with plateaus, two-valued, flat, noise, and ranges below the smallest number."""
+    """(4, 3, h, w) heatmaps: smooth, noise, plateaus, two values, flat, ranges below the smallest number, repeated."""
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.randn(4, CLASSES, *(SIZE if kind in ("noise", "binary") else (4, 5)), generator=generator)
     return {
@@ -81,13 +81,14 @@ def fuzzy_maps(seed: int, kind: str) -> torch.Tensor:
         "binary": (coarse > 0).float(),
         "flat": coarse[:, :, :1, :1],
         "tiny": coarse * 1e-39,
+        "repeated": coarse[:2, :1].repeat_interleave(2, dim=0).expand(-1, CLASSES, -1, -1),
     }[kind]
 
 
 @settings(max_examples=24, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
-    kind=st.sampled_from(["smooth", "noise", "plateaus", "binary", "flat", "tiny"]),
+    kind=st.sampled_from(["smooth", "noise", "plateaus", "binary", "flat", "tiny", "repeated"]),
     edges=st.sampled_from(["wsolevaluation", "closed"]),
     masks=st.booleans(),
 )
