@@ -7,7 +7,7 @@ machine raises far less than those of a clock. MaxBoxAccV2 in wsolevaluation's w
 thresholds, then `cv2.threshold`, `findContours`, `boundingRect` and IoU; written anew from that definition) takes turns
 with ours, batch by batch, and must count the same. Exits with 1 where it does not, where a metric takes longer than the
 classifier's forward pass or than half of wsolevaluation's way, or where evaluating by all box metrics takes more than
-60 seconds or those metrics more than 30 of them.
+60 seconds or those metrics, controls included, more than 30 of them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ BACKBONE, SIZE, IMAGES, BATCH = "resnet50", 128, 500, 32
 CLASSIFIER, ZOO = "forward pass, plain classifier", "forward pass, PYLON"
 THEIRS, OURS = "MaxBoxAccV2, wsolevaluation's way", "MaxBoxAccV2, all cuts at once"
 EVALUATION = "evaluation by all box metrics, drawing and controls included"
-METRICS = "its metrics, controls included"
+METRICS, CONTROLS = "its metrics on the model's heatmaps", "its metrics on the three controls, drawing them included"
 MOST, MOST_OF_METRICS, MOST_OF_THEIRS = 60.0, 30.0, 0.5
 
 
@@ -168,14 +168,10 @@ def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
     chosen = box_metrics()
     add(EVALUATION, len(dataset), cost(partial(evaluate, model, dataset, size=args.size, metrics=chosen)))
 
-    def metrics() -> None:
-        rivals = Controls(model.num_classes, ("point_accuracy", *chosen))
-        for name in ("point_accuracy", *chosen):
-            judge(name, judged, size, grid)
-        for _, batch in judged:
-            rivals.update(batch.boxes, size, batch.paths, batch.masks)
-
-    add(METRICS, len(dataset), cost(metrics))
+    chosen = ("point_accuracy", *chosen)  # which an evaluation always has
+    add(METRICS, pairs, sum(cost(partial(judge, name, judged, size, grid)) for name in chosen))
+    rivals = Controls(model.num_classes, chosen)
+    add(CONTROLS, 3 * pairs, sum(cost(partial(rivals.update, b.boxes, size, b.paths, b.masks)) for _, b in judged))
     return [row | {"same_counts": same} for row in rows]
 
 
@@ -220,7 +216,7 @@ def failures(rows: Sequence[Row]) -> list[str]:
         <= seconds[CLASSIFIER],
         "more than half of wsolevaluation's way": seconds[OURS] <= MOST_OF_THEIRS * seconds[THEIRS],
         "the evaluation takes too long": seconds[EVALUATION] <= MOST,
-        "its metrics take too long": seconds[METRICS] <= MOST_OF_METRICS,
+        "its metrics take too long": seconds[METRICS] + seconds[CONTROLS] <= MOST_OF_METRICS,
     }
     return [name for name, kept in promises.items() if not kept]
 
