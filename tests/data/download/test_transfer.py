@@ -1,0 +1,441 @@
+"""One file from a server that goes wrong: whole and as published in the end, or one sentence that says why not."""
+
+from __future__ import annotations
+
+import errno
+import json
+import random
+from collections.abc import Callable
+from email.utils import formatdate
+from hashlib import md5, sha1, sha256
+from pathlib import Path
+
+import pytest
+from loopback_files import Fault, FileServer
+
+from pylon_zoo.data.download import patience
+from pylon_zoo.data.download import transfer as module
+from pylon_zoo.data.download.patience import TRIES, StoppedError
+from pylon_zoo.data.download.table import RemoteFile
+from pylon_zoo.data.download.transfer import transfer
+from pylon_zoo.errors import DiskFullError, DownloadError
+
+BODY = random.Random(0).randbytes(300_000)
+OTHER = random.Random(1).randbytes(300_000)
+PATH = "/file.bin"
+
+
+@pytest.fixture
+def remote(server: FileServer) -> RemoteFile:
+    """A file with a published size and checksum."""
+    server.files[PATH] = BODY
+    return RemoteFile("file.bin", (f"{server.address}{PATH}",), len(BODY), f"sha256:{sha256(BODY).hexdigest()}")
+
+
+@pytest.fixture
+def unpublished(remote: RemoteFile) -> RemoteFile:
+    """The same without."""
+    return RemoteFile(remote.name, remote.addresses)
+
+
+@pytest.fixture
+def fetch(tmp_path: Path, heard) -> Callable[[RemoteFile], bytes]:
+    """The bytes that arrive, once nothing else is left behind."""
+
+    def fetch_(file: RemoteFile) -> bytes:
+        path = transfer(file, tmp_path, heard.watch)
+        assert list(tmp_path.iterdir()) == [path]
+        return path.read_bytes()
+
+    return fetch_
+
+
+def refused(fetch: Callable[[RemoteFile], bytes], file: RemoteFile) -> str:
+    """What is said where there is no file."""
+    with pytest.raises(DownloadError) as error:
+        fetch(file)
+    message = str(error.value)
+    assert message.startswith("'file.bin' cannot be downloaded: ")
+    assert "\n" not in message
+    return message
+
+
+def stop_after(heard, size: int) -> None:
+    heard.on_count = lambda heard: heard.stop.set() if heard.bytes >= size else None
+
+
+def test_a_good_server(server, remote, fetch, heard):
+    assert fetch(remote) == BODY
+    assert heard.bytes == len(BODY)
+    assert heard.said == []
+    assert server.asked(PATH) == [None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("md5", md5(BODY).hexdigest()), ("git", sha1(b"blob %d\0" % len(BODY) + BODY).hexdigest())]
+)
+def test_other_checksums(server, remote, fetch, kind, value):
+    assert fetch(RemoteFile("file.bin", remote.addresses, checksum=f"{kind}:{value}")) == BODY
+    assert f"its {kind} is" in refused(fetch, RemoteFile("file.bin", remote.addresses, checksum=f"{kind}:{'0' * 32}"))
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_a_connection_that_is_cut_goes_on_where_it_was(server, remote, unpublished, fetch, heard, published):
+    server.fail(PATH, Fault(sent=100_000), Fault(sent=50_000))
+    assert fetch(remote if published else unpublished) == BODY
+    assert server.asked(PATH) == [None, "bytes=100000-", "bytes=150000-"]
+    assert server.asked(PATH, "If-Range") == [None, *[f'"{md5(BODY).hexdigest()}"'] * 2]
+    assert heard.bytes == len(BODY)
+    assert "ended after 100,000 of 300,000 bytes: trying again in 1 s" in heard.said[0]
+    assert "trying again in 2 s" in heard.said[1]
+
+
+def test_a_connection_that_is_cut_again_and_again(server, remote, fetch, tmp_path):
+    server.faults[PATH] = [Fault(sent=10)]
+    message = refused(fetch, remote)
+    assert f"{server.host} ended after" in message
+    assert f"{TRIES} times in a row. Run the same command again later" in message
+    assert (tmp_path / "file.bin.part").stat().st_size == 10 * TRIES
+    server.faults.clear()
+    assert fetch(remote) == BODY
+    assert server.asked(PATH)[-1] == f"bytes={10 * TRIES}-"
+
+
+def test_progress_is_patient(server, remote, fetch, monkeypatch):
+    monkeypatch.setattr(module, "PROGRESS", 1000)
+    server.fail(PATH, *[Fault(sent=20_000)] * (2 * TRIES))
+    assert fetch(remote) == BODY
+
+
+@pytest.mark.parametrize("answers", [[503], [500, 502, 504], [408]])
+def test_errors_that_pass(server, remote, fetch, heard, answers):
+    server.fail(PATH, *(Fault(status) for status in answers))
+    assert fetch(remote) == BODY
+    assert f"{server.host} answered {answers[0]}: trying again in 1 s" in heard.said[0]
+
+
+def test_a_server_that_asks_for_an_hour_is_waited_for_two_minutes_and_that_is_said(server, remote, fetch, heard):
+    server.fail(PATH, Fault(429, {"Retry-After": "3600"}))
+    assert fetch(remote) == BODY
+    assert heard.said == [
+        f"{server.host} answered 429: trying again in 2 min instead of the 60 min it asks for",
+    ]
+
+
+def test_a_server_that_goes_on_asking_for_an_hour(server, remote, fetch):
+    server.faults[PATH] = [Fault(429, {"Retry-After": "3600"})]
+    assert "answered 429, 6 times in a row. Run the same command again in 60 min" in refused(fetch, remote)
+
+
+def test_a_date_to_come_back_at(server, remote, fetch, heard):
+    server.fail(PATH, Fault(503, {"Retry-After": formatdate(usegmt=True)}))
+    assert fetch(remote) == BODY
+    assert "trying again in 0 s" in heard.said[0]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (404, "answered 404: the file is not there. It has moved"),
+        (403, "answered 403: it does not allow this. The release may need a login now"),
+        (401, "answered 401: it wants a login"),
+        (410, "answered 410: the file is not there any more"),
+        (418, "answered 418: it does not give the file. Try again later"),
+    ],
+)
+def test_errors_that_stay_are_said_at_once(server, remote, fetch, status, reason):
+    server.faults[PATH] = [Fault(status)]
+    assert f"{server.host} {reason}" in refused(fetch, remote)
+    assert len(server.asked(PATH)) == 1
+
+
+def test_nobody_there(server, remote, fetch, heard):
+    server.__exit__()
+    assert f"no answer from {server.host} (Connection refused), 6 times in a row" in refused(fetch, remote)
+
+
+def test_other_bytes(server, remote, fetch, tmp_path):
+    server.files[PATH] = OTHER
+    message = refused(fetch, remote)
+    assert f"its sha256 is {sha256(OTHER).hexdigest()} where {sha256(BODY).hexdigest()} was published" in message
+    assert "nothing of it was kept. Run the same command again" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("body", [BODY[:-1], BODY + b"x", b""])
+def test_another_length_than_published_is_not_even_downloaded(server, remote, fetch, heard, body):
+    server.files[PATH] = body
+    assert f"the server's file has {len(body):,} bytes where 300,000 were published" in refused(fetch, remote)
+    assert heard.bytes == 0
+
+
+def test_a_length_that_is_not_told(server, remote, fetch, heard):
+    server.faults[PATH] = [Fault(headers={"Content-Length": None})]
+    assert fetch(remote) == BODY
+    server.files[PATH] = BODY + BODY
+    assert "has more than 300,000 bytes where 300,000 were published" in refused(fetch, remote)
+    assert heard.bytes == len(BODY)  # those of the first time
+
+
+def test_a_length_that_is_not_told_and_less_than_it(server, remote, fetch):
+    server.fail(PATH, Fault(headers={"Content-Length": None}, sent=100_000))
+    assert fetch(remote) == BODY
+
+
+def test_a_server_that_ignores_ranges_starts_anew(server, remote, fetch, heard):
+    server.fail(PATH, Fault(sent=100_000), Fault(whole=True, sent=150_000), Fault(whole=True))
+    assert fetch(remote) == BODY
+    assert heard.bytes == len(BODY)
+
+
+def test_a_file_that_changed_between_two_runs_is_not_glued(server, unpublished, fetch, heard, tmp_path):
+    stop_after(heard, 100_000)
+    server.fail(PATH, Fault(sent=100_000, stall=True))
+    server.resume.set()
+    with pytest.raises(StoppedError):
+        transfer(unpublished, tmp_path, heard.watch)
+    assert 0 < (tmp_path / "file.bin.part").stat().st_size < len(BODY)
+    server.files[PATH] = OTHER
+    again = type(heard)()
+    assert transfer(unpublished, tmp_path, again.watch).read_bytes() == OTHER
+    assert again.bytes == len(OTHER)
+
+
+def test_a_file_that_changed_and_a_server_that_does_not_look(server, unpublished, fetch, heard):
+    """It ignores If-Range and goes on with the other version, but cannot hide that version's ETag."""
+    server.fail(
+        PATH, Fault(sent=100_000), Fault(change=lambda body: OTHER, same=True), Fault(change=lambda body: OTHER)
+    )
+    assert fetch(unpublished) == OTHER
+    assert "has another version of 'file.bin' now" in heard.said[1]
+
+
+def test_a_file_that_changed_and_a_server_that_does_not_look_and_hides_it(server, unpublished, fetch, heard):
+    """Without a checksum, nothing vouches for what it goes on with."""
+    nameless = Fault(change=lambda body: OTHER, same=True, headers={"ETag": None})
+    server.fail(PATH, Fault(sent=100_000), nameless, Fault(change=lambda body: OTHER))
+    assert fetch(unpublished) == OTHER
+    assert server.asked(PATH) == [None, "bytes=100000-", None]
+
+
+def test_killed_when_it_has_just_begun_anew(server, unpublished, fetch, tmp_path, monkeypatch, heard):
+    """The note of the new version must not stand beside the bytes of the old one."""
+    server.fail(PATH, Fault(sent=100_000), Fault(change=lambda body: OTHER, whole=True))
+    monkeypatch.setattr(module._Transfer, "_write", _killed_the_second_time(module._Transfer._write))
+    with pytest.raises(KeyboardInterrupt):
+        fetch(unpublished)
+    monkeypatch.undo()
+    server.files[PATH] = OTHER
+    assert transfer(unpublished, tmp_path, heard.watch).read_bytes() == OTHER
+
+
+def _killed_the_second_time(write: Callable[..., None]) -> Callable[..., None]:
+    calls: list[object] = []
+
+    def write_(*args: object) -> None:
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        write(*args)
+
+    return write_
+
+
+def test_a_file_that_changed_and_a_server_that_names_no_version(server, remote, fetch, heard):
+    """Then the published checksum notices, and the whole is downloaded once more."""
+    nameless = {"ETag": None}
+    server.fail(
+        PATH,
+        Fault(headers=nameless, change=lambda body: OTHER, sent=100_000),
+        Fault(headers=nameless),
+        Fault(headers=nameless),
+    )
+    assert fetch(remote) == BODY
+    assert server.asked(PATH) == [None, "bytes=100000-", None]
+    assert "downloading it anew" in heard.said[-1]
+
+
+def test_no_version_and_no_checksum_start_anew(server, unpublished, fetch, heard):
+    server.fail(PATH, Fault(headers={"ETag": None}, sent=100_000), Fault(headers={"ETag": None}))
+    assert fetch(unpublished) == BODY
+    assert server.asked(PATH) == [None, None]
+    assert "cannot be gone on with: downloading it anew" in heard.said[-1]
+
+
+def test_a_weak_etag_goes_on_by_the_date(server, unpublished, fetch):
+    date = "Wed, 21 Oct 2015 07:28:00 GMT"
+    weak = {"ETag": 'W/"1"', "Last-Modified": date}
+    server.fail(PATH, Fault(headers=weak, sent=100_000), Fault(headers=weak, same=True))
+    assert fetch(unpublished) == BODY
+    assert server.asked(PATH, "If-Range") == [None, date]
+
+
+def test_another_part_than_asked_for(server, remote, fetch):
+    wrong = Fault(206, {"Content-Range": "bytes 200000-299999/300000", "Content-Length": "0"})
+    server.fail(PATH, Fault(sent=100_000), wrong)
+    assert fetch(remote) == BODY
+
+
+def test_a_part_that_is_larger_than_the_file(server, remote, fetch, tmp_path):
+    (tmp_path / "file.bin.part").write_bytes(BODY + OTHER)
+    version = {"format": 1, "address": remote.addresses[0], "etag": "", "modified": "", "total": None}
+    (tmp_path / "file.bin.part.json").write_text(json.dumps(version))
+    assert fetch(remote) == BODY
+
+
+def test_a_part_that_is_whole(server, remote, fetch, tmp_path):
+    (tmp_path / "file.bin.part").write_bytes(BODY)
+    version = {"format": 1, "address": remote.addresses[0], "etag": "", "modified": "", "total": len(BODY)}
+    (tmp_path / "file.bin.part.json").write_text(json.dumps(version))
+    assert fetch(remote) == BODY
+    assert server.asked(PATH) == ["bytes=300000-"]
+
+
+@pytest.mark.parametrize(
+    "note", ["", "{", "[]", '{"format": 2}', '{"format": 1, "address": "x"}', '{"format": 1, "etag": 3, "more": 4}']
+)
+def test_half_a_download_by_another_version(server, remote, fetch, heard, tmp_path, note):
+    (tmp_path / "file.bin.part").write_bytes(OTHER[:1000])
+    (tmp_path / "file.bin.part.json").write_text(note)
+    assert fetch(remote) == BODY
+    assert server.asked(PATH) == [None]
+    assert len(heard.said) == 1
+    assert "file.bin.part' cannot be gone on with: downloading it anew" in heard.said[0]
+
+
+def test_a_web_page_in_place_of_the_file(server, unpublished, fetch, tmp_path):
+    server.faults[PATH] = [Fault(headers={"Content-Type": "text/html; charset=utf-8"})]
+    message = refused(fetch, unpublished)
+    assert f"{server.host} sent a web page instead of the file. Open its address in a browser" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_coding_that_nobody_asked_for(server, remote, fetch):
+    server.faults[PATH] = [Fault(headers={"Content-Encoding": "gzip"})]
+    assert "in the coding 'gzip', which was not asked for" in refused(fetch, remote)
+
+
+def test_redirects_are_followed_with_the_range(server, remote, fetch):
+    server.files["/moved"] = BODY
+    server.faults[PATH] = [Fault(302, {"Location": "/moved"})]
+    server.fail("/moved", Fault(sent=100_000))
+    assert fetch(remote) == BODY
+    assert server.asked("/moved") == [None, "bytes=100000-"]
+
+
+@pytest.mark.parametrize("location", [PATH, None, "http://[", "ftp://127.0.0.1/file", "file:///etc/hostname"])
+def test_redirects_to_nowhere(server, remote, fetch, location):
+    server.faults[PATH] = [Fault(302, {"Location": location})]
+    assert "leads on " in refused(fetch, remote)
+
+
+def test_a_token_stays_with_the_server_that_it_is_for(server, remote, fetch):
+    with FileServer({PATH: BODY}) as elsewhere:
+        server.faults[PATH] = [Fault(302, {"Location": f"{elsewhere.address}{PATH}"})]
+        with_token = RemoteFile(
+            remote.name, remote.addresses, remote.size, remote.checksum, headers={"Authorization": "Bearer secret"}
+        )
+        assert fetch(with_token) == BODY
+        assert server.asked(PATH, "Authorization") == ["Bearer secret"]
+        assert elsewhere.asked(PATH, "Authorization") == [None]
+
+
+def test_a_second_address(server, remote, fetch, heard):
+    server.files["/copy"] = BODY
+    server.fail(PATH, Fault(sent=100_000), Fault(404))
+    both = RemoteFile(remote.name, (*remote.addresses, f"{server.address}/copy"), remote.size, remote.checksum)
+    assert fetch(both) == BODY
+    assert server.asked("/copy") == ["bytes=100000-"]  # the checksum vouches for the whole
+    assert heard.bytes == len(BODY)
+
+
+def test_two_addresses_that_fail(server, remote, fetch):
+    both = RemoteFile(remote.name, (f"{server.address}/a", f"{server.address}/b"), remote.size, remote.checksum)
+    server.faults |= {"/a": [Fault(404)], "/b": [Fault(403)]}
+    assert refused(fetch, both).count(f"{server.host} answered 40") == 2
+
+
+def test_a_proxy(server, fetch, monkeypatch):
+    server.files[PATH] = BODY
+    monkeypatch.setenv("http_proxy", f"http://someone:secret@{server.host}")
+    assert fetch(RemoteFile("file.bin", (f"http://release.invalid{PATH}",))) == BODY
+    server.faults[PATH] = [Fault(407)]
+    message = refused(fetch, RemoteFile("file.bin", (f"http://release.invalid{PATH}",)))
+    assert f"release.invalid by the proxy {server.host} answered 407: the proxy wants a login" in message
+    assert "secret" not in message
+
+
+def test_stopped_midway_and_gone_on_with(server, remote, heard, tmp_path):
+    server.fail(PATH, Fault(sent=120_000, stall=True))
+    server.resume.set()
+    stop_after(heard, 60_000)
+    with pytest.raises(StoppedError):
+        transfer(remote, tmp_path, heard.watch)
+    have = (tmp_path / "file.bin.part").stat().st_size
+    assert 0 < have < len(BODY)
+    again = type(heard)()
+    assert transfer(remote, tmp_path, again.watch).read_bytes() == BODY
+    assert server.asked(PATH)[-1] == f"bytes={have}-"
+
+
+def test_stopped_while_it_waits(server, remote, heard, tmp_path, monkeypatch):
+    server.faults[PATH] = [Fault(503)]
+    watch = heard.watch
+    watch.say = lambda sentence: heard.stop.set()
+    with pytest.raises(StoppedError):
+        transfer(remote, tmp_path, watch)
+    assert len(server.asked(PATH)) == 1
+
+
+def test_a_full_disk(server, remote, fetch, monkeypatch, tmp_path):
+    real = Path.open
+
+    def full(path: Path, mode: str = "r", *rest: object, **more: object):
+        file = real(path, mode, *rest, **more)
+        if path.suffix == ".part":
+            return _Full(file)
+        return file
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", full)
+        with pytest.raises(DiskFullError, match=f"{tmp_path} cannot take more: no space is left"):
+            fetch(remote)
+    have = (tmp_path / "file.bin.part").stat().st_size
+    assert 0 < have < len(BODY)
+    assert fetch(remote) == BODY
+    assert server.asked(PATH)[-1] == f"bytes={have}-"
+
+
+class _Full:
+    """A file on a disk with room for little more."""
+
+    def __init__(self, file):
+        self.file, self.left = file, 100_000
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.file.close()
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def write(self, chunk):
+        if len(chunk) > self.left:
+            self.file.write(chunk[: self.left])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.left -= len(chunk)
+        return self.file.write(chunk)
+
+
+def test_a_folder_in_the_way(remote, heard, tmp_path):
+    (tmp_path / "file.bin.part").mkdir()
+    with pytest.raises(DownloadError, match=r"file\.bin\.part' cannot be written: Is a directory"):
+        transfer(remote, tmp_path, heard.watch)
+
+
+def test_how_long_it_waits_in_words():
+    assert patience.seconds_of(" 90 ") == 90
+    assert patience.seconds_of(None) is None
+    assert patience.seconds_of("-5") is None
