@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pylon_zoo.data.download import AGREEMENTS, RELEASES
-from pylon_zoo.data.registry import DATASETS
 from pylon_zoo.errors import WeightsError
 from pylon_zoo.weights.entry import Entry
 
@@ -33,6 +31,9 @@ def planned_error(entry: Entry) -> WeightsError:
 
 def _training(entry: Entry) -> str:
     """The command that trains these weights."""
+    from pylon_zoo.data.download import AGREEMENTS, RELEASES
+    from pylon_zoo.data.registry import DATASETS
+
     if " " in entry.recipe:
         return f"train them ({entry.recipe}; `pylon-zoo recipes list` has the nearest) with --out RUN"
     name = max((one for one in DATASETS if entry.tag.startswith(one)), key=len, default=None)

@@ -378,6 +378,17 @@ def test_stopped_midway_and_gone_on_with(server, remote, heard, tmp_path):
     assert server.asked(PATH)[-1] == f"bytes={have}-"
 
 
+def test_what_is_counted_is_on_the_disk(server, remote, heard, tmp_path):
+    """So that a process that is killed loses nothing that it has shown."""
+    sizes: list[int] = []
+    part = tmp_path / "file.bin.part"
+    heard.on_count = lambda heard: sizes.append(heard.bytes - (part.stat().st_size if part.is_file() else 0))
+    server.fail(PATH, Fault(sent=10), Fault(sent=100))
+    transfer(remote, tmp_path, heard.watch)
+    assert len(sizes) > 3
+    assert set(sizes) == {0}
+
+
 def test_stopped_while_it_waits(server, remote, heard, tmp_path, monkeypatch):
     server.faults[PATH] = [Fault(503)]
     watch = heard.watch
