@@ -63,8 +63,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _download(args: argparse.Namespace, name: str, release: Release, source: str, root: Path) -> int:
+    from pylon_zoo.data.download.plan import find_parts, shown_name
+
+    only = names_in(args.only or "")
+    find_parts(name, release.sources[source], only)  # a mistyped one is said at once
     from pylon_zoo.data.download import download
-    from pylon_zoo.data.download.plan import shown_name
 
     if not args.quiet:
         print(f"{release.what}\nTerms: {release.terms} ({release.home})", flush=True)
@@ -72,7 +75,7 @@ def _download(args: argparse.Namespace, name: str, release: Release, source: str
         outcome = download(
             args.name,
             root,
-            only=names_in(args.only or ""),
+            only=only,
             source=source,
             connections=args.connections,
             keep_archives=args.keep_archives,
@@ -122,7 +125,7 @@ def _check(args: argparse.Namespace, root: Path) -> int:
 
 def _explain(args: argparse.Namespace, name: str, release: Agreement, source: str, root: Path) -> int:
     """How to get a release that needs a login, and what is missing of it."""
-    from pylon_zoo.data.download.arrived import missing_of
+    from pylon_zoo.data.download.arrived import SUMS, missing_of
     from pylon_zoo.data.download.plan import shown_name
 
     if args.only:
@@ -141,6 +144,8 @@ def _explain(args: argparse.Namespace, name: str, release: Agreement, source: st
         others = [other for other in release.sources if other != source]
         print("".join(f"\nOr --from {other}." for other in others))
     _show(problems)
+    if args.check and root.is_dir() and not (root / SUMS).is_file() and not args.quiet:
+        print(f"There is no {SUMS} in '{root}': files were counted, and none was read.")
     if not problems and not args.quiet:
         print(f"All of it is there. Read it once: pylon-zoo data check {shown_name(name)}:{shlex.quote(str(root))}")
     return int(bool(problems))

@@ -110,7 +110,7 @@ def test_another_way(root, capsys):
 
 def test_what_arrived_is_compared(root, capsys):
     (root / "stage_2_train_images").mkdir(parents=True)
-    (root / "stage_2_train_labels.csv").write_text("patientId,x,y,width,height,Target\na,,,,,0\n")
+    (root / "stage_2_train_labels.csv").write_text("patientId,x,y,width,height,Target\na,,,,,0\n", encoding="utf-8")
     assert main(["data", "download", "rsna-pneumonia", str(root), "--quiet"]) == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -121,7 +121,9 @@ def test_what_arrived_is_compared(root, capsys):
 def test_all_of_it_arrived(root, capsys, monkeypatch):
     (root / "stage_2_train_images").mkdir(parents=True)
     rows = [f"p{number},,,,,0" for number in range(40)]
-    (root / "stage_2_train_labels.csv").write_text("\n".join(["patientId,x,y,width,height,Target", *rows]))
+    (root / "stage_2_train_labels.csv").write_text(
+        "\n".join(["patientId,x,y,width,height,Target", *rows]), encoding="utf-8"
+    )
     for number in range(40):
         (root / "stage_2_train_images" / f"p{number}.dcm").touch()
     agreement = AGREEMENTS["rsna_pneumonia"]
@@ -132,6 +134,8 @@ def test_all_of_it_arrived(root, capsys, monkeypatch):
         f"All of it is there. Read it once: pylon-zoo data check rsna-pneumonia:'{root}'\n",
         "",
     )
+    assert main(["data", "download", "rsna-pneumonia", str(root), "--check"]) == 0
+    assert f"There is no SHA256SUMS.txt in '{root}': files were counted, and none was read." in capsys.readouterr().out
 
 
 def test_the_list(capsys):

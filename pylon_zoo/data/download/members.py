@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 import stat
@@ -79,17 +80,18 @@ def _of_zip(archive: Path, rule: Unpacking) -> Iterator[Member]:
 
 def _of_tar(archive: Path, rule: Unpacking) -> Iterator[Member]:
     with archive.open("rb") as start:
-        mode = "r:gz" if start.read(len(GZIP)) == GZIP else "r:"
-    with tarfile.open(archive, mode) as file:
+        packed = start.read(len(GZIP)) == GZIP
+    opener = gzip.open if packed else open
+    with opener(archive, "rb") as content, tarfile.open(fileobj=content, mode="r:") as file:
         for info in file:
             path = "" if info.isdir() else _kept(archive, info.name, rule)
             if path:
                 _check_plain(archive, info.name, info.isreg(), info.size)
-                content = file.extractfile(info)
-                yield Member(path, content.read() if content else b"")
-        while mode == "r:gz" and file.fileobj.read(CHUNK):
-            pass  # the checksum stands behind the last member
-    if mode == "r:":
+                one = file.extractfile(info)
+                yield Member(path, one.read() if one else b"")
+        while content.read(CHUNK):
+            pass  # gzip's checksum stands behind the last member
+    if not packed:
         _check_end(archive)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -102,7 +102,7 @@ def find_source(name: str, release: Release | Agreement, source: str | None) -> 
     return source
 
 
-def find_parts(name: str, parts: dict[str, Part], only: Sequence[str]) -> list[str]:
+def find_parts(name: str, parts: Mapping[str, Part], only: Sequence[str]) -> list[str]:
     """The names of the parts that are meant.
 
     Args:
@@ -114,7 +114,7 @@ def find_parts(name: str, parts: dict[str, Part], only: Sequence[str]) -> list[s
         UnknownNameError: no part of such a name; suggests the nearest.
 
     Example:
-        >>> find_parts("voc", dict(RELEASES["voc"].sources["oxford"]), ["20*"])
+        >>> find_parts("voc", RELEASES["voc"].sources["oxford"], ["20*"])
         ['2012', '2007']
     """
     if not only:

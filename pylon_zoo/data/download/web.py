@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
-from typing import IO, Any
+from typing import IO
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener, getproxies, proxy_bypass
@@ -44,7 +44,7 @@ class Answer:
             ends before the place that was asked for.
         total: bytes of the whole file; None where it is not told.
         etag, modified: what the server calls this version of the file, `""` where it does not.
-        body: what `read` reads from.
+        body: what `read` reads from; None where no bytes come.
     """
 
     host: str
@@ -52,7 +52,7 @@ class Answer:
     total: int | None
     etag: str
     modified: str
-    body: Any
+    body: http.client.HTTPResponse | None
 
     def read(self, size: int) -> bytes:
         """The next bytes, `b""` at the end.
@@ -61,7 +61,7 @@ class Answer:
             BreakError: the connection broke.
         """
         try:
-            return self.body.read1(size)
+            return b"" if self.body is None else self.body.read1(size)
         except (OSError, http.client.HTTPException) as error:
             raise BreakError(f"the connection to {self.host} broke ({_short(error)})") from error
 
@@ -103,7 +103,7 @@ def opened(
     except HTTPError as error:
         with error:
             if error.code == 416:
-                yield Answer(host, None, _content_range(error.headers)[1], "", "", error)
+                yield Answer(host, None, _content_range(error.headers)[1], "", "", None)
                 return
             raise _refused(host, error) from error
     except URLError as error:
@@ -116,7 +116,7 @@ def opened(
         yield _answer(host, response, start)
 
 
-def _answer(host: str, response: Any, asked: int) -> Answer:
+def _answer(host: str, response: http.client.HTTPResponse, asked: int) -> Answer:
     """What the headers say.
 
     Raises:
@@ -137,9 +137,10 @@ def _answer(host: str, response: Any, asked: int) -> Answer:
     length = headers.get("Content-Length", "")
     start, total = 0, int(length) if length.isdecimal() else None
     if response.status == 206:
-        start, total = _content_range(headers)
-        if start is None or not 0 <= start <= asked:
+        first, total = _content_range(headers)
+        if first is None or first > asked:
             raise BreakError(f"{host} sent another part of the file than was asked for")
+        start = first
     return Answer(host, start, total, headers.get("ETag", ""), headers.get("Last-Modified", ""), response)
 
 
@@ -147,7 +148,7 @@ class _Redirects(HTTPRedirectHandler):
     """Follows to the web alone, and never from https to what others can read and change on the way."""
 
     def redirect_request(
-        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
     ) -> Request | None:
         scheme = urlsplit(newurl).scheme
         if scheme not in SCHEMES or (req.type == "https" and scheme != "https"):

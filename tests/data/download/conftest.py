@@ -5,13 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from loopback_files import FileServer
 from tiny_releases import Tiny, put_tiny, tiny_release
+from transfers import BODY, PATH
 
 from pylon_zoo.data.download import releases
 from pylon_zoo.data.download.patience import Watch
+from pylon_zoo.data.download.table import RemoteFile
+from pylon_zoo.data.download.transfer import transfer
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +60,28 @@ def tiny(server: FileServer, monkeypatch: pytest.MonkeyPatch) -> Tiny:
     release = put_tiny(server)
     monkeypatch.setitem(releases.RELEASES, "chestx_det", tiny_release(server))
     return release
+
+
+@pytest.fixture
+def remote(server: FileServer) -> RemoteFile:
+    """A file with a published size and checksum."""
+    server.files[PATH] = BODY
+    return RemoteFile("file.bin", (f"{server.address}{PATH}",), len(BODY), f"sha256:{sha256(BODY).hexdigest()}")
+
+
+@pytest.fixture
+def unpublished(remote: RemoteFile) -> RemoteFile:
+    """The same without."""
+    return RemoteFile(remote.name, remote.addresses)
+
+
+@pytest.fixture
+def fetch(tmp_path: Path, heard) -> Callable[[RemoteFile], bytes]:
+    """The bytes that arrive, once nothing else is left behind."""
+
+    def fetch_(file: RemoteFile) -> bytes:
+        path = transfer(file, tmp_path, heard.watch)
+        assert list(tmp_path.iterdir()) == [path]
+        return path.read_bytes()
+
+    return fetch_

@@ -33,13 +33,13 @@ def root(tmp_path: Path) -> Path:
     for name in NAMES:
         Image.new("L", (8, 8), int(name, 16)).save(tmp_path / "train" / f"{name}.png")
     rows = "\n".join(f"{name},R{reader},No finding,,,," for name in NAMES for reader in range(3))
-    (tmp_path / TABLE).write_text(f"image_id,rad_id,class_name,x_min,y_min,x_max,y_max\n{rows}\n")
+    (tmp_path / TABLE).write_text(f"image_id,rad_id,class_name,x_min,y_min,x_max,y_max\n{rows}\n", encoding="utf-8")
     none = ",".join(["0"] * 27 + ["1"])
     rows = "\n".join(f"{name},R{reader},{none}" for name in NAMES for reader in range(3))
-    (tmp_path / LABELS).write_text(f"image_id,rad_id,{COLUMNS}\n{rows}\n")
+    (tmp_path / LABELS).write_text(f"image_id,rad_id,{COLUMNS}\n{rows}\n", encoding="utf-8")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     lines = [f"{sha256(path.read_bytes()).hexdigest()} {path.relative_to(tmp_path).as_posix()}" for path in files]
-    (tmp_path / SUMS).write_text("\n".join([*lines, f"{'0' * 64} test/not needed.dicom", ""]))
+    (tmp_path / SUMS).write_text("\n".join([*lines, f"{'0' * 64} test/not needed.dicom", ""]), encoding="utf-8")
     return tmp_path
 
 
@@ -93,7 +93,7 @@ def test_nothing_there(tmp_path):
 
 @pytest.mark.parametrize("line", ["abc train/1.png", f"{'0' * 64}", f"{'0' * 64} ../1.png", f"{'0' * 64} /1.png"])
 def test_a_list_that_is_none(root, line):
-    (root / SUMS).write_text(f"{line}\n")
+    (root / SUMS).write_text(f"{line}\n", encoding="utf-8")
     with pytest.raises(DataError, match=rf"{SUMS}' row 1 is not a SHA-256 and a file of the release"):
         missing(root)
 

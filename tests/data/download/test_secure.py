@@ -34,7 +34,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [*NEW_KEY.split(), "-keyout", "key", "-out", "certificate"], cwd=folder, check=True, capture_output=True
     )
     both = folder / "both.pem"
-    both.write_text((folder / "key").read_text() + (folder / "certificate").read_text())
+    both.write_text(
+        (folder / "key").read_text(encoding="utf-8") + (folder / "certificate").read_text(encoding="utf-8"),
+        encoding="utf-8",
+    )
     return both
 
 

@@ -148,7 +148,7 @@ def test_nothing_lands_outside(unpacked, root, kind, name):
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
 def test_links_and_devices_of_a_tar(unpacked, root, kind):
     content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as archive:
+    with tarfile.open(fileobj=content, mode="w:") as archive:
         info = tarfile.TarInfo("set/link.png")
         info.type, info.linkname = kind, "/etc/hostname"
         archive.addfile(info)
@@ -172,7 +172,7 @@ def test_links_of_a_zip(unpacked, root):
 
 def test_a_link_that_a_tar_writes_through(unpacked, root):
     content = io.BytesIO()
-    with tarfile.open(fileobj=content, mode="w") as archive:
+    with tarfile.open(fileobj=content, mode="w:") as archive:
         link = tarfile.TarInfo("set")
         link.type, link.linkname = tarfile.SYMTYPE, str(root.parent)
         archive.addfile(link)

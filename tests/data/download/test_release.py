@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import pytest
 from loopback_files import Fault
+from systems import posix_only
 from tiny_releases import tiny_release, tree_of, zip_of
 
 from pylon_zoo.data import open_dataset
@@ -226,9 +227,9 @@ def test_a_folder_of_another_dataset(tiny, root, monkeypatch):
 def test_records_of_another_version(tiny, root, change):
     download(NAME, root)
     path = root / FOLDER / "train_data.zip.done.json"
-    path.write_text(change(path.read_text()))
+    path.write_text(change(path.read_text(encoding="utf-8")), encoding="utf-8")
     assert download(NAME, root).done == 1
-    assert json.loads(path.read_text())["format"] == 1
+    assert json.loads(path.read_text(encoding="utf-8"))["format"] == 1
     assert tree_of(root) == tiny.trees
 
 
@@ -253,6 +254,7 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {support!r})
 from loopback_files import FileServer
+from systems import posix_only
 from tiny_releases import put_tiny, tiny_release
 from pylon_zoo.cli.main import main
 from pylon_zoo.data.download import releases
@@ -290,6 +292,7 @@ def goes_on(tiny, root: Path) -> None:
     assert tiny.server.asked("/train_data.zip") == [None, f"bytes={half}-"]
 
 
+@posix_only  # which have a signal for Ctrl-C
 def test_a_second_process_and_ctrl_c_midway(tiny, root, hanging):
     with pytest.raises(
         ConfigError, match=rf"is being written by another process \(process {hanging.pid}\)\. Wait until"
