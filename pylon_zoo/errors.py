@@ -40,6 +40,10 @@ class WeightsError(PylonZooError, OSError):
     """Weights that cannot be had, or are not the bytes that were published."""
 
 
+class DownloadError(PylonZooError, OSError):
+    """A file of a dataset that cannot be downloaded or unpacked, or is not what was published."""
+
+
 class DiskFullError(PylonZooError, OSError):
     """A disk, a quota or a file's largest size is reached: names the folder."""
 

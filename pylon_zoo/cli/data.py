@@ -6,6 +6,7 @@ import argparse
 from importlib import import_module
 
 ACTIONS: dict[str, tuple[str, str]] = {
+    "download": ("pylon_zoo.cli.data_download", "download a release, or say how to get it and check what arrived"),
     "check": ("pylon_zoo.cli.data_check", "read everything once: counts, labels, boxes, and all that is wrong"),
     "prepare": ("pylon_zoo.cli.data_prepare", "write a copy with smaller images, which loads faster"),
 }

@@ -25,7 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reproduce": ("pylon_zoo.cli.reproduce", "fill a table of the paper: train what is missing, evaluate, average"),
     "predict": ("pylon_zoo.cli.predict", "predict many images into one Parquet file"),
     "export": ("pylon_zoo.cli.export", "write a model as ONNX, torch.export or TorchScript, and check it"),
-    "data": ("pylon_zoo.cli.data", "check a dataset, or write a copy of it that loads faster"),
+    "data": ("pylon_zoo.cli.data", "download a dataset, check it, or write a copy of it that loads faster"),
     "recipes": ("pylon_zoo.cli.recipes", "list the recipes that ship, or show one"),
     "weights": ("pylon_zoo.cli.weights", "list, verify and publish weights, or import the authors' checkpoints"),
     "list": ("pylon_zoo.cli.list", "list the models, or the pretrained weights"),

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from pylon_zoo.errors import ConfigError, DataError, DiskFullError
 from pylon_zoo.files import check_folder, finite, make_folder, write_text, write_together
+from pylon_zoo.lock import locked
 from pylon_zoo.models.contract import HeatmapClassifier
-from pylon_zoo.training.lock import locked
 from pylon_zoo.training.loop import Epoch
 from pylon_zoo.training.processes import on_main
 from pylon_zoo.training.recipe import Recipe

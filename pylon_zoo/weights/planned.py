@@ -1,4 +1,4 @@
-"""What to say to those who ask for weights that nobody has trained yet: the three ways to get some."""
+"""What to say to those who ask for weights that nobody has trained yet: which command makes them, who has others."""
 
 from __future__ import annotations
 
@@ -9,26 +9,39 @@ AUTHORS_ARCHIVE = "https://drive.google.com/file/d/19FWGkraATlcaJRmIryW8T6XQfmEq
 
 
 def planned_error(entry: Entry) -> WeightsError:
-    """The error for an entry that is planned: import the authors' file, train, or take other weights.
+    """The error for an entry that is planned: train, import the authors' file if there is one, or take others.
 
     Example:
         >>> from pylon_zoo.weights.manifest import find
-        >>> print(str(planned_error(find("pylon_resnet50", "nih-cxr14")))[:82])
-        The weights pylon_resnet50.nih_cxr14 are planned; nobody has trained them yet. (1)
+        >>> print(str(planned_error(find("pylon_resnet50", "nih-cxr14")))[:99])
+        The weights pylon_resnet50.nih_cxr14 are not published yet: `pylon-zoo train nih_cxr14_pylon_resnet
     """
+    import_ = ""
     if entry.authors_file:
-        file, release = entry.authors_file, f"Download the authors' release from {AUTHORS_ARCHIVE} and run"
-        import_ = f"{release} `pylon-zoo weights import-official FILE --member '{file}' --out DIR`."
-    else:
         import_ = (
-            f"Import the authors' file, if you have it (of these weights none is known to be in their release, "
-            f"{AUTHORS_ARCHIVE}), with `pylon-zoo weights import-official FILE --out DIR`."
+            f" The authors' own, in {AUTHORS_ARCHIVE}, become such a folder by `pylon-zoo weights import-official FILE "
+            f"--member '{entry.authors_file}' --out RUN`."
         )
-    train = f"Train with `pylon-zoo train {entry.recipe} --out DIR`."
-    if " " in entry.recipe:
-        train = f"Train them: {entry.recipe}; `pylon-zoo recipes list` has the nearest."
     return WeightsError(
-        f"The weights {entry.name} are planned; nobody has trained them yet. (1) {import_} (2) {train} Then give DIR "
-        f"as pretrained. (3) Take them from elsewhere: pretrained='hf-hub:org/name', or a manifest that has them, in "
+        f"The weights {entry.name} are not published yet: {_training(entry)}, and pretrained='RUN' loads them."
+        f"{import_} Others' are had as pretrained='hf-hub:org/name', or by a manifest that has them, in "
         "PYLON_ZOO_MANIFEST or by pylon_zoo.register_weights(...)."
     )
+
+
+def _training(entry: Entry) -> str:
+    """The command that trains these weights."""
+    from pylon_zoo.data.download import AGREEMENTS, RELEASES
+    from pylon_zoo.data.registry import DATASETS
+
+    if " " in entry.recipe:
+        return f"train them ({entry.recipe}; `pylon-zoo recipes list` has the nearest) with --out RUN"
+    name = max((one for one in DATASETS if entry.tag.startswith(one)), key=len, default=None)
+    data, download = "NAME:DIR", ""
+    if name is not None:
+        shown = name.replace("_", "-")
+        data = f"{shown}:DIR" if DATASETS[name].needs_dir else shown
+        if name in RELEASES or name in AGREEMENTS:
+            does = "gets the data" if name in RELEASES else "says how to get the data"
+            download = f" (`pylon-zoo data download {shown} DIR` {does})"
+    return f"`pylon-zoo train {entry.recipe} --data {data} --out RUN` makes them{download}"

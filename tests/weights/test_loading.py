@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -136,15 +135,35 @@ def test_planned_weights_say_how_to_get_some(
     planned = {**entry_values, "recipe": "a_recipe", "authors_file": "theirs.pkl"}
     write_manifest({f"{NAME}.soon": planned, f"{NAME}.later": {**entry_values, "recipe": "no recipe ships yet"}})
     assert list_pretrained() == []
-    with pytest.raises(WeightsError, match=rf"{NAME}\.soon are planned; nobody has trained them yet") as error:
+    with pytest.raises(WeightsError, match=rf"{NAME}\.soon are not published yet: ") as error:
         load_pretrained(NAME, True)
-    import_, train, elsewhere = re.split(r"\(\d\) ", str(error.value))[1:]
+    train, import_, elsewhere = str(error.value).split(". ")
+    assert "`pylon-zoo train a_recipe --data NAME:DIR --out RUN` makes them, and pretrained='RUN' loads them" in train
     assert "https://drive.google.com/" in import_
     assert "import-official FILE --member 'theirs.pkl'" in import_
-    assert "pylon-zoo train a_recipe" in train
     assert all(word in elsewhere for word in ("hf-hub:org/name", "PYLON_ZOO_MANIFEST", "register_weights"))
-    with pytest.raises(WeightsError, match=r"none is known to be in their release.*no recipe ships yet"):
+    with pytest.raises(WeightsError, match=r"no recipe ships yet; `pylon-zoo recipes list`") as error:
         load_pretrained(NAME, "later")
+    assert "import-official" not in str(error.value)  # the authors have not released them
+
+
+@pytest.mark.parametrize(
+    ("tag", "recipe", "does"),
+    [
+        ("nih-cxr14", "nih_cxr14_pylon_resnet50_256", "gets the data"),
+        ("vindr-cxr", "vindr_cxr_pylon_resnet50_256", "says how to get the data"),
+        ("voc", "pascal_voc_pylon_resnet50_256", "gets the data"),
+    ],
+)
+@pytest.mark.usefixtures("no_network")
+def test_promised_weights_say_which_command_makes_them(tag: str, recipe: str, does: str) -> None:
+    first = (
+        rf"are not published yet: `pylon-zoo train {recipe} --data {tag}:DIR --out RUN` makes them "
+        rf"\(`pylon-zoo data download {tag} DIR` {does}\), and pretrained='RUN' loads them\."
+    )
+    for name, pretrained in (("pylon_resnet50", tag), (f"pylon_resnet50.{tag}", None)):
+        with pytest.raises(WeightsError, match=first):
+            create_model(name, pretrained=pretrained)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from pylon_zoo.data.download.plan import find_release
 from pylon_zoo.errors import WeightsError
 from pylon_zoo.training.recipe_files import load_recipe
 from pylon_zoo.weights import manifest
@@ -165,4 +166,7 @@ def test_a_planned_entry_promises_nothing(name: str) -> None:
     assert recipe.phases.encoder == (("frozen", "trained") if "two_phase" in entry.tag else ("trained",))
     assert recipe.model.options.get("up_layers", 2) == (1 if "1layer" in entry.tag else 2)
     message = str(planned_error(entry))
-    assert all(text in message for text in (name, "import-official", "(1)", "(2)", "(3)", "https://drive.google.com/"))
+    data = recipe.data.name.replace("pascal_voc", "voc").replace("_", "-")
+    assert f"`pylon-zoo train {entry.recipe} --data {data}:DIR --out RUN` makes them" in message
+    assert find_release(data)
+    assert ("import-official" in message) == (entry.authors_file is not None)

@@ -85,7 +85,7 @@ def test_planned_weights_raise(monkeypatch: pytest.MonkeyPatch):
     entry = manifest.load_manifest()[NAME]
     planned = type(entry)(**{**vars(entry), "source": "planned", "path": None, "files": {}})
     monkeypatch.setattr(manifest, "load_manifest", lambda: {NAME: planned})
-    with pytest.raises(WeightsError, match="are planned"):
+    with pytest.raises(WeightsError, match="are not published yet"):
         timm.create_model(NAME, pretrained=True)
     untrained = timm.create_model(NAME)
     assert (untrained.num_classes, untrained.in_chans) == (8, 1)

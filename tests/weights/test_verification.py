@@ -89,5 +89,5 @@ def test_weights_of_the_hub(folder: Path, hub: LoopbackHub, tmp_path: Path) -> N
 
 def test_planned_weights_are_not_right(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "verify", "pylon_resnet50.nih-cxr14"]) == 1
-    assert "nobody has trained them yet" in capsys.readouterr().out
+    assert "are not published yet" in capsys.readouterr().out
     assert main(["weights", "verify", "pylon_resnet50.nothing"]) == 2

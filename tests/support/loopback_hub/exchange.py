@@ -74,7 +74,7 @@ def make_handler(hub: LoopbackHub) -> type[BaseHTTPRequestHandler]:
         def reply(self, request: Request, reply: Answer, fault: Fault) -> None:
             if fault.change is not None:
                 reply.body = fault.change(reply.body)
-            elif wanted := request.headers.get("Range"):
+            elif (wanted := request.headers.get("Range")) and reply.status == 200:
                 start = int(wanted.removeprefix("bytes=").partition("-")[0])
                 total = len(reply.body)
                 reply.headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"

@@ -8,12 +8,12 @@ import json
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 import yaml
 
 from loopback_hub.exchange import Answer, Request, of_json, refusal
-from loopback_hub.store import Repo, etag, is_large
+from loopback_hub.store import Repo, etag, info_of, is_large
 
 if TYPE_CHECKING:
     from loopback_hub.hub import LoopbackHub
@@ -145,6 +145,15 @@ def info(hub: LoopbackHub, request: Request, name: str, repo: Repo, revision: st
     return of_json({"id": name, "sha": found.oid, "siblings": [{"rfilename": path} for path in found.files]})
 
 
+def paths_info(hub: LoopbackHub, request: Request, name: str, repo: Repo, revision: str) -> Answer:
+    """Sizes and names of the content of some files."""
+    found = repo.at(revision)
+    if found is None:
+        return refusal(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+    wanted = parse_qs(request.body.decode()).get("paths", [])
+    return of_json([info_of(path, found.files[path]) for path in wanted if path in found.files])
+
+
 def resolve(hub: LoopbackHub, request: Request, name: str, repo: Repo, revision: str, file: str) -> Answer:
     """A file; a large one is elsewhere."""
     if repo.gated and not is_owner(request):
@@ -186,8 +195,10 @@ ROUTES: tuple[tuple[str, str, Callable[..., Answer]], ...] = (
     ("POST", rf"/{REPO}/verify", verify),
     ("PUT", r"/objects/(?P<oid>[0-9a-f]{64})", put_object),
     ("GET", rf"/api/models/{REPO}(?:/revision/(?P<revision>[^/]+))?", info),
+    ("POST", rf"/api/datasets/{REPO}/paths-info/(?P<revision>[^/]+)", paths_info),
+    ("GET HEAD", rf"/datasets/{REPO}/resolve/(?P<revision>[^/]+)/(?P<file>.+)", resolve),
     ("GET HEAD", rf"/{REPO}/resolve/(?P<revision>[^/]+)/(?P<file>.+)", resolve),
     ("GET", r"/objects/(?P<oid>[0-9a-f]{64})/(?P<file>.+)", get_object),
     ("GET", r"/files/(?P<file>.+)", get_manifest),
 )
-OPEN = (validate_yaml, put_object)  # these need no token
+OPEN = (validate_yaml, put_object, paths_info)  # these need no token

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-LARGE = (".safetensors", ".bin")  # kept as LFS objects, as the Hub does
+LARGE = (".safetensors", ".bin", ".zip")  # kept as LFS objects, as the Hub does
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,14 @@ def is_large(path: str) -> bool:
 def git_oid(content: bytes) -> str:
     """git's name of a file's content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def info_of(path: str, content: bytes) -> dict[str, object]:
+    """What the Hub says of a file before it is downloaded."""
+    info: dict[str, object] = {"type": "file", "path": path, "size": len(content), "oid": git_oid(content)}
+    if is_large(path):
+        info["lfs"] = {"oid": etag(path, content), "size": len(content), "pointerSize": 134}
+    return info
 
 
 def etag(path: str, content: bytes) -> str:

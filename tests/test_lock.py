@@ -10,15 +10,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from pylon_zoo import lock
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.training import lock
-from pylon_zoo.training.lock import BEYOND, LOCK, locked
+from pylon_zoo.lock import BEYOND, LOCK, locked
 
 OTHER = """
 import sys
 from pathlib import Path
 from pylon_zoo.errors import ConfigError
-from pylon_zoo.training.lock import locked
+from pylon_zoo.lock import locked
 try:
     with locked(Path(sys.argv[1])):
         print("had")
