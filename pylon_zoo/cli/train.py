@@ -186,7 +186,7 @@ def named_recipe(args: argparse.Namespace, source: str) -> Recipe:
 def settings_of(args: argparse.Namespace) -> list[str]:
     """`--data-option`, `--set` and the options that are short for it."""
     from pylon_zoo.cli.arguments import data_options
-    from pylon_zoo.training.recipe_files import data_settings
+    from pylon_zoo.training.overrides import data_settings
 
     short = {"data.size": args.size, "loop.batch_size": args.batch_size, "loop.seed": args.seed}
     return [

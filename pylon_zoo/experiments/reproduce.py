@@ -22,8 +22,9 @@ from pylon_zoo.evaluation import evaluate
 from pylon_zoo.experiments.grid import Grid, Row
 from pylon_zoo.experiments.results import BY_MASKS, append_row, figures, read_rows
 from pylon_zoo.models.heatmap_model import HeatmapModel
+from pylon_zoo.training.overrides import data_settings
 from pylon_zoo.training.recipe import Recipe
-from pylon_zoo.training.recipe_files import data_settings, load_recipe
+from pylon_zoo.training.recipe_files import load_recipe
 from pylon_zoo.training.run_folder import RunFolder
 from pylon_zoo.training.train import open_split, train
 from pylon_zoo.weights.checkpoint import load_checkpoint

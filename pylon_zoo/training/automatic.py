@@ -15,8 +15,9 @@ from pylon_zoo.errors import UnknownNameError, WeightsError
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.methods import split_name
 from pylon_zoo.training.model_name import check_model
+from pylon_zoo.training.overrides import changes_of
 from pylon_zoo.training.recipe import Recipe
-from pylon_zoo.training.recipe_files import changes_of, inherit, recipe_from_table
+from pylon_zoo.training.recipe_files import inherit, recipe_from_table
 from pylon_zoo.training.rules import (
     ALWAYS,
     COARSEST_STRIDE,

@@ -7,8 +7,6 @@ A recipe may start from another (`base`), and the command line changes one; both
 from __future__ import annotations
 
 import fnmatch
-import json
-import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +16,7 @@ from typing import Any
 from pylon_zoo.data.registry import DatasetEntry, dataset_of
 from pylon_zoo.errors import ConfigError, PylonZooError, UnknownNameError, suggest
 from pylon_zoo.models.methods import split_name
+from pylon_zoo.training.overrides import changes_of
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.sections import Origin, build, check_keys, notes_of
 
@@ -104,26 +103,6 @@ def describe_recipes(pattern: str = "*") -> dict[str, Recipe]:
     return {name: _read_sections(*file) for name, file in files.items()}
 
 
-def changes_of(overrides: Sequence[str]) -> tuple[dict[str, Any], frozenset[str]]:
-    """Overrides as a layer of settings for `inherit`, and their dotted keys.
-
-    Args:
-        overrides: as for `load_recipe`.
-
-    Raises:
-        ConfigError: one is not of the form key=value, or sets something inside a value.
-
-    Example:
-        >>> changes_of(["loop.seed=1", "loop.seed=2"])
-        ({'loop': {'seed': 2}}, frozenset({'loop.seed'}))
-    """
-    settings = dict(parse_override(text) for text in overrides)
-    changes: dict[str, Any] = {}
-    for key, value in settings.items():
-        _put(changes, key, value)
-    return changes, frozenset(settings)
-
-
 def recipe_from_table(table: Mapping[str, Any], origin: Origin) -> Recipe:
     """A recipe from nested tables as `tomllib` reads them; `origin` names their source in messages.
 
@@ -202,40 +181,6 @@ def inherit(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any
     return _merge(tables, upper)
 
 
-def parse_override(text: str) -> tuple[str, Any]:
-    """`"optimizer.lr=1e-3"` as dotted key and value.
-
-    Raises:
-        ConfigError: not of that form.
-
-    Example:
-        >>> parse_override("optimizer.lr=1e-3"), parse_override("data.augmentation=flip")
-        (('optimizer.lr', 0.001), ('data.augmentation', 'flip'))
-    """
-    key, equals, value = (part.strip() for part in text.partition("="))
-    if not equals or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key):
-        raise ConfigError(f"--set {text!r} is not of the form key=value, for example optimizer.lr=1e-3.")
-    try:
-        return key, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        # A shell eats the quotes of a string, so a plain word stands for itself.
-        if re.fullmatch(r"[A-Za-z_./~][\w./:~@+-]*", value):
-            return key, value
-        raise ConfigError(
-            f'--set {key}: {value!r} is not a TOML value (a number, true, false, "text", [a, b]).'
-        ) from None
-
-
-def data_settings(options: Mapping[str, Any]) -> list[str]:
-    """A dataset's options as settings of a recipe.
-
-    Example:
-        >>> data_settings({"masks": False, "classes": "Mass,Nodule"})
-        ['data.options.masks=false', 'data.options.classes="Mass,Nodule"']
-    """
-    return [f"data.options.{key}={json.dumps(value, ensure_ascii=False)}" for key, value in options.items()]
-
-
 def list_recipes(pattern: str = "*") -> list[str]:
     """Names of the recipes that ship with the package, sorted.
 
@@ -308,17 +253,6 @@ def _check_options(recipe: Recipe) -> None:
     if isinstance(dataset, DatasetEntry):  # whether it exists is found out with its folder
         for part in ("options", "train", "val"):
             check_keys(getattr(recipe.data, part), dataset.options, recipe.origin, f"data.{part}.")
-
-
-def _put(table: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key in nested tables."""
-    *sections, last = key.split(".")
-    for section in sections:
-        inner = table.setdefault(section, {})
-        if not isinstance(inner, dict):
-            raise ConfigError(f"--set {key}: '{section}' is a value, not a section with settings in it.")
-        table = inner
-    table[last] = value
 
 
 def _merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from torch import nn
 
 import pylon_zoo as pz
 from pylon_zoo.attribution import AttributedClassifier
-from pylon_zoo.models.build import METHODS, build_model
+from pylon_zoo.models.build import build_model
 from pylon_zoo.models.heatmap_model import HeatmapModel
+from pylon_zoo.models.methods import METHODS
 from pylon_zoo.models.views import with_views
 
 

@@ -7,13 +7,9 @@ from dataclasses import replace
 import pytest
 
 from pylon_zoo.errors import ConfigError, UnknownNameError
+from pylon_zoo.training.overrides import parse_override
 from pylon_zoo.training.recipe import Recipe
-from pylon_zoo.training.recipe_files import (
-    list_recipes,
-    load_recipe,
-    parse_override,
-    recipe_path,
-)
+from pylon_zoo.training.recipe_files import list_recipes, load_recipe, recipe_path
 
 PAPER = "nih_cxr14_pylon_resnet50_256"
 
