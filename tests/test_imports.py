@@ -123,6 +123,16 @@ def test_imports_go_down(path: Path):
     assert not wrong
 
 
+DRAWN = ("phantom", "cluttered_digits")
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_drawn_datasets_do_not_know_each_other(name: str):
+    others = tuple(f"pylon_zoo.data.{other}" for other in DRAWN if other != name)
+    for path in (ROOT / "data" / name).glob("*.py"):
+        assert not [module for _, module in imports_of(path) if module.startswith(others)], path
+
+
 MODELS = sorted((ROOT / "models").rglob("*.py"))
 
 
