@@ -13,7 +13,7 @@ from tqdm import tqdm
 from pylon_zoo.errors import ConfigError, PylonZooError
 from pylon_zoo.explanation.explainer import Explainer, check_finite
 from pylon_zoo.explanation.names import ImageNames, overlay_name
-from pylon_zoo.explanation.overlay import with_caption
+from pylon_zoo.explanation.overlay import render_overlay, with_caption
 from pylon_zoo.explanation.report import Report
 from pylon_zoo.explanation.result import Explanation
 from pylon_zoo.explanation.staging import staged
@@ -134,9 +134,10 @@ class _Writer:
         }
         pictures = []
         for rank, finding in enumerate(explanation.top(self.top), start=1):
-            picture = explanation.overlay(finding.label, caption=False)
+            scene = explanation.scene(finding.label)
+            picture = render_overlay(scene, caption=False)
             overlay = f"overlays/{overlay_name(name, rank, finding.label)}"
-            with_caption(picture, explanation, finding.label).save(self.folder / overlay, compress_level=4)
+            with_caption(picture, scene).save(self.folder / overlay, compress_level=4)
             pictures.append(picture)
             entry["findings"].append(
                 {

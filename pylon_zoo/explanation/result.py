@@ -13,7 +13,7 @@ from torch import Tensor
 from pylon_zoo.cells import CellGrid, tiling, to_pixels
 from pylon_zoo.errors import UnknownNameError
 from pylon_zoo.explanation.labels import unknown_label
-from pylon_zoo.explanation.overlay import render_overlay
+from pylon_zoo.explanation.overlay import Scene, display_size, render_overlay
 from pylon_zoo.explanation.peaks import Box, Point, find_boxes, find_peak
 
 
@@ -176,7 +176,30 @@ class Explanation:
         Raises:
             UnknownNameError: no such label.
         """
-        return render_overlay(self, self.ranking()[0][0] if label is None else label, **options)
+        return render_overlay(self.scene(self.ranking()[0][0] if label is None else label), **options)
+
+    def scene(self, label: str) -> Scene:
+        """What there is to draw of one class, for the functions of `pylon_zoo.explanation.overlay`.
+
+        Raises:
+            UnknownNameError: no such label.
+        """
+        finding, native = self.finding(label), self.native_probability_map(label)
+        width, height = display_size(self.width, self.height)
+        absolute = self.scaling == "absolute"
+        middle = "0.5" if absolute else "own scale"
+        return Scene(
+            image=self.image,
+            label=label,
+            probability=finding.probability,
+            found=finding.probability >= self.threshold,
+            peak=finding.peak,
+            values=self.probability_map(label, (height, width)).numpy(),
+            level=self.threshold,
+            ends=(0.0, 1.0) if absolute else (float(native.min()), float(native.max())),
+            middle="share of max" if self.unit == "relevance" else middle,
+            facts=f"{self.resolution} map, peak at ({finding.peak.x}, {finding.peak.y})",
+        )
 
     def index(self, label: str) -> int:
         """Position of a label in `labels`, `probabilities` and the maps."""

@@ -178,11 +178,10 @@ class PairMetric:
         Raises:
             DataError: as for `update`.
         """
-        cells = tuple(heatmaps.shape[2:])
-        judged = [
-            (pairs.images, pairs.labels, self.score(pairs), pairs.areas, *bearings(pairs, cells, self.grid))
-            for pairs in self.pairs(heatmaps, regions)
-        ]
+        cells, judged = (heatmaps.shape[2], heatmaps.shape[3]), []
+        for pairs in self.pairs(heatmaps, regions):
+            where = bearings(pairs.peaks, *pairs.closed_boxes, self.size, cells, self.grid)
+            judged.append((pairs.images, pairs.labels, self.score(pairs), pairs.areas, *where))
         return Outcomes.join([Outcomes(*(one.cpu() for one in each)) for each in judged])
 
     def pairs(self, heatmaps: Tensor, regions: Regions) -> Iterator[Pairs]:
