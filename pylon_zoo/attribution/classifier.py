@@ -76,6 +76,7 @@ class AttributedClassifier(nn.Module):
         if self.activation not in ACTIVATIONS:
             raise ConfigError(f"activation={activation!r} is not one of {', '.join(ACTIVATIONS)}.")
         theirs = model.label_names if ours else default_label_names(self.num_classes)
+        self.thresholds: tuple[float, ...] | None = model.thresholds if ours else None
         self.label_names: tuple[str, ...] = tuple(label_names or theirs)
         if len(self.label_names) != self.num_classes:
             raise ConfigError(f"{len(self.label_names)} label names were given for {self.num_classes} classes.")

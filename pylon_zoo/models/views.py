@@ -113,7 +113,7 @@ class ViewedClassifier(nn.Module):
         self.num_classes: int = model.num_classes
         self.in_chans: int = model.in_chans
         self.activation: str = model.activation
-        self.thresholds: tuple[float, ...] | None = getattr(model, "thresholds", None)
+        self.thresholds: tuple[float, ...] | None = model.thresholds
         self.heatmap_unit: str = model.heatmap_unit
         self.has_heatmap: bool = model.has_heatmap
         self.pretrained_cfg: dict[str, Any] = model.pretrained_cfg
