@@ -23,7 +23,7 @@ FLOORS = (
     ("data", "metrics"),
     ("models",),
     ("weights", "attribution"),
-    ("factory", "timm_plugin", "preprocessing"),
+    ("factory", "timm_plugin", "preprocessing", "scoring"),
     ("training", "explanation"),
     ("evaluation", "deployment"),
     ("experiments",),

@@ -17,7 +17,6 @@ from pylon_zoo.data.label_names import match_labels
 from pylon_zoo.data.sample import Batch, collate
 from pylon_zoo.errors import UnknownNameError, suggest
 from pylon_zoo.evaluation.controls import Controls
-from pylon_zoo.evaluation.scoring import score
 from pylon_zoo.metrics import (
     LOCALIZATION,
     Bootstrap,
@@ -36,6 +35,7 @@ from pylon_zoo.models.views import with_views
 from pylon_zoo.optional import require
 from pylon_zoo.preprocessing import eval_transform
 from pylon_zoo.progress import bar
+from pylon_zoo.scoring import score
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,8 @@ def evaluate(
     started = time.perf_counter()
     with evaluating(model.to(device)):
         shown = bar(batches, "evaluating", len(dataset), progress)
-        scores = score(model, noted(shown), device, class_map, others, placement)
+        how = {"class_map": class_map, "others": others, "placement": placement}
+        scores = score(model, noted(shown), device, **how).compute()
 
     common = [label for label, match in enumerate(class_map) if match is not None]
     chosen = [match for match in class_map if match is not None]
