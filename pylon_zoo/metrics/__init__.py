@@ -8,12 +8,13 @@ from pylon_zoo.metrics.controls import centre_heatmaps, oracle_heatmaps, random_
 from pylon_zoo.metrics.deletion import Deletion, Insertion
 from pylon_zoo.metrics.doubt import student_t_interval, wilson_interval
 from pylon_zoo.metrics.energy import EnergyPointingGame, RelevanceRank
+from pylon_zoo.metrics.faithfulness import FAITHFULNESS
 from pylon_zoo.metrics.iou import HeatmapIou, PeakIou
 from pylon_zoo.metrics.localization import LOCALIZATION
 from pylon_zoo.metrics.masked_out import MaskedOutArea, MaskedOutResult
 from pylon_zoo.metrics.maxbox import MaxBoxAccuracy
 from pylon_zoo.metrics.operating import GeometricMeanThresholds, OperatingPoint, sensitivity_specificity
-from pylon_zoo.metrics.outcomes import Outcomes, Strata
+from pylon_zoo.metrics.outcomes import Outcomes, Scored, Strata
 from pylon_zoo.metrics.overlap import OverlapAccuracy, RegionAccuracy
 from pylon_zoo.metrics.point import HitRate, PointAccuracy, PointingGame
 from pylon_zoo.metrics.pxap import PixelPrecision
@@ -22,6 +23,7 @@ from pylon_zoo.metrics.scaling import Scaling, platt_scaling, temperature_scalin
 from pylon_zoo.metrics.scores import ScoreKeeper, Scores
 
 __all__ = [
+    "FAITHFULNESS",
     "LOCALIZATION",
     "POINTING",
     "Bootstrap",
@@ -48,6 +50,7 @@ __all__ = [
     "Reliability",
     "Scaling",
     "ScoreKeeper",
+    "Scored",
     "Scores",
     "Strata",
     "auroc",

@@ -10,11 +10,13 @@ from torch import Tensor
 
 from pylon_zoo.metrics.energy import EnergyPointingGame, RelevanceRank
 from pylon_zoo.metrics.findings import Regions
-from pylon_zoo.metrics.iou import PeakIou
+from pylon_zoo.metrics.iou import HeatmapIou, PeakIou
 from pylon_zoo.metrics.maxbox import MaxBoxAccuracy
+from pylon_zoo.metrics.outcomes import Scored
 from pylon_zoo.metrics.overlap import OverlapAccuracy, RegionAccuracy
 from pylon_zoo.metrics.point import HitRate, PointAccuracy, PointingGame
 from pylon_zoo.metrics.pxap import PixelPrecision
+from pylon_zoo.metrics.resampling import Statistic
 from pylon_zoo.metrics.result import MetricResult
 
 
@@ -33,11 +35,21 @@ class Localizer(Protocol):
     def update(self, heatmaps: Tensor, regions: Regions) -> None:
         """Count one batch: heatmaps (N, K, h, w), N tensors (M, 5) of class, x0, y0, x1, y1, or those with masks."""
 
+    def measure(self, heatmaps: Tensor, regions: Regions) -> Scored:
+        """The same, and what was counted, for `statistic`; images are numbered by their place in the batch."""
+
+    def statistic(self, name: str, scored: Scored, classes: int) -> Statistic:
+        """How a figure of that name follows from the pairs of a draw, for intervals."""
+
     def compute(self) -> MetricResult:
         """The values so far."""
 
 
-LOCALIZATION: dict[str, Callable[..., Localizer]] = {
+MakeLocalizer = Callable[..., Localizer]
+"""Called with K, the size (H, W) that findings are on, what to do to the heatmaps first (`"sigmoid"`, `"softmax"` or
+None), and `grid`, where their cells lie."""
+
+LOCALIZATION: dict[str, MakeLocalizer] = {
     "point_accuracy": PointAccuracy,
     "hit_rate": HitRate,
     "pointing_game": PointingGame,
@@ -51,6 +63,6 @@ LOCALIZATION: dict[str, Callable[..., Localizer]] = {
     "max_box": MaxBoxAccuracy,
     "pxap": PixelPrecision,
     "peak_iou": PeakIou,
+    "iou": HeatmapIou,
 }
-"""Name → factory, called with K, the size (H, W) that findings are on, what to do to the heatmaps first (`"sigmoid"`,
-`"softmax"` or None), and `grid`, where their cells lie."""
+"""Name → what makes the metric."""

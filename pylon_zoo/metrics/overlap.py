@@ -135,6 +135,10 @@ class RegionAccuracy(PairMetric):
             scores[index, 0], scores[index, 1] = good.any(), (~good.any(dim=1)).sum()
         return scores
 
+    def kept(self, scores: Tensor) -> Tensor:
+        """(P,): 1 for right and 0 for wrong."""
+        return scores[:, 0]
+
     def count(self, labels: Tensor, scores: Tensor) -> None:
         """Add (P, 2) scores to their classes' sums."""
         super().count(labels, scores[:, 0])
