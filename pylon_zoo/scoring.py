@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from pylon_zoo.cells import CellGrid, grid_for
 from pylon_zoo.data.sample import Batch
 from pylon_zoo.metrics import ScoreKeeper
+from pylon_zoo.metrics.localization import MakeLocalizer
 from pylon_zoo.models.contract import HeatmapClassifier
 
 
@@ -39,7 +40,8 @@ def score(
     device: torch.device | str,
     *,
     class_map: Sequence[int | None] | None = None,
-    others: Sequence[str] = (),
+    others: Sequence[str] | Mapping[str, MakeLocalizer] = (),
+    keep: bool = False,
     placement: str = "exact",
     indices: Sequence[int] | None = None,
     channels_last: bool = False,
@@ -52,7 +54,7 @@ def score(
         batches: of normalised images; boxes and masks in pixels of those. There may be none.
         device: where the model is.
         class_map: dataset class → model class, None for a class the model does not have; by default the same.
-        others: names in `pylon_zoo.metrics.LOCALIZATION` of metrics to run besides point accuracy.
+        others, keep: as for `pylon_zoo.metrics.ScoreKeeper`.
         placement: where heatmaps' cells are judged to lie, `"exact"` or `"paper"`.
         indices: of the images in the split, in the batches' order; None counts them from 0.
         channels_last: hand images to the model channels-last in memory.
@@ -65,7 +67,7 @@ def score(
         DataError: a heatmap that has a box is not finite.
     """
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    keeper = ScoreKeeper(model.num_classes, model.activation, class_map, model.heatmap_unit, others)
+    keeper = ScoreKeeper(model.num_classes, model.activation, class_map, model.heatmap_unit, others, keep)
     places = None if indices is None else iter(indices)
     for batch in batches:
         images = batch.images.to(device, non_blocking=True, memory_format=layout)

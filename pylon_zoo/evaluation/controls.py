@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
 from pylon_zoo.metrics.controls import centre_heatmaps, oracle_heatmaps, random_heatmaps
 from pylon_zoo.metrics.findings import Drawn, Regions, drawn
 from pylon_zoo.metrics.localization import LOCALIZATION, Localizer
+from pylon_zoo.metrics.outcomes import Scored
+from pylon_zoo.metrics.resampling import Statistic
 from pylon_zoo.metrics.result import MetricResult
 
 CELLS = 33
@@ -50,6 +53,7 @@ class Controls:
     Args:
         classes: K.
         metrics: names in `LOCALIZATION`.
+        keep: also what every pair scored, which intervals need.
 
     Example:
         >>> import torch
@@ -59,10 +63,13 @@ class Controls:
         {'centre': 0.0, 'oracle': 1.0}
     """
 
-    def __init__(self, classes: int, metrics: Sequence[str] = ("point_accuracy",)) -> None:
+    def __init__(self, classes: int, metrics: Sequence[str] = ("point_accuracy",), keep: bool = False) -> None:
         self.classes = classes
         self.metrics = metrics
+        self.keep = keep
         self._judges: dict[str, dict[str, Localizer]] = {}
+        self._scored: dict[tuple[str, str], list[Scored]] = {}
+        self._images = 0
 
     def update(
         self, boxes: Sequence[Tensor], size: tuple[int, int], paths: Sequence[str], masks: Sequence[Tensor | None] = ()
@@ -87,14 +94,18 @@ class Controls:
                 regions = drawn([image_boxes], [mask] if by_masks else [])
                 if isinstance(regions, Drawn) or len(image_boxes):
                     self._judge(regions, path, size, by_masks)
+            self._images += 1
 
     def _judge(self, regions: Regions, path: str, size: tuple[int, int], by_masks: bool) -> None:
         """One image, by the metrics that take masks or by those that do not."""
         for control, draw in CONTROLS.items():
             heatmap = draw(self.classes, size, regions, zlib.crc32(path.encode()))[None]
-            for judge in self._judges[control].values():
+            for name, judge in self._judges[control].items():
                 if judge.by_masks is by_masks:
-                    judge.update(heatmap, regions)
+                    scored = judge.measure(heatmap, regions)
+                    if self.keep:
+                        placed = replace(scored, images=scored.images + self._images)
+                        self._scored.setdefault((control, name), []).append(placed)
 
     def compute(self) -> Mapping[str, Mapping[str, MetricResult]]:
         """Control → metric → result."""
@@ -102,3 +113,9 @@ class Controls:
             control: {name: judge.compute() for name, judge in judges.items()}
             for control, judges in self._judges.items()
         }
+
+    def statistics(self, chosen: Sequence[int]) -> Iterator[Statistic]:
+        """How the figures of some classes follow from the images of a draw, each named `METRIC_CONTROL`."""
+        for (control, name), parts in self._scored.items():
+            scored = Scored.join(parts).select(chosen)
+            yield self._judges[control][name].statistic(f"{name}_{control}", scored, len(chosen))

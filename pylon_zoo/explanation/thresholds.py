@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pylon_zoo.errors import ConfigError
 
@@ -13,6 +13,7 @@ SOURCES = {
     "asked": "as asked for",
     "model": "the model's own",
     "default": "the model has none of its own",
+    "fitted": "fitted on another split",
 }
 """Where thresholds come from → how results say it."""
 
@@ -52,6 +53,10 @@ class Thresholds:
         if own is not None:
             return cls(tuple(own[index] for index in classes), "model")
         return cls((HALF,) * len(classes))
+
+    def of(self, places: Sequence[int]) -> Thresholds:
+        """Those of some classes, in that order."""
+        return replace(self, values=tuple(self.values[place] for place in places))
 
     def __str__(self) -> str:
         """For people, with where they come from."""
