@@ -8,7 +8,8 @@ from __future__ import annotations
 import ast
 import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ FLOORS = (
     ("data", "metrics"),
     ("models",),
     ("weights", "attribution"),
-    ("factory", "timm_models", "preprocessing"),
+    ("factory", "timm_models", "preprocessing", "scoring"),
     ("timm_plugin",),
     ("training", "explanation"),
     ("evaluation", "deployment"),
@@ -125,6 +126,46 @@ def test_imports_go_down(path: Path):
         if other != room and FLOOR_OF[other] >= FLOOR_OF[room]
     ]
     assert not wrong
+
+
+def module_of(path: Path) -> str:
+    """The dotted name of a file of the package."""
+    return ".".join(("pylon_zoo", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def circle(knows: Mapping[str, set[str]]) -> list[str]:
+    """Names that know each other in a circle, the first also last; empty where there is none."""
+    try:
+        TopologicalSorter(knows).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Not even for types or inside functions: what cannot be read one after the other cannot be understood so."""
+    names = {module_of(path) for path in MODULES}
+    knows: dict[str, set[str]] = {}
+    for path in MODULES:
+        found = {name if name in names else name.rpartition(".")[0] for _, name in imports_of(path)}
+        knows[module_of(path)] = found & names - {module_of(path)}
+    assert sum(map(len, knows.values())) > len(names), "the walk has lost its way"
+    assert circle(knows) == []
+
+
+def test_a_circle_is_seen():
+    assert circle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+    assert sorted(circle({"a": {"b"}, "b": {"c"}, "c": {"b"}})[1:]) == ["b", "c"]
+
+
+DRAWN = ("phantom", "cluttered_digits")
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_drawn_datasets_do_not_know_each_other(name: str):
+    others = tuple(f"pylon_zoo.data.{other}" for other in DRAWN if other != name)
+    for path in (ROOT / "data" / name).glob("*.py"):
+        assert not [module for _, module in imports_of(path) if module.startswith(others)], path
 
 
 BELOW_MODELS = ("models", "errors", "optional", "placements", "cells", "symmetries")

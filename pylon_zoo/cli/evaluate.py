@@ -48,7 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics",
         metavar="A,B",
-        help="localization metrics besides point accuracy, or all; see docs/evaluation.md (some take a while)",
+        help="metrics besides point accuracy, see docs/evaluation.md. From the one pass over the images: hit_rate, "
+        "pointing_game, energy, relevance_rank, overlap_10/25/50, regions_iou_10, regions_iobb_10, max_box, pxap, "
+        "peak_iou, iou; all is these. With up to so many forward passes for each class in an image, and not among all: "
+        "deletion (225), insertion (225), masked_out_area (201)",
+    )
+    parser.add_argument(
+        "--pairs-per-class",
+        type=non_negative_int,
+        default=50,
+        metavar="N",
+        help="images of each class, drawn by lot, that deletion, insertion and masked_out_area look at; 0 for all "
+        "(default: 50)",
     )
     add_placement(parser)
     add_views(parser)
@@ -67,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from pylon_zoo.cli.names import metric_names
     from pylon_zoo.data.registry import drawing_options, open_dataset
     from pylon_zoo.evaluation import console_table, evaluate, write_tables
-    from pylon_zoo.evaluation.decisions import decide
+    from pylon_zoo.evaluation.decisions import decide, fit_thresholds
     from pylon_zoo.evaluation.evaluate import prepared
     from pylon_zoo.evaluation.gallery import gallery
     from pylon_zoo.evaluation.report import write_report
@@ -86,15 +97,24 @@ def run(args: argparse.Namespace) -> int:
         "views": args.views,
         "progress": shows_progress(args),
     }
-    dataset = splits[args.split]
-    metrics = tuple(metric_names(args.metrics))
-    evaluation = evaluate(model, dataset, bootstrap=args.bootstrap, metrics=metrics, **options)
+    dataset, fitting, fitted = splits[args.split], None, None
+    if args.thresholds_from and args.thresholds_from != args.split:
+        fitting = evaluate(model, splits[args.thresholds_from], controls=False, **options)
+        fitted = dict(zip(fitting.classes, fit_thresholds(fitting).thresholds.tolist(), strict=True))
+    evaluation = evaluate(
+        model,
+        dataset,
+        bootstrap=args.bootstrap,
+        metrics=metric_names(args.metrics),
+        thresholds=fitted,
+        pairs_per_class=args.pairs_per_class,
+        say=None if args.quiet else lambda text: print(text, file=sys.stderr),
+        **options,
+    )
     evaluation = replace(evaluation, model=explained_name(args))
     if args.thresholds_from:
-        known = args.thresholds_from == args.split
-        fitting = evaluation if known else evaluate(model, splits[args.thresholds_from], controls=False, **options)
-        evaluation = decide(evaluation, fitting)
-        if known:
+        evaluation = decide(evaluation, fitting or evaluation)
+        if fitting is None:
             print(f"The thresholds are fitted on {args.split} itself and flatter the model there.", file=sys.stderr)
     written = write_tables(evaluation, args.out)
     pictures = gallery(model, prepared(model, dataset, args.size), evaluation)

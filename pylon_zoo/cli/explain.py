@@ -50,7 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--top", type=positive_int, default=3, metavar="K", help="findings per image, most probable first (default: 3)"
     )
     parser.add_argument(
-        "--threshold", type=float, default=0.5, metavar="P", help="probability that counts as found (default: 0.5)"
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="probability that counts as found (default: the model's own by class, 0.5 where it has none)",
     )
     parser.add_argument(
         "--scaling",
@@ -93,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.quiet:
         if len(results["images"]) <= SUMMARISED_AT_MOST:
             print(summary(results), end="")
+        print(f"Found means a probability of at least {said(results)}.")
         done = len(results["images"]) - len(failed)
         print(f"Explained {done} of {len(results['images'])} images. Open {out}/{REPORT}")
     return 1 if failed else 0
@@ -129,6 +133,13 @@ def own_images(folder: str) -> list[Source]:
     count = min(OWN_IMAGES, len(dataset))
     samples = [dataset.load(place * len(dataset) // count) for place in range(count)]
     return [sample.path if Path(sample.path).is_file() else (sample.path, sample.image) for sample in samples]
+
+
+def said(results: dict[str, Any]) -> str:
+    """The thresholds of the results, and where they come from."""
+    from pylon_zoo.explanation.thresholds import Thresholds
+
+    return str(Thresholds(tuple(results["thresholds"]["values"].values()), results["thresholds"]["source"]))
 
 
 def summary(results: dict[str, Any]) -> str:

@@ -51,14 +51,14 @@ def metric_names(text: str | None) -> list[str]:
         >>> metric_names("energy, pxap"), metric_names(None), "peak_iou" in metric_names("all")
         (['energy', 'pxap'], [], True)
     """
-    from pylon_zoo.metrics.localization import LOCALIZATION, check_metric
+    from pylon_zoo.metrics.faithfulness import check_metrics
+    from pylon_zoo.metrics.localization import LOCALIZATION
 
-    if text == "all":
-        return list(LOCALIZATION)
-    names = [name.strip() for name in (text or "").split(",") if name.strip()]
-    for name in names:
-        check_metric(name)
-    return names
+    names: list[str] = []
+    for name in filter(None, (part.strip() for part in (text or "").split(","))):
+        names += LOCALIZATION if name == "all" else [name]
+    check_metrics(names)
+    return list(dict.fromkeys(names))
 
 
 def check_model(args: argparse.Namespace) -> None:

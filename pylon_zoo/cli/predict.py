@@ -34,7 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="FILE", help="the Parquet file; the same command continues it")
     parser.add_argument("--labels", metavar="A,B", help="only these labels; by default all of the model's")
     parser.add_argument(
-        "--threshold", type=float, default=0.5, metavar="P", help="probability that counts as found (default: 0.5)"
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="probability that counts as found (default: the model's own by class, 0.5 where it has none)",
     )
     parser.add_argument(
         "--native-size",

@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from pylon_zoo.data.deep_colour import deep_pixels, with_key
 from pylon_zoo.data.dicom import NamedBytes, read_dicom
 from pylon_zoo.data.image_files import DICOM, FORMATS, PILLOW_FORMATS, SIGNATURES, find_images
 from pylon_zoo.errors import ConfigError, ImageError
@@ -28,10 +29,11 @@ HEAD_BYTES = 132  # DICOM's preamble and magic word
 def read_image(source: str | Path | Image.Image | np.ndarray | Tensor) -> Tensor:
     """One image as a tensor, whatever it comes as.
 
-    8-bit pixels stay uint8; deeper ones (16-bit grey PNG or TIFF, floating-point TIFF, DICOM) become float32 in [0, 1],
-    16-bit values divided by 65,535. 16-bit *colour* files are read at 8 bits, as Pillow does. Grey stays one channel
-    (with alpha, too); everything else becomes RGB: palettes and CMYK are converted, alpha is composited on black.
-    The EXIF orientation is applied; a TIFF that stores white as 0 is inverted. Files are told by content, not by name.
+    8-bit pixels stay uint8; deeper ones (16-bit PNG or TIFF, floating-point TIFF, DICOM) become float32 in [0, 1],
+    16-bit values divided by 65,535. Pillow keeps 8 bits of 16 in TIFFs of CMYK, of premultiplied alpha or of separate
+    planes, and in a colour image that it has decoded before it is given here. Grey stays one channel (with alpha, too);
+    everything else becomes RGB: palettes and CMYK are converted, alpha is composited on black. The EXIF orientation is
+    applied; a TIFF that stores white as 0 is inverted. Files are told by content, not by name.
 
     Args:
         source: a path; a PIL image; an array (H, W) or (H, W, 1 | 3 | 4); or a tensor (H, W) or (1 | 3 | 4, H, W).
@@ -177,7 +179,9 @@ def _from_pil(image: Image.Image, name: str) -> Tensor:
         if frames > 1 and image.format != "MPO":
             raise ImageError(f"{name} holds {frames} pages or frames: save the one that is meant as its own file.")
         tags: Mapping[int, Any] = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
-        pixels = _pil_pixels(ImageOps.exif_transpose(image), tags.get(BITS_PER_SAMPLE, (16,))[0], name)
+        pixels = deep_pixels(image)
+        if pixels is None:
+            pixels = _pil_pixels(ImageOps.exif_transpose(image), tags.get(BITS_PER_SAMPLE, (16,))[0], name)
         # Pillow inverts "white is zero" for 8-bit TIFFs only
         white_is_zero = tags.get(PHOTOMETRIC) == 0
     except ImageError:
@@ -193,7 +197,7 @@ def _from_pil(image: Image.Image, name: str) -> Tensor:
 def _pil_pixels(image: Image.Image, bits: int, name: str) -> np.ndarray:
     """(H, W, C): uint8 with C from 1 to 4, or one deep channel; `bits` is the depth of integers beyond 8."""
     if image.mode.startswith("I;16"):
-        pixels = np.asarray(image)[..., None]
+        pixels = with_key(np.asarray(image)[..., None], image.info.get("transparency"))
         return pixels if bits == 16 else pixels.astype(np.float32) / (2**bits - 1)
     if image.mode == "I":
         raise ImageError(

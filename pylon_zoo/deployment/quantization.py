@@ -87,7 +87,8 @@ def quantize(source: str | Path, path: str | Path, batches: Iterable[Tensor]) ->
             per_channel=True,
             activation_type=quantization.QuantType.QInt8,
             weight_type=quantization.QuantType.QInt8,
-            # x86 processors without VNNI add two products of 8 bits in 16, which overflow where weights use all 8.
+            # x86 processors with AVX2 but not VNNI add two products of 8 bits in 16, which overflow where weights use
+            # all 8; those without AVX2 add in 32 bits (`tests/deployment/test_processors.py`).
             reduce_range=True,
         )
         with replacing(path) as temporary:

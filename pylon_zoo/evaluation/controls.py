@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,7 +12,9 @@ from torch import Tensor
 from pylon_zoo.metrics.controls import centre_heatmaps, oracle_heatmaps, random_heatmaps
 from pylon_zoo.metrics.findings import Drawn, Regions, drawn
 from pylon_zoo.metrics.localization import LOCALIZATION, Localizer
+from pylon_zoo.metrics.outcomes import Scored
 from pylon_zoo.metrics.pairs import PIXELS_AT_ONCE
+from pylon_zoo.metrics.resampling import Statistic
 from pylon_zoo.metrics.result import MetricResult
 
 CELLS = 33
@@ -52,6 +55,7 @@ class Controls:
     Args:
         classes: K.
         metrics: names in `LOCALIZATION`.
+        keep: also what every pair scored, which intervals need.
 
     Example:
         >>> import torch
@@ -61,10 +65,13 @@ class Controls:
         {'centre': 0.0, 'oracle': 1.0}
     """
 
-    def __init__(self, classes: int, metrics: Sequence[str] = ("point_accuracy",)) -> None:
+    def __init__(self, classes: int, metrics: Sequence[str] = ("point_accuracy",), keep: bool = False) -> None:
         self.classes = classes
         self.metrics = metrics
+        self.keep = keep
         self._judges: dict[str, dict[str, Localizer]] = {}
+        self._scored: dict[tuple[str, str], list[Scored]] = {}
+        self._images = 0
 
     def update(
         self, boxes: Sequence[Tensor], size: tuple[int, int], paths: Sequence[str], masks: Sequence[Tensor | None] = ()
@@ -88,21 +95,27 @@ class Controls:
         for by_masks in kinds:
             drawings = masks if by_masks and masks else [None] * len(boxes)
             images = [
-                (image_boxes, mask, zlib.crc32(path.encode("utf-8", "surrogatepass")))
-                for image_boxes, mask, path in zip(boxes, drawings, paths, strict=True)
+                (self._images + place, image_boxes, mask, zlib.crc32(path.encode("utf-8", "surrogatepass")))
+                for place, (image_boxes, mask, path) in enumerate(zip(boxes, drawings, paths, strict=True))
                 if len(image_boxes) or isinstance(drawn([image_boxes], [mask]), Drawn)
             ]
             for start in range(0, len(images), at_once):
-                some_boxes, some_masks, seeds = zip(*images[start : start + at_once], strict=True)
-                self._judge(drawn(some_boxes, some_masks), seeds, size, by_masks)
+                numbers, some_boxes, some_masks, seeds = zip(*images[start : start + at_once], strict=True)
+                self._judge(drawn(some_boxes, some_masks), numbers, seeds, size, by_masks)
+        self._images += len(boxes)
 
-    def _judge(self, regions: Regions, seeds: Sequence[int], size: tuple[int, int], by_masks: bool) -> None:
-        """Some images, by the metrics that take masks or by those that do not."""
+    def _judge(
+        self, regions: Regions, numbers: Sequence[int], seeds: Sequence[int], size: tuple[int, int], by_masks: bool
+    ) -> None:
+        """Some images of those numbers, by the metrics that take masks or by those that do not."""
         for control, draw in CONTROLS.items():
             heatmaps = draw(self.classes, size, regions, seeds)
-            for judge in self._judges[control].values():
+            for name, judge in self._judges[control].items():
                 if judge.by_masks is by_masks:
-                    judge.update(heatmaps, regions)
+                    scored = judge.measure(heatmaps, regions)
+                    if self.keep:
+                        placed = replace(scored, images=torch.tensor(numbers)[scored.images])
+                        self._scored.setdefault((control, name), []).append(placed)
 
     def compute(self) -> Mapping[str, Mapping[str, MetricResult]]:
         """Control → metric → result."""
@@ -110,3 +123,9 @@ class Controls:
             control: {name: judge.compute() for name, judge in judges.items()}
             for control, judges in self._judges.items()
         }
+
+    def statistics(self, chosen: Sequence[int]) -> Iterator[Statistic]:
+        """How the figures of some classes follow from the images of a draw, each named `METRIC_CONTROL`."""
+        for (control, name), parts in self._scored.items():
+            scored = Scored.join(parts).select(chosen)
+            yield self._judges[control][name].statistic(f"{name}_{control}", scored, len(chosen))

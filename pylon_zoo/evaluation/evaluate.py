@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader
 
 from pylon_zoo.cells import both
@@ -16,19 +15,13 @@ from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.label_names import match_labels
 from pylon_zoo.data.sample import Batch, collate
 from pylon_zoo.evaluation.controls import Controls
-from pylon_zoo.evaluation.scoring import score
-from pylon_zoo.metrics import (
-    Bootstrap,
-    Interval,
-    MetricResult,
-    OperatingPoint,
-    Outcomes,
-    auroc,
-    average_precision,
-    pointing,
-    wilson_interval,
-)
-from pylon_zoo.metrics.localization import check_metric
+from pylon_zoo.evaluation.faithfulness import Faithfulness
+from pylon_zoo.evaluation.intervals import intervals, localization_statistics
+from pylon_zoo.evaluation.judges import BY_THRESHOLD, iou_at, thresholds_of
+from pylon_zoo.evaluation.result import Evaluation, Records
+from pylon_zoo.metrics import FAITHFULNESS, LOCALIZATION, auroc, average_precision, pointing
+from pylon_zoo.metrics.faithfulness import check_metrics
+from pylon_zoo.metrics.resampling import CalibrationError, Mean, Ranking
 from pylon_zoo.models.heatmap_model import HeatmapModel
 from pylon_zoo.models.modes import evaluating
 from pylon_zoo.models.views import with_views
@@ -36,90 +29,10 @@ from pylon_zoo.optional import require
 from pylon_zoo.placements import check_placement
 from pylon_zoo.preprocessing import eval_transform
 from pylon_zoo.progress import bar
+from pylon_zoo.scoring import score
 
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The numbers of one model on one split.
-
-    Args:
-        model: architecture of the model.
-        dataset, split: what it was evaluated on.
-        classes: the K classes of the dataset that the model has, in the dataset's order.
-        missing: classes of the dataset that the model lacks; they are not evaluated.
-        images: number of images, N.
-        known: (K,) images whose label is known, per class.
-        positives: (K,) images that have the class.
-        size: (H, W) in pixels that images and heatmaps were judged at.
-        auroc: area under the ROC curve; support = positives.
-        point_accuracy: support = images with a box of the class; None for a model without heatmaps.
-        seconds: wall time of the pass.
-        auprc: average precision; support = positives.
-        others: the other localization metrics of `LOCALIZATION`, by name.
-        by_masks: those that were judged by masks, where images have them; without, all by boxes.
-        controls: control → localization metric → its result, for maps that know nothing of the image.
-        pointing: which way the heatmaps point, `pylon_zoo.metrics.pointing` (offsets in pixels of `size`, and the share
-            of peaks in one and the same cell); empty for a model without heatmaps.
-        intervals: `"auroc"` and `"point_accuracy"` → bootstrap interval; empty without bootstrap.
-        replicates: draws of the bootstrap; 0 without.
-        records: what was predicted for each image; None unless it comes from `evaluate`.
-        decided: what thresholds from another split decide (`pylon_zoo.evaluation.decisions`).
-        placement: where heatmaps' cells were judged to lie, `"exact"` or `"paper"`.
-        views: of each image that were averaged, a key of `pylon_zoo.models.viewpoints.VIEWS`.
-        calibrated: `"temperature"` and `"platt"` → expected calibration error after scaling fitted on that split.
-    """
-
-    model: str
-    dataset: str
-    split: str
-    classes: tuple[str, ...]
-    missing: tuple[str, ...]
-    images: int
-    known: Tensor
-    positives: Tensor
-    size: tuple[int, int]
-    auroc: MetricResult
-    point_accuracy: MetricResult | None
-    seconds: float
-    auprc: MetricResult | None = None
-    others: Mapping[str, MetricResult] = field(default_factory=dict)
-    controls: Mapping[str, Mapping[str, MetricResult]] = field(default_factory=dict)
-    intervals: Mapping[str, Interval] = field(default_factory=dict)
-    replicates: int = 0
-    records: Records | None = None
-    decided: OperatingPoint | None = None
-    calibrated: Mapping[str, MetricResult] = field(default_factory=dict)
-    placement: str = "exact"
-    views: str = "none"
-    pointing: Mapping[str, MetricResult] = field(default_factory=dict)
-    by_masks: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Records:
-    """What was predicted for each of N images, over the K classes of an evaluation.
-
-    Args:
-        ranks: (N, K) float32, what images are ranked by.
-        probabilities: (N, K) float32 in [0, 1].
-        targets: (N, K) float32, NaN unknown.
-        outcomes: hits and misses of the classes with boxes.
-        paths: N images.
-        patients: N patients, empty where unknown.
-    """
-
-    ranks: Tensor
-    probabilities: Tensor
-    targets: Tensor
-    outcomes: Outcomes
-    paths: tuple[str, ...]
-    patients: tuple[str, ...]
-
-    @property
-    def units(self) -> list[str]:
-        """What a bootstrap draws: the patient where known, else the image."""
-        named = zip(self.patients, self.paths, strict=True)
-        return [patient or path or str(index) for index, (patient, path) in enumerate(named)]
+PAIRS_PER_CLASS = 50
+"""Images of a class that metrics of many forward passes look at, where nobody says otherwise."""
 
 
 def evaluate(
@@ -137,6 +50,9 @@ def evaluate(
     metrics: Sequence[str] = (),
     placement: str = "exact",
     views: str = "none",
+    thresholds: Mapping[str, float] | None = None,
+    pairs_per_class: int = PAIRS_PER_CLASS,
+    say: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Evaluate a model on a dataset, classes matched by name.
 
@@ -154,10 +70,16 @@ def evaluate(
         controls: also judge maps that know nothing of the image.
         metrics: names in `pylon_zoo.metrics.LOCALIZATION` to run besides point accuracy; some take a while, and some
             (`by_masks`) go by the pixels of masks, at input size, where the dataset has masks, and by boxes elsewhere.
+            Also names in `pylon_zoo.metrics.FAITHFULNESS`, which ask the model some 200 times for every pair of an
+            image and a class it has; they have no controls.
         placement: where heatmaps' cells are judged to lie: `"exact"` is at the pixels they look at, `"paper"` as tiles
             of the image, as in the paper's tables.
         views: of every image that are averaged, a key of `pylon_zoo.models.viewpoints.VIEWS`; `"none"` is the image
             alone.
+        thresholds: class of the dataset → probability from which on it counts as found, for `iou` and
+            `masked_out_area`; classes that are left out, and None, take the model's own, and 0.5 where it has none.
+        pairs_per_class: images of each class that metrics in `FAITHFULNESS` look at, drawn by lot; 0 for all.
+        say: called with one sentence about what those metrics will cost, before the pass.
 
     Returns:
         The evaluation. Point accuracy is at input size, as in the paper.
@@ -176,12 +98,25 @@ def evaluate(
     device = torch.device(device) if device is not None else next(model.parameters()).device
     batches = DataLoader(dataset, batch_size, num_workers=workers, collate_fn=collate, pin_memory=device.type == "cuda")
 
-    others = [name for name in metrics if name != "point_accuracy"]
-    for name in others:
-        check_metric(name)
+    check_metrics(metrics)
+    asked = [name for name in metrics if name != "point_accuracy"]
+    others = [name for name in asked if name in LOCALIZATION]
+    erasing = [name for name in asked if name in FAITHFULNESS and model.has_heatmap]
+    limits = thresholds_of(model, class_map, dataset.classes, thresholds)
+    faithful = None
+    if erasing:
+        lot = (dataset.targets(), class_map, limits.values, pairs_per_class, batch_size, seed)
+        faithful = Faithfulness(model, erasing, *lot)
+        if say is not None:
+            say(faithful.price)
+    judges = {name: LOCALIZATION[name] for name in others}
+    if "iou" in judges:
+        judges["iou"] = iou_at(limits.values, model.heatmap_unit)
     paths, patients = [], []
     masked = False
-    rivals = Controls(dataset.num_classes, ("point_accuracy", *others)) if controls and model.has_heatmap else None
+    rivals = None
+    if controls and model.has_heatmap:
+        rivals = Controls(dataset.num_classes, ("point_accuracy", *others), keep=bootstrap > 0)
 
     def noted(batches: Iterable[Batch]) -> Iterator[Batch]:
         nonlocal masked
@@ -196,7 +131,16 @@ def evaluate(
     started = time.perf_counter()
     with evaluating(model.to(device)):
         shown = bar(batches, "evaluating", len(dataset), progress)
-        scores = score(model, noted(shown), device, class_map, others, placement)
+        scores = score(
+            model,
+            noted(shown),
+            device,
+            class_map=class_map,
+            others=judges,
+            keep=bootstrap > 0,
+            placement=placement,
+            watch=faithful.update if faithful else None,
+        ).compute()
 
     common = [label for label, match in enumerate(class_map) if match is not None]
     chosen = [match for match in class_map if match is not None]
@@ -208,7 +152,8 @@ def evaluate(
         tuple(paths),
         tuple(patients),
     )
-    return Evaluation(
+    by_threshold = [name for name in asked if name in BY_THRESHOLD and scores.points is not None]
+    evaluation = Evaluation(
         model=model.architecture,
         dataset=dataset.name,
         split=dataset.split,
@@ -220,21 +165,36 @@ def evaluate(
         size=scores.size,
         auroc=auroc(records.ranks, records.targets),
         point_accuracy=scores.points.compute().select(chosen) if scores.points else None,
-        seconds=time.perf_counter() - started,
+        seconds=time.perf_counter() - started - (faithful.seconds if faithful else 0.0),
         auprc=average_precision(records.ranks, records.targets),
-        others={name: judge.compute().select(chosen) for name, judge in scores.others.items()},
+        others={
+            **{name: judge.compute().select(chosen) for name, judge in scores.others.items()},
+            **(faithful.results(chosen) if faithful else {}),
+        },
         controls={
             control: {name: result.select(common) for name, result in results.items()}
             for control, results in (rivals.compute() if rivals else {}).items()
         },
-        intervals=_intervals(records, bootstrap, seed, scores.points is not None) if bootstrap else {},
         replicates=bootstrap,
+        seed=seed,
         records=records,
         placement=placement,
         views=views,
         pointing=pointing(records.outcomes, len(chosen)) if scores.points else {},
         by_masks=tuple(name for name, judge in scores.others.items() if masked and judge.by_masks),
+        thresholds=limits.of(chosen) if by_threshold else None,
+        faithfulness=faithful.settings if faithful else {},
     )
+    if evaluation.draws is None:
+        return evaluation
+    statistics = [
+        Ranking(records.ranks, records.targets),
+        CalibrationError("ece", records.probabilities, records.targets),
+        *(localization_statistics(scores, chosen) if scores.points else ()),
+        *(rivals.statistics(common) if rivals else ()),
+        *(Mean(name, one, len(chosen)) for name, one in (faithful.scored(chosen) if faithful else {}).items()),
+    ]
+    return replace(evaluation, intervals=intervals(evaluation.draws, statistics))
 
 
 def prepared(model: HeatmapModel, dataset: LabelledDataset, size: int | tuple[int, int] | None) -> LabelledDataset:
@@ -246,17 +206,3 @@ def prepared(model: HeatmapModel, dataset: LabelledDataset, size: int | tuple[in
     if size is not None:
         dataset.transform = replace(dataset.transform, size=(size, size) if isinstance(size, int) else size)
     return dataset
-
-
-def _intervals(records: Records, replicates: int, seed: int, points: bool) -> dict[str, Interval]:
-    """Bootstrap intervals; a class that always or never hits has Wilson's, because its draws cannot vary."""
-    draws = Bootstrap(records.units, replicates, seed)
-    found = {"auroc": draws.auroc(records.ranks, records.targets)}
-    if points:
-        classes = records.targets.shape[1]
-        drawn = draws.share(records.outcomes, classes)
-        table, there = records.outcomes.table(len(records.targets), classes)
-        low, high = wilson_interval(table.nansum(0), there.sum(0))
-        varied = drawn.low < drawn.high
-        found["point_accuracy"] = replace(drawn, low=drawn.low.where(varied, low), high=drawn.high.where(varied, high))
-    return found

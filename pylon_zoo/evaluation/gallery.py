@@ -13,7 +13,7 @@ from torch import Tensor
 from pylon_zoo.cells import CellGrid, both, grid_for, to_pixels
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.label_names import match_labels
-from pylon_zoo.evaluation.evaluate import Evaluation
+from pylon_zoo.evaluation.result import Evaluation
 from pylon_zoo.explanation.colors import blend, lookup_table
 from pylon_zoo.explanation.marks import draw_crosshair
 from pylon_zoo.explanation.overlay import COLORMAP, to_picture

@@ -14,15 +14,17 @@ from PIL import Image
 from pylon_zoo._version import __version__
 from pylon_zoo.evaluation.charts import Row, bars, curve
 from pylon_zoo.evaluation.decisions import reliability
-from pylon_zoo.evaluation.evaluate import Evaluation
 from pylon_zoo.evaluation.gallery import Shown
+from pylon_zoo.evaluation.intervals import intervals
 from pylon_zoo.evaluation.report_style import CSS
-from pylon_zoo.evaluation.tables import AVERAGES, PLACED, VIEWED, console_rows
+from pylon_zoo.evaluation.result import Evaluation
+from pylon_zoo.evaluation.tables import AVERAGES, PLACED, VIEWED, console_rows, notes
 from pylon_zoo.evaluation.targets import targets
 from pylon_zoo.explanation.report import FOOTER
 from pylon_zoo.explanation.report_style import CSS as BASE_CSS
 from pylon_zoo.files import make_folder, write_text
 from pylon_zoo.metrics import Strata, wilson_interval
+from pylon_zoo.metrics.resampling import Mean
 
 KINDS = {"best": "Best: hits, the surest", "random": "Drawn by lot", "worst": "Worst: sure misses, else unsure hits"}
 AIMED = 24
@@ -132,6 +134,9 @@ def point_cards(evaluation: Evaluation) -> list[str]:
     if evaluation.records is not None:
         strata = Strata.of(evaluation.records.outcomes)
         low, high = strata.interval()
+        if evaluation.draws is not None:
+            drawn = intervals(evaluation.draws, [Mean("areas", strata.pairs, len(strata.cases))])["areas"]
+            low, high = drawn.low, drawn.high
         share = strata.hits / strata.cases
         rows = [
             (
@@ -143,7 +148,7 @@ def point_cards(evaluation: Evaluation) -> list[str]:
             )
             for place, cases in enumerate(strata.cases.tolist())
         ]
-        note = "All classes together, by the share of the image that the boxes cover; Wilson intervals."
+        note = "All classes together, by the share of the image that the boxes cover."
         cards.append(card("Point accuracy by box area", note, bars(rows)))
     return cards
 
@@ -180,10 +185,13 @@ def _reliability(evaluation: Evaluation) -> str:
         "Of predictions with a given probability, how many are right? On the diagonal, the probability means what it "
         "says. Larger dots stand for more predictions, the line joins those of five or more; all classes pooled, "
         f"{pooled.counts.shape[1]} bins of equal width. Expected calibration error, mean over classes: "
-        f"{_number(bins.expected_error.macro)}."
+        f"{_number(bins.expected_error.macro)}{_ends(evaluation, 'ece')}."
     )
     if evaluation.calibrated and evaluation.decided:
-        after = ", ".join(f"{name} {_number(error.macro)}" for name, error in evaluation.calibrated.items())
+        after = ", ".join(
+            f"{name} {_number(error.macro)}{_ends(evaluation, f'ece_{name}')}"
+            for name, error in evaluation.calibrated.items()
+        )
         note += f" After scaling fitted on {escape(str(evaluation.decided.fitted_on))}: {after}."
     return card("Reliability", note, curve(points, "predicted probability", "share that has the finding"))
 
@@ -193,8 +201,12 @@ def _decided(evaluation: Evaluation) -> str:
     if point is None:
         return ""
     rows = "".join(
-        f"<tr><td>{escape(name)}</td>" + "".join(f"<td>{_number(float(one[place]))}</td>" for one in columns) + "</tr>"
-        for columns in [(point.thresholds, point.sensitivity.per_class, point.specificity.per_class)]
+        f"<tr><td>{escape(name)}</td><td>{_number(float(point.thresholds[place]))}</td>"
+        + "".join(
+            f"<td>{_number(float(one.per_class[place]))}{_ends(evaluation, one.name, place)}</td>"
+            for one in (point.sensitivity, point.specificity)
+        )
+        + "</tr>"
         for place, name in enumerate(evaluation.classes)
     )
     note = f"Largest geometric mean of sensitivity and specificity, fitted on {escape(str(point.fitted_on))}, applied "
@@ -218,8 +230,9 @@ def table_card(evaluation: Evaluation) -> str:
     if evaluation.by_masks:
         note += " Metrics marked (masks) go by the pixels of masks, where images have them; the others by boxes."
     if evaluation.pointing:
-        note += f" {OFFSET} Same place: the largest share of images whose maps peak in one and the same cell, and in "
-        note += "brackets that of the boxes' centres; far above that, one cell speaks whatever the image shows."
+        note += f" {OFFSET} Same place: the largest share of images whose maps peak in one and the same cell, and that "
+        note += "of the boxes' centres; far above that, one cell speaks whatever the image shows."
+    note += "".join(f" {escape(sentence)}" for sentence in notes(evaluation))
     return card("All numbers", note, f'<div class="table"><table><tr>{names}</tr>{body}</table></div>')
 
 
@@ -270,3 +283,12 @@ def card(title: str, note: str, body: str) -> str:
 
 def _number(value: float) -> str:
     return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _ends(evaluation: Evaluation, name: str, place: int | None = None) -> str:
+    """A figure's interval in brackets, of one class or of the mean over classes; nothing where there is none."""
+    interval = evaluation.intervals.get(name)
+    if interval is None:
+        return ""
+    low, high = interval.macro if place is None else (float(interval.low[place]), float(interval.high[place]))
+    return "" if math.isnan(low) else f" ({low:.2f}–{high:.2f})"

@@ -6,13 +6,17 @@ import csv
 import io
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from pylon_zoo._version import __version__
 from pylon_zoo.evaluation.decisions import chosen_on
-from pylon_zoo.evaluation.evaluate import Evaluation
+from pylon_zoo.evaluation.intervals import ENDS
+from pylon_zoo.evaluation.judges import BY_THRESHOLD
 from pylon_zoo.evaluation.latex import latex_table
+from pylon_zoo.evaluation.result import Evaluation
+from pylon_zoo.explanation.thresholds import Thresholds
 from pylon_zoo.files import finite, make_folder, write_text
 
 HEADINGS = {
@@ -37,7 +41,6 @@ VIEWED = {
 POINTED = {"offset_down": "offset (px)", "same_place": "same place"}
 """Results of `pylon_zoo.metrics.pointing` that tables to read show, each with the one that belongs to it."""
 AVERAGES = ("macro", "weighted")
-ENDS = ("low", "high")
 
 
 def columns(evaluation: Evaluation) -> dict[str, str]:
@@ -50,8 +53,13 @@ def columns(evaluation: Evaluation) -> dict[str, str]:
             f"{name}_{control}": control if name == "point_accuracy" else f"{_short(name)} {control}"
             for name in results
         }
-    extra |= {f"{name}_{end}": f"{_short(name)} {end}" for name in evaluation.intervals for end in ENDS}
-    return HEADINGS | extra
+    shown = HEADINGS | extra
+    return shown | {f"{name}_{end}": f"{_short(name)} {end}" for name in _with_ends(evaluation, shown) for end in ENDS}
+
+
+def _with_ends(evaluation: Evaluation, shown: Iterable[str]) -> list[str]:
+    """The columns that have an interval; calibration's and decisions' are no columns."""
+    return [name for name in shown if name in evaluation.intervals]
 
 
 def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -68,6 +76,7 @@ def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
     for control, judged in evaluation.controls.items():
         results |= {f"{name}_{control}": result for name, result in judged.items()}
     keys = columns(evaluation)
+    doubt = {name: evaluation.intervals[name] for name in _with_ends(evaluation, keys)}
     table: list[dict[str, Any]] = []
     for index, name in enumerate(evaluation.classes):
         row: dict[str, Any] = {
@@ -77,13 +86,13 @@ def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
             "boxed_images": int(points.support[index]) if points else 0,
         }
         row |= {key: float(result.per_class[index]) if result else math.nan for key, result in results.items()}
-        for metric, interval in evaluation.intervals.items():
+        for metric, interval in doubt.items():
             row |= {f"{metric}_{end}": float(getattr(interval, end)[index]) for end in ENDS}
         table.append(row)
     totals = {key: sum(row[key] for row in table) for key in ("positives", "boxed_images")}
     for average in AVERAGES:
         means = {key: getattr(result, average) if result else math.nan for key, result in results.items()}
-        for metric, interval in evaluation.intervals.items():
+        for metric, interval in doubt.items():
             means |= {f"{metric}_{end}": getattr(interval, average)[place] for place, end in enumerate(ENDS)}
         table.append({"class": average, "images": evaluation.images, **totals, **means})
     return [{key: row[key] for key in keys} for row in table]
@@ -92,12 +101,14 @@ def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 def console_rows(evaluation: Evaluation) -> list[list[str]]:
     """The rows as text, headings first; ends of intervals stand in brackets behind their value.
 
-    Of the controls only point accuracy's are shown; the files have all. An offset is shown in words, and behind the
-    share of peaks in the same place that of the boxes' centres.
+    Of the controls only point accuracy's are shown; the files have all. An offset is shown in words (above 0 in its
+    interval is down, and right), and after the share of peaks in the same place that of the boxes' centres.
     """
     hidden = {f"{name}_{control}" for control in evaluation.controls for name in evaluation.others}
     hidden |= set(evaluation.pointing) - set(POINTED)
-    shown = {key: name for key, name in columns(evaluation).items() if not key.endswith(ENDS) and key not in hidden}
+    every = columns(evaluation)
+    hidden |= {f"{name}_{end}" for name in every for end in ENDS}
+    shown = {key: name for key, name in every.items() if key not in hidden}
     return [list(shown.values())] + [[_shown(row, key) for key in shown] for row in rows(evaluation)]
 
 
@@ -116,10 +127,25 @@ def console_table(evaluation: Evaluation) -> str:
         f"{evaluation.images} images, heatmaps judged at {width}×{height} px, "
         f"{PLACED[evaluation.placement]}{VIEWED[evaluation.views]}"
     )
-    note = f"Not evaluated (the model has no such class): {', '.join(evaluation.missing)}"
     averages = len(AVERAGES)
     body = [title, text[0], rule, *text[1:-averages], rule, *text[-averages:]]
-    return "\n".join([*body, note] if evaluation.missing else body)
+    if evaluation.missing:
+        body.append(f"Not evaluated (the model has no such class): {', '.join(evaluation.missing)}")
+    return "\n".join([*body, *notes(evaluation)])
+
+
+def notes(evaluation: Evaluation) -> list[str]:
+    """Sentences about what stands behind some of the columns."""
+    said = []
+    if evaluation.thresholds is not None:
+        named = " and ".join(_short(name) for name in evaluation.others if name in BY_THRESHOLD)
+        said.append(f"{named.capitalize()}: found means a probability of at least {evaluation.thresholds}.")
+    if evaluation.faithfulness:
+        named = " and ".join(_short(name) for name in evaluation.faithfulness)
+        lots = {settings["pairs_per_class"] for settings in evaluation.faithfulness.values()}
+        lot = "every image" if lots == {None} else f"up to {max(lots)} images, drawn by lot,"
+        said.append(f"{named.capitalize()}: of {lot} that have the class; no controls.")
+    return said
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -136,6 +162,8 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "placement": evaluation.placement,
         "views": evaluation.views,
         **({"by_masks": list(evaluation.by_masks)} if evaluation.by_masks else {}),
+        **({"thresholds": _thresholds(evaluation, evaluation.thresholds)} if evaluation.thresholds else {}),
+        **({"faithfulness": finite(evaluation.faithfulness)} if evaluation.faithfulness else {}),
         "classes": table[: -len(AVERAGES)],
         **averages,
         "missing_classes": list(evaluation.missing),
@@ -178,6 +206,12 @@ def write_tables(evaluation: Evaluation, folder: str | Path) -> list[Path]:
     return list(contents)
 
 
+def _thresholds(evaluation: Evaluation, thresholds: Thresholds) -> dict[str, Any]:
+    """Where the thresholds that metrics went by come from, and what they are."""
+    values = dict(zip(evaluation.classes, thresholds.values, strict=True))
+    return {"source": thresholds.source, "values": values}
+
+
 def _short(name: str) -> str:
     return HEADINGS.get(name, name.replace("_", " "))
 
@@ -197,16 +231,20 @@ def offset_in_words(down: float, right: float) -> str:
 def _shown(row: dict[str, Any], key: str) -> str:
     """One cell of a table to read."""
     if key == "offset_down":
-        return offset_in_words(row[key], row["offset_right"])
+        ends = [_ends(row, one).strip(" ()") for one in ("offset_down", "offset_right")]
+        return offset_in_words(row[key], row["offset_right"]) + (f" ({', '.join(ends)})" if all(ends) else "")
     if key == "same_place" and not math.isnan(row[key]):
-        return f"{row[key]:.2f} ({row['same_place_boxes']:.2f})"
+        boxes = f"boxes {row['same_place_boxes']:.2f}{_ends(row, 'same_place_boxes')}"
+        return f"{row[key]:.2f}{_ends(row, key)}, {boxes}"
     return _cell(row[key]) + _ends(row, key)
 
 
 def _ends(row: dict[str, Any], key: str) -> str:
     """An interval in brackets after its value."""
     ends = [row.get(f"{key}_{end}", math.nan) for end in ENDS]
-    return "" if any(map(math.isnan, ends)) else f" ({ends[0]:.2f}–{ends[1]:.2f})"
+    if any(map(math.isnan, ends)):
+        return ""
+    return f" ({ends[0]:.2f} to {ends[1]:.2f})" if min(ends) < 0 else f" ({ends[0]:.2f}–{ends[1]:.2f})"
 
 
 def _cell(value: str | int | float) -> str:

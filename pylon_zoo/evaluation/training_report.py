@@ -15,10 +15,11 @@ from pylon_zoo._version import __version__
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.evaluation.curves import curves
-from pylon_zoo.evaluation.evaluate import Evaluation, evaluate, prepared
+from pylon_zoo.evaluation.evaluate import evaluate, prepared
 from pylon_zoo.evaluation.gallery import Shown, gallery
 from pylon_zoo.evaluation.report import auroc_card, offset_card, picture_uri, point_cards, table_card
 from pylon_zoo.evaluation.report_style import CSS as EVALUATION_CSS
+from pylon_zoo.evaluation.result import Evaluation
 from pylon_zoo.evaluation.training_page import CSS, PAGE
 from pylon_zoo.explanation.report import FOOTER
 from pylon_zoo.explanation.report_style import CSS as BASE_CSS

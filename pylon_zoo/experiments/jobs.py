@@ -96,7 +96,7 @@ _laboratory: Laboratory
 
 
 def _begin(laboratory: Laboratory, count: Any, jobs: int) -> None:
-    """Set this process up: its share of the processor, and of the GPUs."""
+    """Set this process up: its share of the processor, and of the GPUs that CUDA_VISIBLE_DEVICES lets it see."""
     global _laboratory
     with count.get_lock():
         number, count.value = count.value, count.value + 1
@@ -104,6 +104,7 @@ def _begin(laboratory: Laboratory, count: Any, jobs: int) -> None:
     gpus = torch.cuda.device_count()
     if laboratory.device in (None, "cuda") and gpus > 1:
         laboratory = replace(laboratory, device=f"cuda:{number % gpus}")
+        torch.cuda.set_device(number % gpus)  # or what is meant for "cuda" would take memory of the first one
     _laboratory = laboratory
 
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from pylon_zoo.errors import ConfigError, PylonZooError
 from pylon_zoo.explanation.explainer import Explainer, check_finite
 from pylon_zoo.explanation.names import ImageNames, overlay_name
-from pylon_zoo.explanation.overlay import with_caption
+from pylon_zoo.explanation.overlay import render_overlay, with_caption
 from pylon_zoo.explanation.report import Report
 from pylon_zoo.explanation.result import Explanation
 from pylon_zoo.explanation.staging import staged
@@ -36,7 +36,7 @@ def explain_to_folder(
     model_name: str,
     labels: str | Iterable[str] | None = None,
     top: int = 3,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     scaling: str = "absolute",
     placement: str = "exact",
     views: str = "none",
@@ -63,7 +63,8 @@ def explain_to_folder(
         progress: show a progress bar on stderr.
 
     Returns:
-        The content of `results.json`: `{"model", "images": [{"path", "width", "height", "error", "findings":
+        The content of `results.json`: `{"model", "thresholds": {"source", "values": {label: probability}}, "images":
+        [{"path", "width", "height", "error", "findings":
         [{"label", "probability", "peak": {"x", "y"}, "overlay"}]}]}`. Sizes and peaks in pixels of the original
         image, `overlay` relative to `out`; after an error, `findings` is empty and the sizes are None.
 
@@ -76,7 +77,7 @@ def explain_to_folder(
             raise ConfigError(f"{option}={value} must be at least 1.")
     explainer = Explainer(model, labels, threshold=threshold, scaling=scaling, placement=placement, views=views)
     with staged(out, last=RESULTS) as folder, tqdm(total=len(images), unit=" images", disable=not progress) as bar:
-        writer = _Writer(folder, model_name, top, save_heatmaps)
+        writer = _Writer(folder, model_name, explainer, top, save_heatmaps)
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
             for path, outcome in _explain_each(explainer, batch):
@@ -112,13 +113,19 @@ def _explain_each(explainer: Explainer, batch: Sequence[Source]) -> Iterator[tup
 class _Writer:
     """Puts one image after the other into a folder."""
 
-    def __init__(self, folder: Path, model_name: str, top: int, save_heatmaps: bool) -> None:
+    def __init__(self, folder: Path, model_name: str, explainer: Explainer, top: int, save_heatmaps: bool) -> None:
         self.folder = folder
         self.top = top
         self.save_heatmaps = save_heatmaps
         self.names = ImageNames()
         self.report = Report(model_name)
-        self.results: dict[str, Any] = {"model": model_name, "images": []}
+        chosen = explainer.thresholds
+        values = dict(zip(explainer.labels, chosen.values, strict=True))
+        self.results: dict[str, Any] = {
+            "model": model_name,
+            "thresholds": {"source": chosen.source, "values": values},
+            "images": [],
+        }
         (folder / "overlays").mkdir()
         if save_heatmaps:
             (folder / "heatmaps").mkdir()
@@ -134,9 +141,10 @@ class _Writer:
         }
         pictures = []
         for rank, finding in enumerate(explanation.top(self.top), start=1):
-            picture = explanation.overlay(finding.label, caption=False)
+            scene = explanation.scene(finding.label)
+            picture = render_overlay(scene, caption=False)
             overlay = f"overlays/{overlay_name(name, rank, finding.label)}"
-            with_caption(picture, explanation, finding.label).save(self.folder / overlay, compress_level=4)
+            with_caption(picture, scene).save(self.folder / overlay, compress_level=4)
             pictures.append(picture)
             entry["findings"].append(
                 {

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from pylon_zoo.cells import both, grid_for
 from pylon_zoo.data.images import read_image
-from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
+from pylon_zoo.errors import DataError, UnknownNameError, suggest
 from pylon_zoo.explanation.labels import select_labels
 from pylon_zoo.explanation.result import Explanation
+from pylon_zoo.explanation.thresholds import Thresholds
 from pylon_zoo.models.modes import evaluating
 from pylon_zoo.models.views import with_views
 from pylon_zoo.placements import check_placement
@@ -30,7 +31,7 @@ def explain(
     image: Any,
     labels: str | Iterable[str] | None = None,
     *,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     scaling: str = "absolute",
     placement: str = "exact",
     views: str = "none",
@@ -44,7 +45,8 @@ def explain(
             `AttributedClassifier` of `pylon_zoo.attribution`, an exported file as an `OnnxModel`.
         image: path, PIL image, NumPy array or tensor, as `pylon_zoo.data.images.read_image` takes them; any size.
         labels: classes to explain, in this order; None is all of the model's.
-        threshold: probability in (0, 1] from which on a place belongs to a box and lies inside the contour.
+        threshold: probability in (0, 1] from which on a class is found, and a place belongs to a box and lies inside
+            the contour; None takes the model's own `thresholds`, and 0.5 where it has none.
         scaling: what the colours of overlays span: `"absolute"` is probabilities from 0 to 1, `"image"` is each map's
             own minimum to maximum, as in the paper's figures.
         placement: where cells of heatmaps are drawn: `"exact"` is at the pixels they look at (`model.cell_grid`),
@@ -100,7 +102,7 @@ class Explainer:
         model: HeatmapModel,
         labels: str | Iterable[str] | None = None,
         *,
-        threshold: float = 0.5,
+        threshold: float | None = None,
         scaling: str = "absolute",
         placement: str = "exact",
         views: str = "none",
@@ -109,14 +111,12 @@ class Explainer:
             raise UnknownNameError(
                 f"scaling={scaling!r} is not one of {', '.join(SCALINGS)}.{suggest(scaling, SCALINGS)}"
             )
-        if not 0 < threshold <= 1:
-            raise ConfigError(f"threshold={threshold} is not a probability in (0, 1].")
         check_placement(placement)
         self.model = with_views(model, views, placement)
         self.placement = placement
-        self.threshold = threshold
         self.scaling = scaling
         self.classes = list(select_labels(labels, model.label_names))
+        self.thresholds = Thresholds.chosen(threshold, self.model.thresholds, self.classes)
         self.labels = tuple(model.label_names[index] for index in self.classes)
         self._transform = preprocess(model)
 
@@ -156,7 +156,7 @@ class Explainer:
                 native_heatmaps=heatmaps[i],
                 half_logits=halves[i],
                 activation=self.model.activation,
-                threshold=self.threshold,
+                thresholds=self.thresholds,
                 scaling=self.scaling,
                 unit=self.model.heatmap_unit,
                 grid=None if grid is None else grid.scaled(size, both(loaded.image.shape[-2:])),

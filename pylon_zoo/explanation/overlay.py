@@ -6,7 +6,7 @@ probability is 0 the image is untouched, and opacity and lightness both grow wit
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,9 +16,7 @@ from torch import Tensor
 from pylon_zoo.explanation.caption import add_caption
 from pylon_zoo.explanation.colors import blend, lookup_table
 from pylon_zoo.explanation.marks import draw_contour, draw_crosshair
-
-if TYPE_CHECKING:
-    from pylon_zoo.explanation.result import Explanation
+from pylon_zoo.explanation.peaks import Point
 
 MAX_SIDE = 1024
 """Images larger than this are drawn smaller: an overlay is for looking at, and the map is coarser still."""
@@ -27,60 +25,72 @@ MIN_SIDE = 512
 COLORMAP = "inferno"
 
 
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What there is to draw of one class of one image.
+
+    Attributes:
+        image: the original, (C, H, W), uint8 or float32 in [0, 1], 1 or 3 channels.
+        label: the class.
+        probability: of the class in the image, in [0, 1].
+        found: whether it reaches the class's threshold; the cross-hair is fainter where it does not.
+        peak: where the map is highest, in pixels of the image.
+        values: (H', W') float32 in [0, 1], the map as probabilities at the `display_size` of the image.
+        level: the value from which on a place is found.
+        ends: the values that the first and the last colour stand for.
+        middle: what stands under the middle of the colour scale.
+        facts: the caption's second line.
+    """
+
+    image: Tensor
+    label: str
+    probability: float
+    found: bool
+    peak: Point
+    values: np.ndarray
+    level: float
+    ends: tuple[float, float]
+    middle: str
+    facts: str
+
+
 def render_overlay(
-    explanation: Explanation, label: str, *, colormap: str = COLORMAP, contour: bool = True, caption: bool = True
+    scene: Scene, *, colormap: str = COLORMAP, contour: bool = True, caption: bool = True
 ) -> Image.Image:
     """Draw one class's map over its image.
 
     Args:
-        explanation: of the image.
-        label: the class.
+        scene: of `pylon_zoo.explanation.result.Explanation.scene`.
         colormap: a key of `pylon_zoo.explanation.colors.COLORMAPS`.
-        contour: a thin line where the probability reaches the explanation's threshold.
+        contour: a thin line where the map reaches the scene's level.
         caption: the strip below with label, probability, the map's own resolution and the colour scale.
 
     Returns:
         RGB; the image's longer side is `MIN_SIDE` to `MAX_SIDE` pixels, the strip comes on top of that.
 
     Raises:
-        UnknownNameError: no such label or colour map.
+        UnknownNameError: no such colour map.
     """
-    finding = explanation.finding(label)
-    width, height = display_size(explanation.width, explanation.height)
-    grey = np.asarray(to_picture(explanation.image, (width, height)).convert("L"), dtype=np.float32)
-    probabilities = explanation.probability_map(label, (height, width)).numpy()
-    low, high = color_range(explanation, label)
-    values = ((probabilities - low) / (high - low)).clip(0, 1) if high > low else np.zeros_like(probabilities)
+    height, width = scene.values.shape
+    grey = np.asarray(to_picture(scene.image, (width, height)).convert("L"), dtype=np.float32)
+    low, high = scene.ends
+    values = ((scene.values - low) / (high - low)).clip(0, 1) if high > low else np.zeros_like(scene.values)
     canvas = blend(grey, values, lookup_table(colormap))
     if contour:
-        draw_contour(canvas, probabilities, explanation.threshold)
+        draw_contour(canvas, scene.values, scene.level)
     # Pixel centres lie at whole numbers in both images, hence the halves.
-    x = (finding.peak.x + 0.5) * width / explanation.width - 0.5
-    y = (finding.peak.y + 0.5) * height / explanation.height - 0.5
-    draw_crosshair(canvas, (x, y), strength=1.0 if finding.probability >= explanation.threshold else 0.5)
+    x = (scene.peak.x + 0.5) * width / scene.image.shape[2] - 0.5
+    y = (scene.peak.y + 0.5) * height / scene.image.shape[1] - 0.5
+    draw_crosshair(canvas, (x, y), strength=1.0 if scene.found else 0.5)
     picture = Image.fromarray(np.rint(canvas).clip(0, 255).astype(np.uint8))
-    return with_caption(picture, explanation, label, colormap=colormap) if caption else picture
+    return with_caption(picture, scene, colormap=colormap) if caption else picture
 
 
-def with_caption(
-    picture: Image.Image, explanation: Explanation, label: str, *, colormap: str = COLORMAP
-) -> Image.Image:
+def with_caption(picture: Image.Image, scene: Scene, *, colormap: str = COLORMAP) -> Image.Image:
     """A picture drawn without caption, with its caption. Arguments as for `render_overlay`."""
-    finding = explanation.finding(label)
-    low, high = color_range(explanation, label)
-    facts = f"{explanation.resolution} map, peak at ({finding.peak.x}, {finding.peak.y})"
-    middle = "0.5" if explanation.scaling == "absolute" else "own scale"
-    if explanation.unit == "relevance":
-        middle = "share of max"
-    return add_caption(picture, label, finding.probability, facts, (f"{low:.2g}", middle, f"{high:.2g}"), colormap)
-
-
-def color_range(explanation: Explanation, label: str) -> tuple[float, float]:
-    """The probabilities at the ends of the colour scale: 0 and 1, or this map's own minimum and maximum."""
-    if explanation.scaling == "absolute":
-        return 0.0, 1.0
-    native = explanation.native_probability_map(label)
-    return float(native.min()), float(native.max())
+    low, high = scene.ends
+    ticks = (f"{low:.2g}", scene.middle, f"{high:.2g}")
+    return add_caption(picture, scene.label, scene.probability, scene.facts, ticks, colormap)
 
 
 def display_size(width: int, height: int) -> tuple[int, int]:

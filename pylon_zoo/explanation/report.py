@@ -81,21 +81,21 @@ class Report:
         self.scale = "relevance" if explanation.unit == "relevance" else explanation.scaling
         self.facts.setdefault("Heatmap", f"{explanation.resolution} cells")
         self.facts.setdefault("Activation", explanation.activation)
-        self.facts.setdefault("Threshold", f"{explanation.threshold:g}")
-        threshold = explanation.threshold
+        self.facts.setdefault("Threshold", str(explanation.thresholds))
+        thresholds = dict(zip(explanation.labels, explanation.thresholds.values, strict=True))
         if self._pictured < PICTURED_AT_MOST:
             self._pictured += 1
             original = to_picture(explanation.image, display_size(explanation.width, explanation.height))
             figures = [_original(original, entry["path"])]
             figures += [
-                _figure(finding, picture, entry["path"], threshold)
+                _figure(finding, picture, entry["path"], thresholds[finding["label"]])
                 for finding, picture in zip(entry["findings"], pictures, strict=True)
             ]
         else:
-            figures = [_linked(finding, threshold) for finding in entry["findings"]]
+            figures = [_linked(finding, thresholds[finding["label"]]) for finding in entry["findings"]]
         self._cards.append(
             f'<article class="card">{_head(entry)}<div class="views">{"".join(figures)}</div>'
-            f"{_others(entry, explanation)}</article>"
+            f"{_others(entry, explanation, thresholds)}</article>"
         )
 
     def add_error(self, entry: Mapping[str, Any]) -> None:
@@ -172,11 +172,11 @@ def _score(label: str, probability: float, threshold: float) -> str:
     )
 
 
-def _others(entry: Mapping[str, Any], explanation: Explanation) -> str:
+def _others(entry: Mapping[str, Any], explanation: Explanation, thresholds: Mapping[str, float]) -> str:
     """Bars for the labels that have no picture, the most probable first."""
     shown = {finding["label"] for finding in entry["findings"]}
     rest = [pair for pair in explanation.ranking() if pair[0] not in shown]
-    bars = "".join(f"<li>{_score(label, probability, explanation.threshold)}</li>" for label, probability in rest)
+    bars = "".join(f"<li>{_score(label, probability, thresholds[label])}</li>" for label, probability in rest)
     return f'<ul class="all">{bars}</ul>' if bars else ""
 
 

@@ -13,8 +13,9 @@ from torch import Tensor
 from pylon_zoo.cells import CellGrid, tiling, to_pixels
 from pylon_zoo.errors import UnknownNameError
 from pylon_zoo.explanation.labels import unknown_label
-from pylon_zoo.explanation.overlay import render_overlay
+from pylon_zoo.explanation.overlay import Scene, display_size, render_overlay
 from pylon_zoo.explanation.peaks import Box, Point, find_boxes, find_peak
+from pylon_zoo.explanation.thresholds import HALF, Thresholds
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,19 @@ class Finding:
         peak: where its map is highest, in pixels of the original image.
         boxes: around each region whose probability reaches the threshold, the one with the highest value first;
             borders included, in pixels of the original image. Empty when no region does.
+        threshold: the probability from which on the class counts as found.
     """
 
     label: str
     probability: float
     peak: Point
     boxes: tuple[Box, ...]
+    threshold: float
+
+    @property
+    def found(self) -> bool:
+        """Whether the probability reaches the threshold."""
+        return self.probability >= self.threshold
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +61,9 @@ class Explanation:
         native_heatmaps: (K, h, w) float32 raw values at the model's own resolution.
         half_logits: (K,) float32, the logits that mean a probability of one half: 0 for a sigmoid.
         activation: `"sigmoid"` or `"softmax"`.
-        threshold: the probability from which on a place belongs to a box and lies inside the contour.
+        thresholds: of each label, the probability from which on it is found and a place belongs to a box and lies
+            inside the contour, and where they come from. Shares of a maximum are no probabilities: there places go by
+            what was asked for, and by one half otherwise.
         scaling: `"absolute"`: overlays colour probabilities from 0 to 1; `"image"`: from each map's minimum to its
             maximum, as in the paper's figures. Nothing else depends on it.
         unit: of the heatmaps, `"logit"` or `"relevance"` (an attribution method's).
@@ -67,8 +77,8 @@ class Explanation:
     probabilities: Tensor
     native_heatmaps: Tensor = field(repr=False)
     half_logits: Tensor = field(repr=False)
+    thresholds: Thresholds
     activation: str = "sigmoid"
-    threshold: float = 0.5
     scaling: str = "absolute"
     unit: str = "logit"
     grid: CellGrid | None = None
@@ -138,16 +148,27 @@ class Explanation:
         """
         if label not in self._findings:
             shown = self.native_probability_map(label)
-            reached = bool(shown.max() >= self.threshold)  # interpolation never exceeds its neighbours
+            level = self.level(label)
+            reached = bool(shown.max() >= level)  # interpolation never exceeds its neighbours
             # A map of relevance may be negative everywhere and still has a peak.
             peaked = self.native_heatmaps[self.index(label)] if self.unit == "relevance" else shown
             self._findings[label] = Finding(
                 label=label,
                 probability=float(self.probabilities[self.index(label)]),
                 peak=find_peak(peaked, (self.height, self.width), self.grid),
-                boxes=find_boxes(self.probability_map(label).numpy(), self.threshold) if reached else (),
+                boxes=find_boxes(self.probability_map(label).numpy(), level) if reached else (),
+                threshold=self.thresholds.values[self.index(label)],
             )
         return self._findings[label]
+
+    def level(self, label: str) -> float:
+        """The value of a class's probability map from which on a place belongs to a box.
+
+        Raises:
+            UnknownNameError: no such label.
+        """
+        own = self.thresholds.values[self.index(label)]
+        return HALF if self.unit == "relevance" and self.thresholds.source != "asked" else own
 
     def ranking(self) -> list[tuple[str, float]]:
         """Labels and probabilities, the most probable first."""
@@ -176,7 +197,30 @@ class Explanation:
         Raises:
             UnknownNameError: no such label.
         """
-        return render_overlay(self, self.ranking()[0][0] if label is None else label, **options)
+        return render_overlay(self.scene(self.ranking()[0][0] if label is None else label), **options)
+
+    def scene(self, label: str) -> Scene:
+        """What there is to draw of one class, for the functions of `pylon_zoo.explanation.overlay`.
+
+        Raises:
+            UnknownNameError: no such label.
+        """
+        finding, native = self.finding(label), self.native_probability_map(label)
+        width, height = display_size(self.width, self.height)
+        absolute = self.scaling == "absolute"
+        middle = "0.5" if absolute else "own scale"
+        return Scene(
+            image=self.image,
+            label=label,
+            probability=finding.probability,
+            found=finding.found,
+            peak=finding.peak,
+            values=self.probability_map(label, (height, width)).numpy(),
+            level=self.level(label),
+            ends=(0.0, 1.0) if absolute else (float(native.min()), float(native.max())),
+            middle="share of max" if self.unit == "relevance" else middle,
+            facts=f"{self.resolution} map, peak at ({finding.peak.x}, {finding.peak.y})",
+        )
 
     def index(self, label: str) -> int:
         """Position of a label in `labels`, `probabilities` and the maps."""

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from pylon_zoo.metrics.deletion import Deletion, Insertion
     from pylon_zoo.metrics.doubt import student_t_interval, wilson_interval
     from pylon_zoo.metrics.energy import EnergyPointingGame, RelevanceRank
+    from pylon_zoo.metrics.faithfulness import FAITHFULNESS
     from pylon_zoo.metrics.iou import HeatmapIou, PeakIou
     from pylon_zoo.metrics.localization import LOCALIZATION
     from pylon_zoo.metrics.masked_out import MaskedOutArea, MaskedOutResult
     from pylon_zoo.metrics.maxbox import MaxBoxAccuracy
     from pylon_zoo.metrics.operating import GeometricMeanThresholds, OperatingPoint, sensitivity_specificity
-    from pylon_zoo.metrics.outcomes import Outcomes, Strata
+    from pylon_zoo.metrics.outcomes import Outcomes, Scored, Strata
     from pylon_zoo.metrics.overlap import OverlapAccuracy, RegionAccuracy
     from pylon_zoo.metrics.point import HitRate, PointAccuracy, PointingGame
     from pylon_zoo.metrics.pxap import PixelPrecision
@@ -37,12 +38,13 @@ else:
             "deletion": ["Deletion", "Insertion"],
             "doubt": ["student_t_interval", "wilson_interval"],
             "energy": ["EnergyPointingGame", "RelevanceRank"],
+            "faithfulness": ["FAITHFULNESS"],
             "iou": ["HeatmapIou", "PeakIou"],
             "localization": ["LOCALIZATION"],
             "masked_out": ["MaskedOutArea", "MaskedOutResult"],
             "maxbox": ["MaxBoxAccuracy"],
             "operating": ["GeometricMeanThresholds", "OperatingPoint", "sensitivity_specificity"],
-            "outcomes": ["Outcomes", "Strata"],
+            "outcomes": ["Outcomes", "Scored", "Strata"],
             "overlap": ["OverlapAccuracy", "RegionAccuracy"],
             "point": ["HitRate", "PointAccuracy", "PointingGame"],
             "pxap": ["PixelPrecision"],
@@ -53,6 +55,7 @@ else:
     )
 
 __all__ = [
+    "FAITHFULNESS",
     "LOCALIZATION",
     "POINTING",
     "Bootstrap",
@@ -79,6 +82,7 @@ __all__ = [
     "Reliability",
     "Scaling",
     "ScoreKeeper",
+    "Scored",
     "Scores",
     "Strata",
     "auroc",

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from pylon_zoo.cells import CellGrid, tiling
+from pylon_zoo.metrics.outcomes import Outcomes
 from pylon_zoo.metrics.result import MetricResult
-
-if TYPE_CHECKING:
-    from pylon_zoo.metrics.outcomes import Outcomes
-    from pylon_zoo.metrics.pairs import Pairs
 
 POINTING = ("offset_down", "offset_right", "median_down", "median_right", "same_place", "same_place_boxes")
 """The results of `pointing`."""
@@ -62,14 +57,19 @@ def pointing(outcomes: Outcomes, classes: int) -> dict[str, MetricResult]:
     return {name: MetricResult(name, one, support.clone()) for name, one in zip(POINTING, values, strict=True)}
 
 
-def bearings(pairs: Pairs, cells: tuple[int, int], grid: CellGrid | None) -> tuple[Tensor, Tensor]:
-    """Where the peaks of pairs lie.
+def bearings(
+    peaks: Tensor, boxes: Tensor, owner: Tensor, size: tuple[int, int], cells: tuple[int, int], grid: CellGrid | None
+) -> tuple[Tensor, Tensor]:
+    """Where the peaks of maps lie.
 
     The nearest box is the one that holds the peak or is the fewest pixels from it; of several that do, the one with the
     nearest centre.
 
     Args:
-        pairs: P of them.
+        peaks: (P,) int64, flat index of each map's brightest pixel.
+        boxes: (B, 4) x0, y0, x1, y1 of all maps' findings.
+        owner: (B,) int64, which of the P maps each box belongs to.
+        size: (H, W) in pixels.
         cells: (h, w) of the heatmaps.
         grid: of the cells in pixels, see `pylon_zoo.cells.to_pixels`.
 
@@ -77,9 +77,7 @@ def bearings(pairs: Pairs, cells: tuple[int, int], grid: CellGrid | None) -> tup
         offsets (P, 2) float32, vertical and horizontal pixels from the centre of the nearest box to the peak; places
         (P, 2) int64, flat index of the cell nearest to the peak, and to that centre.
     """
-    size = (pairs.maps.shape[1], pairs.maps.shape[2])
-    peaks = torch.stack([pairs.peaks // size[1], pairs.peaks % size[1]], dim=1).float()
-    boxes, owner = pairs.closed_boxes
+    peaks = torch.stack([peaks // size[1], peaks % size[1]], dim=1).float()
     low, high = boxes[:, [1, 0]], boxes[:, [3, 2]]
     points, centres = peaks[owner], (low + high) / 2
     away = (points - points.clamp(min=low, max=high)).square().sum(dim=1)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from pylon_zoo.errors import UnknownNameError, suggest
 from pylon_zoo.lazy import LateTable, late
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from pylon_zoo.metrics.findings import Regions
+    from pylon_zoo.metrics.outcomes import Scored
+    from pylon_zoo.metrics.resampling import Statistic
     from pylon_zoo.metrics.result import MetricResult
 
 
@@ -30,11 +31,21 @@ class Localizer(Protocol):
     def update(self, heatmaps: Tensor, regions: Regions) -> None:
         """Count one batch: heatmaps (N, K, h, w), N tensors (M, 5) of class, x0, y0, x1, y1, or those with masks."""
 
+    def measure(self, heatmaps: Tensor, regions: Regions) -> Scored:
+        """The same, and what was counted, for `statistic`; images are numbered by their place in the batch."""
+
+    def statistic(self, name: str, scored: Scored, classes: int) -> Statistic:
+        """How a figure of that name follows from the pairs of a draw, for intervals."""
+
     def compute(self) -> MetricResult:
         """The values so far."""
 
 
-LOCALIZATION: LateTable[Callable[..., Localizer]] = LateTable(
+MakeLocalizer = Callable[..., Localizer]
+"""Called with K, the size (H, W) that findings are on, what to do to the heatmaps first (`"sigmoid"`, `"softmax"` or
+None), and `grid`, where their cells lie."""
+
+LOCALIZATION: LateTable[MakeLocalizer] = LateTable(
     {
         "point_accuracy": late("pylon_zoo.metrics.point:PointAccuracy"),
         "hit_rate": late("pylon_zoo.metrics.point:HitRate"),
@@ -49,19 +60,7 @@ LOCALIZATION: LateTable[Callable[..., Localizer]] = LateTable(
         "max_box": late("pylon_zoo.metrics.maxbox:MaxBoxAccuracy"),
         "pxap": late("pylon_zoo.metrics.pxap:PixelPrecision"),
         "peak_iou": late("pylon_zoo.metrics.iou:PeakIou"),
+        "iou": late("pylon_zoo.metrics.iou:HeatmapIou"),
     }
 )
-"""Name → factory, called with K, the size (H, W) that findings are on, what to do to the heatmaps first (`"sigmoid"`,
-`"softmax"` or None), and `grid`, where their cells lie."""
-
-
-def check_metric(name: str) -> None:
-    """Refuse what is no key of `LOCALIZATION`.
-
-    Raises:
-        UnknownNameError: names the nearest.
-    """
-    if name not in LOCALIZATION:
-        raise UnknownNameError(
-            f"Unknown metric {name!r}.{suggest(name, LOCALIZATION)} There are {', '.join(LOCALIZATION)}."
-        )
+"""Name → what makes the metric."""

@@ -10,8 +10,10 @@ from torch import Tensor
 from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics.geometry import unit_range
+from pylon_zoo.metrics.outcomes import Scored
 from pylon_zoo.metrics.overlap import best_overlap
 from pylon_zoo.metrics.pairs import PairMetric, Pairs
+from pylon_zoo.metrics.resampling import Pooled, Statistic
 from pylon_zoo.metrics.result import MetricResult
 from pylon_zoo.regions import Cuts, holes_of_cuts, regions_of_cuts
 
@@ -128,12 +130,24 @@ class MaxBoxAccuracy(PairMetric):
         self.right.index_add_(0, labels, scores)
         self.support += torch.bincount(labels, minlength=self.num_classes)
 
+    def kept(self, scores: Tensor) -> Tensor:
+        """(P, levels, ious) bool: a byte each."""
+        return scores.bool()
+
+    def statistic(self, name: str, scored: Scored, classes: int) -> Statistic:
+        """The figure of a draw, at the draw's own best threshold; see `PairMetric.statistic`."""
+        return Pooled(name, scored, classes, _at_best)
+
     def compute(self) -> MetricResult:
         """Mean over IoU of the accuracy at the class's best threshold; support is the number of pairs."""
-        best = self.right.amax(dim=1).double().mean(dim=1)
-        return MetricResult(self.name, best / self.support.double(), self.support.clone())
+        return MetricResult(self.name, _at_best(self.right, self.support), self.support.clone())
 
     @property
     def pooled(self) -> float:
         """Mean over IoU of the accuracy of all pairs together at one best threshold; NaN without any pair."""
         return float(self.right.sum(dim=0).amax(dim=0).double().mean() / self.support.sum())
+
+
+def _at_best(right: Tensor, support: Tensor) -> Tensor:
+    """(K,) accuracy of (K, levels, ious) counts at the best threshold of (K,) pairs, mean over IoU."""
+    return right.amax(dim=1).double().mean(dim=1) / support.double()

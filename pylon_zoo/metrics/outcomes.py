@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -17,8 +18,42 @@ AREA_EDGES = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
-    """A value for each of P judged pairs of an image and a class.
+class Scored:
+    """What each of P judged pairs of an image and a class scored.
+
+    Args:
+        images: (P,) int64, the image's place in the dataset.
+        labels: (P,) int64, the class.
+        values: (P,) or (P, …), what a metric makes its figure of; a NaN says nothing.
+    """
+
+    images: Tensor
+    labels: Tensor
+    values: Tensor
+
+    @classmethod
+    def join(cls, parts: Sequence[Self]) -> Self:
+        """Several parts as one; their image numbers must already be those of the whole."""
+        if not parts:
+            whole, empty = torch.zeros(0, dtype=torch.int64), torch.zeros(0)
+            return cls(whole, whole, *(empty for one in fields(cls)[2:] if one.default_factory is MISSING))
+        return cls(*(torch.cat([getattr(part, one.name) for part in parts]) for one in fields(cls)))
+
+    def take(self, rows: Tensor) -> Self:
+        """Some of the pairs, by their numbers or a mask (P,)."""
+        return type(self)(*(getattr(self, one.name)[rows] for one in fields(self)))
+
+    def select(self, classes: Sequence[int]) -> Self:
+        """The pairs of some classes, renumbered in the order asked for."""
+        place = {label: index for index, label in enumerate(classes)}
+        labels = torch.tensor([place.get(label, -1) for label in self.labels.tolist()], dtype=torch.int64)
+        kept = labels >= 0
+        return replace(self, labels=labels).take(kept)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes(Scored):
+    """A value for each of P judged pairs of an image and a class, and where the peak lies.
 
     Args:
         images: (P,) int64, the image's place in the dataset.
@@ -37,9 +72,6 @@ class Outcomes:
                 [0., nan]], dtype=torch.float64)
     """
 
-    images: Tensor
-    labels: Tensor
-    values: Tensor
     areas: Tensor
     offsets: Tensor = field(default_factory=lambda: torch.zeros(0, 2))
     places: Tensor = field(default_factory=lambda: torch.zeros(0, 2, dtype=torch.int64))
@@ -51,29 +83,11 @@ class Outcomes:
         if not len(self.places):
             object.__setattr__(self, "places", torch.full((count, 2), -1, dtype=torch.int64))
 
-    @classmethod
-    def join(cls, parts: Sequence[Outcomes]) -> Outcomes:
-        """Several parts as one; their image numbers must already be those of the whole."""
-        empty = torch.zeros(0)
-        parts = [cls(empty.long(), empty.long(), empty, empty), *parts]
-        return cls(*(torch.cat([getattr(part, one.name) for part in parts]) for one in fields(cls)))
-
-    def take(self, rows: Tensor) -> Outcomes:
-        """Some of the pairs, by their numbers or a mask (P,)."""
-        return Outcomes(*(getattr(self, one.name)[rows] for one in fields(self)))
-
     def table(self, images: int, classes: int) -> tuple[Tensor, Tensor]:
         """(N, K) float64 values, NaN where nothing was judged, and (N, K) bool where something was."""
         table = torch.full((images, classes), float("nan"), dtype=torch.float64)
         table[self.images, self.labels] = self.values.double()
         return table, ~table.isnan()
-
-    def select(self, classes: Sequence[int]) -> Outcomes:
-        """The pairs of some classes, renumbered in the order asked for."""
-        place = {label: index for index, label in enumerate(classes)}
-        labels = torch.tensor([place.get(label, -1) for label in self.labels.tolist()], dtype=torch.int64)
-        kept = labels >= 0
-        return replace(self, labels=labels).take(kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +98,7 @@ class Strata:
         edges: S + 1 shares of the image.
         hits: (S,) float64.
         cases: (S,) int64.
+        pairs: what was sorted, with the stratum in the class's place, for intervals by drawing images.
 
     Example:
         >>> pairs = Outcomes(torch.arange(2), torch.zeros(2).long(), torch.tensor([0, 1]), torch.tensor([0.005, 0.2]))
@@ -95,6 +110,7 @@ class Strata:
     edges: tuple[float, ...]
     hits: Tensor
     cases: Tensor
+    pairs: Scored
 
     @classmethod
     def of(cls, outcomes: Outcomes, edges: Sequence[float] = AREA_EDGES) -> Strata:
@@ -113,7 +129,9 @@ class Strata:
         count = len(edges) - 1
         place = torch.bucketize(outcomes.areas.double(), torch.tensor(edges[1:-1], dtype=torch.float64), right=True)
         hits = torch.zeros(count, dtype=torch.float64).index_add(0, place, outcomes.values.double())
-        return cls(tuple(float(edge) for edge in edges), hits, torch.bincount(place, minlength=count))
+        cases = torch.bincount(place, minlength=count)
+        sorted_pairs = Scored(outcomes.images, place, outcomes.values)
+        return cls(tuple(float(edge) for edge in edges), hits, cases, sorted_pairs)
 
     def interval(self, level: float = LEVEL) -> tuple[Tensor, Tensor]:
         """Wilson's interval of the share of hits, (S,) each, NaN for an empty stratum."""

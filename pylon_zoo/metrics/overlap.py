@@ -134,6 +134,10 @@ class RegionAccuracy(PairMetric):
         all_boxes, right = (torch.bincount(each, minlength=len(scaled)) for each in (of, of[good]))
         return torch.stack([right > 0, all_boxes - right], dim=1).double()
 
+    def kept(self, scores: Tensor) -> Tensor:
+        """(P,): 1 for right and 0 for wrong."""
+        return scores[:, 0]
+
     def count(self, labels: Tensor, scores: Tensor) -> None:
         """Add (P, 2) scores to their classes' sums."""
         super().count(labels, scores[:, 0])

@@ -15,7 +15,8 @@ from pylon_zoo.errors import ConfigError, suggest
 from pylon_zoo.metrics.bearing import bearings
 from pylon_zoo.metrics.findings import Drawn, Regions, find_pairs, paint
 from pylon_zoo.metrics.geometry import peak_pixels, rasterize, upsample
-from pylon_zoo.metrics.outcomes import Outcomes
+from pylon_zoo.metrics.outcomes import Outcomes, Scored
+from pylon_zoo.metrics.resampling import Mean, Statistic
 from pylon_zoo.metrics.result import MetricResult
 from pylon_zoo.regions import boxes_of_regions
 
@@ -146,7 +147,6 @@ class PairMetric:
         """The options that the number depends on; two evaluators merge only when these are equal."""
         return {name: value for name, value in vars(self).items() if name != "sums" and not isinstance(value, Tensor)}
 
-    @torch.no_grad()
     def update(self, heatmaps: Tensor, regions: Regions) -> None:
         """Count one batch.
 
@@ -158,10 +158,42 @@ class PairMetric:
         Raises:
             DataError: shapes do not fit, a box names a class outside [0, K), or a judged heatmap is not finite.
         """
+        self.measure(heatmaps, regions)
+
+    @torch.no_grad()
+    def measure(self, heatmaps: Tensor, regions: Regions) -> Scored:
+        """Count one batch and say what was counted.
+
+        Args:
+            heatmaps, regions: as for `update`.
+
+        Returns:
+            What `statistic` takes, on the CPU; images are numbered by their place in the batch.
+
+        Raises:
+            DataError: as for `update`.
+        """
         # All chunks are judged before anything is counted, so that a batch that raises leaves no trace.
-        judged = [(pairs.labels.cpu(), self.score(pairs)) for pairs in self.pairs(heatmaps, regions)]
-        for labels, scores in judged:
+        judged = [
+            (pairs.images.cpu(), pairs.labels.cpu(), self.score(pairs).cpu()) for pairs in self.pairs(heatmaps, regions)
+        ]
+        for _, labels, scores in judged:
             self.count(labels, scores)
+        return Scored.join([Scored(images, labels, self.kept(scores)) for images, labels, scores in judged])
+
+    def kept(self, scores: Tensor) -> Tensor:
+        """What a figure is made of, of `score`'s result: (P,) or (P, …)."""
+        return scores
+
+    def statistic(self, name: str, scored: Scored, classes: int) -> Statistic:
+        """How the figure follows from the pairs of a draw.
+
+        Args:
+            name: of the figure.
+            scored: what `measure` returned, joined, perhaps of some classes only.
+            classes: how many.
+        """
+        return Mean(name, scored, classes)
 
     @torch.no_grad()
     def judge(self, heatmaps: Tensor, regions: Regions) -> Outcomes:
@@ -176,11 +208,10 @@ class PairMetric:
         Raises:
             DataError: as for `update`.
         """
-        cells = both(heatmaps.shape[2:])
-        judged = [
-            (pairs.images, pairs.labels, self.score(pairs), pairs.areas, *bearings(pairs, cells, self.grid))
-            for pairs in self.pairs(heatmaps, regions)
-        ]
+        cells, judged = both(heatmaps.shape[2:]), []
+        for pairs in self.pairs(heatmaps, regions):
+            where = bearings(pairs.peaks, *pairs.closed_boxes, self.size, cells, self.grid)
+            judged.append((pairs.images, pairs.labels, self.score(pairs), pairs.areas, *where))
         return Outcomes.join([Outcomes(*(one.cpu() for one in each)) for each in judged])
 
     def pairs(self, heatmaps: Tensor, regions: Regions) -> Iterator[Pairs]:

@@ -8,7 +8,9 @@ from torch import Tensor
 from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.metrics.geometry import unit_range
+from pylon_zoo.metrics.outcomes import Scored
 from pylon_zoo.metrics.pairs import PairMetric, Pairs
+from pylon_zoo.metrics.resampling import Pooled, Statistic
 from pylon_zoo.metrics.result import MetricResult
 
 
@@ -70,8 +72,16 @@ class PixelPrecision(PairMetric):
 
     def count(self, labels: Tensor, scores: Tensor) -> None:
         """Add (P, 2, bins) counts to their classes'."""
-        self.pixels.index_add_(0, labels, scores.cpu())
+        self.pixels.index_add_(0, labels, scores)
         self.support += torch.bincount(labels, minlength=self.num_classes)
+
+    def kept(self, scores: Tensor) -> Tensor:
+        """(P, 2, bins) int32: an image has fewer pixels than that."""
+        return scores.int()
+
+    def statistic(self, name: str, scored: Scored, classes: int) -> Statistic:
+        """The figure of a draw's pixels, pooled; see `PairMetric.statistic`."""
+        return Pooled(name, scored, classes, lambda pixels, support: self.value(pixels))
 
     def compute(self) -> MetricResult:
         """The value in [0, 1] per class; support is the number of pairs."""

@@ -12,8 +12,8 @@ from torch import Tensor
 from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import DataError
 from pylon_zoo.metrics.findings import drawn
-from pylon_zoo.metrics.localization import LOCALIZATION, Localizer
-from pylon_zoo.metrics.outcomes import Outcomes
+from pylon_zoo.metrics.localization import LOCALIZATION, Localizer, MakeLocalizer
+from pylon_zoo.metrics.outcomes import Outcomes, Scored
 from pylon_zoo.metrics.point import PointAccuracy
 
 
@@ -29,6 +29,7 @@ class Scores:
         activation: how logits become probabilities, `"sigmoid"` or `"softmax"`.
         outcomes: the hits and misses that `points` counted, over the model's classes.
         others: the other metrics of `LOCALIZATION` that were asked for, by name.
+        scored: of each of those, what every pair scored, over the model's classes; empty unless it was kept.
     """
 
     logits: Tensor
@@ -38,6 +39,7 @@ class Scores:
     activation: str
     outcomes: Outcomes = field(default_factory=lambda: Outcomes.join([]))
     others: Mapping[str, Localizer] = field(default_factory=dict)
+    scored: Mapping[str, Scored] = field(default_factory=dict)
 
     @property
     def probabilities(self) -> Tensor:
@@ -54,7 +56,7 @@ class Scores:
 
 
 class ScoreKeeper:
-    """Collects `Scores` batch by batch; its memory grows by the logits and targets only.
+    """Collects `Scores` batch by batch; its memory grows by the logits and targets only, and by pairs that are kept.
 
     Several processes may each take a shard of a dataset: the `state()` of every keeper, in any order, given to
     `load_states` of one of them, is what a single pass over the same outputs would have left, bit for bit.
@@ -64,7 +66,9 @@ class ScoreKeeper:
         activation: of the model, `"sigmoid"` or `"softmax"`.
         class_map: for each of the dataset's classes the model's, None where it has none; by default they are the same.
         heatmap_unit: of the model; `"logit"` heatmaps go through the activation before they are judged, others do not.
-        others: names in `LOCALIZATION` of metrics to run besides point accuracy.
+        others: metrics to run besides point accuracy: names in `LOCALIZATION`, or names with what makes them, as there.
+        keep: also what every pair scored in those, which intervals need: a number for each pair as a rule, up to 1 kB
+            for `max_box`, 8 kB for `pxap` and `peak_iou`.
 
     Example:
         >>> keeper = ScoreKeeper(num_classes=1)
@@ -79,10 +83,12 @@ class ScoreKeeper:
         activation: str = "sigmoid",
         class_map: Sequence[int | None] | None = None,
         heatmap_unit: str = "logit",
-        others: Sequence[str] = (),
+        others: Sequence[str] | Mapping[str, MakeLocalizer] = (),
+        keep: bool = False,
     ) -> None:
         self.num_classes, self.activation, self.class_map = num_classes, activation, class_map
-        self.heatmap_unit, self._names = heatmap_unit, tuple(others)
+        self.heatmap_unit, self.keep = heatmap_unit, keep
+        self._make = others if isinstance(others, Mapping) else {name: LOCALIZATION[name] for name in others}
         self._clear()
 
     def _clear(self) -> None:
@@ -90,6 +96,7 @@ class ScoreKeeper:
         self._outcomes: list[Outcomes] = []
         self._points: PointAccuracy | None = None
         self._others: dict[str, Localizer] = {}
+        self._scored: dict[str, list[Scored]] = {name: [] for name in self._make} if self.keep else {}
         self._size = (0, 0)
 
     def update(
@@ -133,8 +140,10 @@ class ScoreKeeper:
             self._outcomes.append(replace(outcomes, images=positions[outcomes.images]))
             by_masks = any(judge.by_masks for judge in self._others.values())
             both = drawn(boxes, masks, self.class_map) if by_masks else boxes
-            for judge in self._others.values():
-                judge.update(heatmap, both if judge.by_masks else boxes)
+            for name, judge in self._others.items():
+                scored = judge.measure(heatmap, both if judge.by_masks else boxes)
+                if self.keep:
+                    self._scored[name].append(replace(scored, images=positions[scored.images]))
         batch = {"positions": positions, "logits": logits.detach().float().cpu(), "targets": targets.float().cpu()}
         for name, tensor in batch.items():
             self._kept[name].append(tensor)
@@ -149,6 +158,7 @@ class ScoreKeeper:
             **kept,
             "outcomes": {one.name: getattr(outcomes, one.name) for one in fields(outcomes)},
             "sums": {name: dict(judge.sums) for name, judge in judges.items()},
+            "scored": {name: vars(Scored.join(parts)) for name, parts in self._scored.items()},
         }
 
     def load_states(self, states: Sequence[Mapping[str, Any]]) -> None:
@@ -169,6 +179,8 @@ class ScoreKeeper:
             for name, parts in self._kept.items():
                 parts.append(state[name])
             self._outcomes.append(Outcomes(**state["outcomes"]))
+            for name, scored in self._scored.items():
+                scored.append(Scored(**state["scored"][name]))
             if state["sums"]:
                 judges: dict[str, Localizer] = {"point_accuracy": self._start_judges(), **self._others}
                 for name, judge in judges.items():
@@ -179,7 +191,7 @@ class ScoreKeeper:
         if self._points is None:
             judges = (self.num_classes, self._size, self.activation if self.heatmap_unit == "logit" else None)
             self._points = PointAccuracy(*judges, grid=grid)
-            self._others = {name: LOCALIZATION[name](*judges, grid=grid) for name in self._names}
+            self._others = {name: make(*judges, grid=grid) for name, make in self._make.items()}
         return self._points
 
     def compute(self) -> Scores:
@@ -201,7 +213,12 @@ class ScoreKeeper:
         places = torch.searchsorted(positions, outcomes.images)
         rank = (places * self.num_classes + outcomes.labels).argsort()
         outcomes = replace(outcomes, images=places).take(rank)
-        return Scores(logits, targets, self._size, self._points, self.activation, outcomes, self._others)
+        scored = {}
+        for name, parts in self._scored.items():
+            one = Scored.join(parts)
+            one = replace(one, images=torch.searchsorted(positions, one.images))
+            scored[name] = one.take((one.images * self.num_classes + one.labels).argsort())
+        return Scores(logits, targets, self._size, self._points, self.activation, outcomes, self._others, scored)
 
 
 def relabel(boxes: Tensor, class_map: Sequence[int | None] | None) -> Tensor:

@@ -129,8 +129,8 @@ class Backbone(nn.Module):
             ) from error
         except OSError as error:
             raise WeightsError(
-                f"timm's weights of {name!r} cannot be had ({type(error).__name__}). Check the connection to the Hub, "
-                "or leave encoder_pretrained out."
+                f"timm's weights of {name!r} cannot be had ({type(error).__name__}: {_first_cause(error)}). Check the "
+                "connection to the Hub, or leave encoder_pretrained out."
             ) from error
 
     def _cut(self, coarsest_stride: int) -> bool:
@@ -333,6 +333,13 @@ class Backbone(nn.Module):
             if not coarse:
                 depths.update({f"{path}.{block}": start + i for i, (block, _) in enumerate(blocks)})
         return depths
+
+
+def _first_cause(error: BaseException) -> str:
+    """What began it, in one line: the Hub's client wraps a server's answer in what it did about it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _check_kwargs(options: dict[str, Any]) -> dict[str, Any]:

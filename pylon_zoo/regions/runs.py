@@ -26,13 +26,13 @@ class Runs(NamedTuple):
     region: np.ndarray
 
     @property
-    def count(self) -> int:
+    def regions(self) -> int:
         """The number of regions."""
         return int(self.region.max(initial=-1)) + 1
 
     def boxes(self) -> np.ndarray:
         """(number of regions, 4) int64 x0, y0, x1, y1 of the regions, first and last pixel."""
-        boxes = np.empty((self.count, 4), dtype=np.int64)
+        boxes = np.empty((self.regions, 4), dtype=np.int64)
         boxes[:, :2], boxes[:, 2:] = np.iinfo(np.int64).max, -1
         for column, (reduce, values) in enumerate(
             ((np.minimum, self.first), (np.minimum, self.lines), (np.maximum, self.last), (np.maximum, self.lines))
@@ -42,7 +42,7 @@ class Runs(NamedTuple):
 
     def owners(self) -> np.ndarray:
         """(number of regions,) int64, the mask of each region."""
-        owners = np.empty(self.count, dtype=np.int64)
+        owners = np.empty(self.regions, dtype=np.int64)
         owners[self.region] = self.masks
         return owners
 

@@ -15,6 +15,7 @@ from pylon_zoo.data.sample import Batch
 from pylon_zoo.errors import DataError
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.progress import bar
+from pylon_zoo.scoring import score
 from pylon_zoo.training.loaders import InOrder, training_loader, validation_loader
 from pylon_zoo.training.order import EpochOrder, EpochPlan
 from pylon_zoo.training.phase import Phase, set_up
@@ -22,7 +23,7 @@ from pylon_zoo.training.processes import from_all, share_buffers
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.state import Best, TrainingState, snapshot
 from pylon_zoo.training.step import steps, train_step
-from pylon_zoo.training.validation import VALIDATION_BATCH, Validation, judge, score
+from pylon_zoo.training.validation import VALIDATION_BATCH, Validation, judge
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -211,7 +212,13 @@ class _Run:
         mine = order.indices
         batches = bar(self.val_loader, "validation", len(mine), self.progress)
         with self.accelerator.autocast():
-            keeper = score(phase.model.eval(), batches, mine, self.accelerator.device, self.recipe.loop.channels_last)
+            keeper = score(
+                phase.model.eval(),
+                batches,
+                self.accelerator.device,
+                indices=mine,
+                channels_last=self.recipe.loop.channels_last,
+            )
         return judge(keeper, from_all(self.accelerator, keeper.state()))
 
     def remember(self, phase: Phase, validation: Validation) -> bool:

@@ -14,12 +14,13 @@ from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.sample import Batch, collate
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import HeatmapClassifier
+from pylon_zoo.scoring import score
 from pylon_zoo.training.engine import make_accelerator
 from pylon_zoo.training.phase import Phase, set_up
 from pylon_zoo.training.recipe import Recipe
 from pylon_zoo.training.step import Step, train_step
 from pylon_zoo.training.train import set_transforms
-from pylon_zoo.training.validation import VALIDATION_BATCH, score
+from pylon_zoo.training.validation import VALIDATION_BATCH
 
 STEPS = 3
 """Optimizer steps of a trial; the first is not timed, as what is set up once is set up there."""
@@ -120,8 +121,8 @@ def _steps(
         loads.append(loading / len(batch))
         trains.append(_seconds(step, accelerator.device) / len(batch))
     batch, loading = _batch(val_set, min(batch_size, VALIDATION_BATCH), 0)
-    judged = (model.eval(), [batch], range(len(batch)), accelerator.device, recipe.loop.channels_last)
-    judging = _seconds(lambda: score(*judged), accelerator.device) / len(batch)
+    judged = (model.eval(), [batch], accelerator.device)
+    judging = _seconds(lambda: score(*judged, channels_last=recipe.loop.channels_last), accelerator.device) / len(batch)
     accelerator.free_memory()
     return Trial(
         batch_size,

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-import torch
-
-from pylon_zoo.cells import both, grid_for
-from pylon_zoo.data.sample import Batch
 from pylon_zoo.metrics import ScoreKeeper, auroc
-from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.training.loss import DivergedError, masked_bce
 
 VALIDATION_BATCH = 64
@@ -27,34 +21,6 @@ class Validation:
     loss: float
     auroc: float
     point_accuracy: float
-
-
-@torch.no_grad()
-def score(
-    model: HeatmapClassifier,
-    batches: Iterable[Batch],
-    indices: Sequence[int],
-    device: torch.device | str,
-    channels_last: bool = False,
-) -> ScoreKeeper:
-    """What a model says of batches labelled with its own classes.
-
-    Args:
-        model: in evaluation mode, on `device`.
-        batches: of normalised images of one size; there may be none.
-        indices: of the images in the split, in the batches' order.
-        device: where the model is.
-        channels_last: hand images to the model channels-last in memory.
-    """
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    keeper, places = ScoreKeeper(model.num_classes, model.activation), iter(indices)
-    for batch in batches:
-        images = batch.images.to(device, non_blocking=True, memory_format=layout)
-        logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)
-        mine, size = list(islice(places, len(batch))), both(images.shape[-2:])
-        grid = None if heatmap is None else grid_for(model, size, "exact")
-        keeper.update(logits, heatmap, batch.targets, batch.boxes, size, mine, grid)
-    return keeper
 
 
 def judge(keeper: ScoreKeeper, states: Sequence[Mapping[str, Any]]) -> Validation:

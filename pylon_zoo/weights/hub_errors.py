@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pylon_zoo.errors import WeightsError
+from pylon_zoo.weights.patience import answered
 
 LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 INCONSISTENT = "Consistency check failed"  # how huggingface_hub says that a file has another length than announced
@@ -66,7 +67,7 @@ def _reason(error: Exception, repo: str) -> str:
 
 def _status(error: BaseException) -> str:
     response = getattr(error, "response", None)
-    return "" if response is None else f"the server answered {response.status_code}"
+    return "" if response is None else answered(response)
 
 
 def _short(error: BaseException) -> str:

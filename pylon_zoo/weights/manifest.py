@@ -3,19 +3,22 @@
 `weights_manifest.json` holds `{"format": 1, "weights": {"<architecture>.<tag>": {…}}}`, each value the fields of an
 `Entry`. Users add to it or override it, by `register_weights` and by the manifest that the environment variable
 `PYLON_ZOO_MANIFEST` names; of one name or tag the first of these three counts: registered, environment, package. The
-first entry of an architecture is its default.
+first entry of an architecture is its default. Where the environment's manifest cannot be reached, its copy of the last
+time counts, or nothing of it, and a warning says so: what the package knows can be had without a network.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from pylon_zoo.errors import UnknownNameError, WeightsError, suggest
+from pylon_zoo.weights.addresses import URLS, UnreachableError, fetch, keep, kept_copy
 from pylon_zoo.weights.entry import Entry, parse_entry
 from pylon_zoo.weights.integrity import read_bytes
 
@@ -23,19 +26,21 @@ FORMAT = 1
 MANIFEST_FILE = "weights_manifest.json"
 MANIFEST_VARIABLE = "PYLON_ZOO_MANIFEST"
 ROOM = Path(__file__).resolve().parent  # paths of bundled weights start here
-URLS = ("http://", "https://")
 
 _registered: dict[str, Entry] = {}
+_unreached: dict[str, dict[str, Entry]] = {}
+"""Address that could not be reached → what counts instead, for the life of the process."""
 
 
 def load_manifest() -> dict[str, Entry]:
     """Everything that is known: name → entry, what users added first, then the file's order. Files are read once.
 
     Raises:
-        WeightsError: a manifest is missing or malformed; names file and entry.
+        WeightsError: a manifest is malformed, or the package's is missing; names file and entry.
     """
     named = os.environ.get(MANIFEST_VARIABLE)
-    theirs = _registered | {name: entry for name, entry in _named(named).items() if name not in _registered}
+    added = _reached(named) if named else {}
+    theirs = _registered | {name: entry for name, entry in added.items() if name not in _registered}
     return theirs | {name: entry for name, entry in read_once(manifest_path()).items() if name not in theirs}
 
 
@@ -61,7 +66,10 @@ in_chans, input_size, mean, std, interpolation.
         new = {name: parse_entry(name, values, where) for name, values in entries.items()}
         _check_tags(new, where)
     else:
-        new = _named(os.fspath(entries))
+        try:
+            new = _named(os.fspath(entries))
+        except UnreachableError as error:
+            raise WeightsError(f"{error} Check the address, or give the path of a copy.") from error
     older = {name: entry for name, entry in _registered.items() if name not in new}
     _registered.clear()
     _registered.update(new | older)
@@ -166,27 +174,43 @@ def same_dashes(tag: str) -> str:
     return tag.replace("-", "_")
 
 
-def _named(place: str | None) -> dict[str, Entry]:
-    """The entries of a manifest's path or URL; none where there is no place."""
-    if not place:
-        return {}
-    return _fetch_once(place) if place.startswith(URLS) else read_once(Path(place).expanduser())
+def _named(place: str) -> dict[str, Entry]:
+    """The entries of a manifest's path or URL.
+
+    Raises:
+        UnreachableError: there is nothing there.
+        WeightsError: what is there is malformed.
+    """
+    if place.startswith(URLS):
+        return _fetch_once(place)
+    path = Path(place).expanduser()
+    if not path.exists():
+        raise UnreachableError(f"The manifest {place} cannot be read: there is no such file.")
+    return read_once(path)
 
 
 @cache
 def _fetch_once(url: str) -> dict[str, Entry]:
-    from huggingface_hub.errors import HTTPError
-    from huggingface_hub.utils import get_session
+    content = fetch(url)
+    entries = parse_manifest(content, url)
+    keep(url, content)
+    return entries
 
+
+def _reached(place: str) -> dict[str, Entry]:
+    """The same; of a place that cannot be reached what was kept of it, or nothing, with a warning."""
+    if place in _unreached:
+        return _unreached[place]
     try:
-        response = get_session().get(url, follow_redirects=True, timeout=10)
-        response.raise_for_status()
-    except (HTTPError, OSError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise WeightsError(
-            f"The manifest {url} cannot be had: {reason}. Check {MANIFEST_VARIABLE}, or give the path of a copy."
-        ) from error
-    return parse_manifest(response.content, url)
+        return _named(place)
+    except UnreachableError as error:
+        kept = kept_copy(place) if place.startswith(URLS) else None
+        counts = "only the package's own weights are known" if kept is None else "the copy kept of it counts"
+        warnings.warn(f"{str(error).rstrip('.')}, so {counts} ({MANIFEST_VARIABLE}).", stacklevel=4)
+        entries = {} if kept is None else parse_manifest(kept, f"the copy of {place}")
+        if place.startswith(URLS):
+            _unreached[place] = entries  # or every question would wait for it again
+        return entries
 
 
 def _check_tags(entries: Mapping[str, Entry], where: Path | str) -> None:

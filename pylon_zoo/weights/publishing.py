@@ -24,6 +24,7 @@ from pylon_zoo.weights.hub_errors import hub_error
 from pylon_zoo.weights.integrity import read_bytes, record_of
 from pylon_zoo.weights.loading import SHA256_KEY
 from pylon_zoo.weights.measured import metrics_of
+from pylon_zoo.weights.patience import short_waits
 
 CARD_FILE = "README.md"
 CODE_LICENCE = "Apache-2.0"
@@ -117,16 +118,17 @@ def publish(publication: Publication, *, private: bool = False) -> tuple[Entry, 
 
     api, repo = HfApi(), publication.repo
     try:
-        api.create_repo(repo, private=private or None, exist_ok=True)
-        try:
-            before = api.model_info(repo).sha
-        except RevisionNotFoundError:  # it has no commit yet
-            before = None
-        commit = api.create_commit(
-            repo,
-            [CommitOperationAdd(name, content) for name, content in publication.files.items()],
-            commit_message=f"{publication.name}: weights, description, card and golden outputs",
-        )
+        with short_waits():
+            api.create_repo(repo, private=private or None, exist_ok=True)
+            try:
+                before = api.model_info(repo).sha
+            except RevisionNotFoundError:  # it has no commit yet
+                before = None
+            commit = api.create_commit(
+                repo,
+                [CommitOperationAdd(name, content) for name, content in publication.files.items()],
+                commit_message=f"{publication.name}: weights, description, card and golden outputs",
+            )
     except Exception as error:  # as in `pylon_zoo.weights.hub`
         raise hub_error(error, f"{publication.name} cannot be published to {repo}", repo) from error
     values = {**publication.values, "revision": commit.oid}

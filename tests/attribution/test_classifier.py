@@ -26,6 +26,8 @@ def test_it_is_the_model_with_other_heatmaps():
     assert (attributed.num_classes, attributed.in_chans, attributed.activation) == (3, 1, "sigmoid")
     assert attributed.architecture == "cam_test_resnet, grad-cam"
     assert (model.heatmap_unit, attributed.heatmap_unit) == ("logit", "relevance")
+    model.set_thresholds([0.2, 0.4, 0.6])
+    assert AttributedClassifier(model, "grad_cam").thresholds == (0.2, 0.4, 0.6)
 
 
 def test_a_model_without_heatmap_gets_one():

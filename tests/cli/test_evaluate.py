@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from pylon_zoo.cli.main import main
 from pylon_zoo.data import drawn
 from pylon_zoo.data.phantom import PhantomCxr
+from pylon_zoo.metrics import FAITHFULNESS, LOCALIZATION
+from pylon_zoo.metrics.faithfulness import forwards
 from pylon_zoo.models.build import build_model
 from pylon_zoo.weights.checkpoint import save_checkpoint
 
@@ -80,6 +83,58 @@ def test_other_metrics_are_run_where_they_are_named(checkpoint, tmp_path, capsys
     assert "energy" not in json.loads((tmp_path / "two" / "metrics.json").read_text())["macro"]
     assert main([*arguments, "--out", str(tmp_path / "three"), "--metrics", "energie"]) == 2
     assert "Did you mean 'energy'" in capsys.readouterr().err
+
+
+def test_metrics_that_ask_again_are_run_where_they_are_named_and_their_price_is_said(checkpoint, tmp_path, capsys):
+    arguments = ["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--size", "32", "--bootstrap", "20"]
+    words = ["--metrics", "deletion,iou", "--pairs-per-class", "1", "--out", str(tmp_path / "one")]
+    assert main([*arguments, *words]) == 0
+    captured = capsys.readouterr()
+    assert re.search(r"(\d) pairs of an image and a class will take up to [\d,]+ forward passes", captured.err)
+    content = json.loads((tmp_path / "one" / "metrics.json").read_text())
+    assert content["faithfulness"]["deletion"]["pairs_per_class"] == 1
+    assert content["thresholds"]["source"] == "default"
+    wanted = {"deletion", "deletion_low", "iou_high", "iou_random", "auprc_low", "offset_down_low", "same_place_high"}
+    assert wanted <= set(content["macro"])
+    assert main([*arguments, "--metrics", "all,deletoin", "--out", str(tmp_path / "two")]) == 2
+    assert "Did you mean 'deletion'" in capsys.readouterr().err
+
+
+def test_all_means_what_one_pass_can_give(checkpoint, tmp_path):
+    arguments = ["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--size", "32", "--bootstrap", "0"]
+    assert main([*arguments, "--data-option", "count=4", "--metrics", "all", "--out", str(tmp_path / "out")]) == 0
+    macro = json.loads((tmp_path / "out" / "metrics.json").read_text())["macro"]
+    assert set(LOCALIZATION) <= set(macro)
+    assert not set(FAITHFULNESS) & set(macro)
+
+
+def test_the_help_names_every_metric_and_its_price(capsys):
+    assert main(["evaluate", "--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    spelt = said.replace("overlap_10/25/50", "overlap_10 overlap_25 overlap_50")
+    assert [name for name in LOCALIZATION if name != "point_accuracy" and name not in spelt] == []
+    assert [name for name in FAITHFULNESS if f"{name} ({forwards(name)})" not in said] == []
+
+
+def test_thresholds_of_another_split_serve_the_metrics_that_go_by_them(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setitem(drawn.COUNTS, "val", 16)
+    arguments = [
+        "evaluate",
+        "--data",
+        "phantom",
+        "--checkpoint",
+        str(checkpoint),
+        "--bootstrap",
+        "0",
+        "--metrics",
+        "iou",
+    ]
+    assert main([*arguments, "--thresholds-from", "val", "--out", str(tmp_path / "out")]) == 0
+    content = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    used, fitted = content["thresholds"], content["operating_point"]["thresholds"]
+    assert used["source"] == "fitted"
+    for name, value in used["values"].items():
+        assert value == pytest.approx(0.5 if fitted[name] is None else fitted[name])
 
 
 def test_a_method_is_evaluated(checkpoint, tmp_path):

@@ -81,7 +81,21 @@ def test_options_reach_the_results(folder: Path, checkpoint: str) -> None:
     html = Path("out/report.html").read_text(encoding="utf-8")
     assert "its maximum" in html
     assert results()["model"].endswith(", views: turns")
-    assert "<dd>0.25</dd>" in html
+    assert "<dd>0.25 (as asked for)</dd>" in html
+
+
+def test_it_says_what_counts_as_found(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = build_model("pylon_test_resnet", 3, in_chans=1, label_names=("nodule", "mass", "effusion"))
+    for own, words, said in (
+        (None, [], "0.5 (the model has none of its own)"),
+        ((0.2, 0.4, 0.3), [], "0.2 to 0.4 by class (the model's own)"),
+        ((0.2, 0.4, 0.3), ["--threshold", "0.6"], "0.6 (as asked for)"),
+    ):
+        model.thresholds = own
+        place = str(save_checkpoint(model, tmp_path / "own"))
+        assert main(["explain", "scans/1.png", "--checkpoint", place, "--out", "out", *words]) == 0
+        assert f"Found means a probability of at least {said}." in capsys.readouterr().out
+    assert results()["thresholds"]["source"] == "asked"
 
 
 def test_quiet_says_nothing(folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]) -> None:

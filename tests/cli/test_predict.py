@@ -111,7 +111,7 @@ def test_another_run_is_refused(folder: Path, checkpoint: str, capsys: pytest.Ca
     words = ["predict", "--checkpoint", checkpoint, "--input", "scans", "--out", "t.parquet"]
     assert main(words) == 0
     assert main([*words, "--threshold", "0.25"]) == 2
-    assert "differs in options.threshold (0.5 there, 0.25 now)" in capsys.readouterr().err
+    assert "differs in options.thresholds ([0.5, 0.5, 0.5] there, [0.25, 0.25, 0.25] now)" in capsys.readouterr().err
 
 
 def test_without_pyarrow_it_says_how_to_install_it(

@@ -10,7 +10,7 @@ from pylon_zoo.data.cluttered_digits import CLASSES, MEAN, STD, ClutteredDigits,
 from pylon_zoo.data.cluttered_digits.glyphs import fragment, glyphs
 from pylon_zoo.data.cluttered_digits.marks import MAX_OVERLAP, overlaps
 from pylon_zoo.data.cluttered_digits.render import plan_digits, plan_fragments
-from pylon_zoo.data.phantom.geometry import stream
+from pylon_zoo.data.drawing import stream
 from pylon_zoo.data.registry import open_dataset
 from pylon_zoo.errors import ConfigError, MissingDependencyError, UnknownNameError
 

@@ -139,8 +139,8 @@ def test_offsets_are_shown_in_words_and_written_as_numbers(evaluation, tmp_path)
     full = replace(evaluation, pointing={name: MetricResult(name, torch.tensor(one), support) for name, one in named})
     table = console_table(full)
     assert table.splitlines()[1].split()[-4:] == ["offset", "(px)", "same", "place"]
-    assert "3.2 up, 0.5 right  0.50 (0.25)" in table
-    assert "1.5 down, 2.0 left  0.25 (0.25)" in table
+    assert "3.2 up, 0.5 right  0.50, boxes 0.25" in table
+    assert "1.5 down, 2.0 left  0.25, boxes 0.25" in table
     assert [line.split()[-2:] for line in table.splitlines() if line.startswith("Très")] == [["-", "-"]]
     row = as_json(full)["classes"][0]
     assert [row[name] for name in POINTING] == [-3.25, 0.5, -3.0, 0.0, 0.5, 0.25]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -114,9 +117,55 @@ def test_a_failure_comes_back_from_its_process():
 def test_gpus_are_taken_in_turn(laboratory, monkeypatch, gpus, asked, expected):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     monkeypatch.setattr(torch, "set_num_threads", lambda count: None)
+    current = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
     made, count, devices = laboratory("runs"), multiprocessing.get_context("spawn").Value("i", 0), []
     made.device = asked
     for _ in expected:
         jobs._begin(made, count, 3)
         devices.append(jobs._laboratory.device)
     assert devices == expected
+    assert current == ([0, 1, 0] if gpus > 1 and asked in (None, "cuda") else [])
+
+
+def pretend_gpus(count: int, folder: Path) -> PretendGpus:
+    """In the process that unpickles one: so many GPUs, of which the current one is remembered."""
+    torch.cuda.device_count = lambda: count
+    torch.cuda.set_device = lambda index: os.environ.update(CURRENT=str(index))
+    return PretendGpus(count, folder)
+
+
+@dataclass(frozen=True)
+class PretendGpus:
+    count: int
+    folder: Path
+
+    def __reduce__(self):
+        return pretend_gpus, (self.count, self.folder)
+
+
+class ToldDevice(Laboratory):
+    """Measures nothing: every row fails with the process, and the device that would train and judge there."""
+
+    def measure(self, row, seed):
+        (pretended,) = self.data
+        (pretended.folder / str(os.getpid())).touch()
+        deadline = time.monotonic() + 60
+        while len(list(pretended.folder.iterdir())) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)  # until all processes have something to do, so that none takes it all
+        raise DataError(f"{os.getpid()} {self._how['device']} {os.environ['CURRENT']}")
+
+
+def test_processes_of_their_own_have_a_gpu_each(grid, tmp_path):
+    (tmp_path / "met").mkdir()
+    pretended = PretendGpus(2, tmp_path / "met")
+    made = ToldDevice(grid, tmp_path / "runs", tmp_path / "none.csv", data=(pretended,), say=lambda text: None)
+    failures = fill_at_once(made, grid.rows[:1], range(6), jobs=3)
+    assert len(failures) == 6
+    devices = {}
+    for failure in failures:
+        process, device, current = str(failure.error).split()
+        assert device == f"cuda:{current}"
+        devices.setdefault(process, set()).add(device)
+    assert all(len(one) == 1 for one in devices.values()), "a process keeps its GPU"
+    assert sorted(device for (device,) in devices.values()) == ["cuda:0", "cuda:0", "cuda:1"]

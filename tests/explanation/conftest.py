@@ -18,6 +18,7 @@ class FixedModel(nn.Module):
     in_chans = 1
     architecture = "fixed"
     heatmap_unit = "logit"
+    thresholds: tuple[float, ...] | None = None
 
     def __init__(self, heatmap: Tensor, label_names: tuple[str, ...], activation: str) -> None:
         super().__init__()

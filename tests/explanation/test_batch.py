@@ -29,7 +29,7 @@ def test_every_key_is_always_there(small_model, images: list[Path], tmp_path: Pa
     out = tmp_path / "out"
     results = explain_to_folder(small_model, images, out, model_name="tiny", top=2)
     assert json.loads((out / "results.json").read_text()) == results
-    assert list(results) == ["model", "images"]
+    assert list(results) == ["model", "thresholds", "images"]
     assert results["model"] == "tiny"
     assert [entry["path"] for entry in results["images"]] == [str(path) for path in images]
     for entry in results["images"]:
@@ -47,6 +47,22 @@ def test_every_key_is_always_there(small_model, images: list[Path], tmp_path: Pa
     assert "empty.png" in broken["error"]
     assert len({finding["overlay"] for entry in results["images"] for finding in entry["findings"]}) == 4
     assert sorted(path.name for path in out.iterdir()) == ["overlays", "report.html", "results.json"]
+
+
+def test_thresholds_and_their_source_are_written(fixed_model, images: list[Path], tmp_path: Path) -> None:
+    model = fixed_model(torch.zeros(2, 2, 2), ("x", "y"))
+    model.thresholds = (0.25, 0.75)
+    for asked, source, values, said in (
+        (None, "model", {"y": 0.75, "x": 0.25}, "0.25 to 0.75 by class (the model&#x27;s own)"),
+        (0.5, "asked", {"y": 0.5, "x": 0.5}, "0.5 (as asked for)"),
+    ):
+        out = tmp_path / source
+        results = explain_to_folder(model, images[:1], out, model_name="m", labels=["y", "x"], threshold=asked)
+        assert results["thresholds"] == {"source": source, "values": values}
+        html = (out / "report.html").read_text(encoding="utf-8")
+        assert f"<dd>{said}</dd>" in html
+        below = [label for label, value in values.items() if value > 0.5]
+        assert html.count("below threshold") == len(below)
 
 
 def test_findings_are_the_most_probable(small_model, images: list[Path], tmp_path: Path) -> None:

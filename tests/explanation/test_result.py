@@ -48,6 +48,24 @@ def test_the_threshold_decides_about_boxes(heatmap: torch.Tensor, fixed_model) -
     assert explanation.finding("class_1").boxes == (Box(3, 3, 3, 3),)
 
 
+def test_the_models_own_thresholds_decide_where_none_is_asked_for(heatmap: torch.Tensor, fixed_model) -> None:
+    model = fixed_model(heatmap)
+    model.thresholds = (0.8, 0.9)
+    own = explain(model, torch.zeros(1, 4, 4))
+    assert [(one.label, one.threshold, one.found, len(one.boxes)) for one in own.findings] == [
+        ("class_1", 0.9, True, 1),  # 0.953, and 0.881 elsewhere
+        ("class_0", 0.8, False, 0),  # 0.731
+    ]
+    assert str(own.thresholds) == "0.8 to 0.9 by class (the model's own)"
+    asked = explain(model, torch.zeros(1, 4, 4), threshold=0.6)
+    assert [(one.threshold, one.found, len(one.boxes)) for one in asked.findings] == [(0.6, True, 2), (0.6, True, 1)]
+    assert str(asked.thresholds) == "0.6 (as asked for)"
+    one = explain(model, torch.zeros(1, 4, 4), labels="class_1")
+    assert str(one.thresholds) == "0.9 (the model's own)"
+    model.thresholds = None
+    assert str(explain(model, torch.zeros(1, 4, 4)).thresholds) == "0.5 (the model has none of its own)"
+
+
 def test_heatmaps_are_raw_logits_at_image_size(heatmap: torch.Tensor, fixed_model) -> None:
     explanation = explain(fixed_model(heatmap), torch.zeros(3, 17, 23))
     expected = functional.interpolate(heatmap[None], (17, 23), mode="bilinear", align_corners=False)[0]
@@ -101,6 +119,16 @@ def test_relevance_is_shown_as_a_share_of_its_maximum(fixed_model) -> None:
     finding = explanation.finding("class_0")
     assert (finding.peak.x, finding.peak.y) == (6, 6)
     assert len(finding.boxes) == 1
+
+
+def test_a_models_own_threshold_is_no_share_of_a_maximum(fixed_model) -> None:
+    model = fixed_model(torch.tensor([[[1.0, 0.7], [0.3, 0.1]]]))
+    model.heatmap_unit, model.thresholds = "relevance", (0.2,)
+    own, asked = (explain(model, torch.zeros(1, 2, 2), threshold=one) for one in (None, 0.2))
+    assert (own.finding("class_0").threshold, own.level("class_0")) == (0.2, 0.5)
+    assert asked.level("class_0") == 0.2
+    assert own.finding("class_0").boxes == (Box(0, 0, 1, 0),)
+    assert asked.finding("class_0").boxes == (Box(0, 0, 1, 1),)
 
 
 def test_relevance_that_is_negative_everywhere_has_a_peak_and_no_box(fixed_model) -> None:

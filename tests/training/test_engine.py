@@ -27,6 +27,15 @@ def test_a_device_that_is_not_there_is_refused():
         make_accelerator("mps", "no")
 
 
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="needs a machine without an accelerator")
+def test_a_gpu_that_is_named_becomes_the_current_one(monkeypatch):
+    current = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    with pytest.raises(ConfigError, match="cuda:1 is not available here"):  # Accelerate finds none
+        make_accelerator("cuda:1", "no")
+    assert current == [torch.device("cuda:1")]
+
+
 def test_missing_accelerate_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(MissingDependencyError, match=r"pylon-zoo\[train\]"):

@@ -10,8 +10,9 @@ import pytest
 from processes import free_port, start, twenty_steps
 
 from pylon_zoo.models.build import build_model
+from pylon_zoo.scoring import score
 from pylon_zoo.training.loaders import validation_loader
-from pylon_zoo.training.validation import judge, score
+from pylon_zoo.training.validation import judge
 
 
 def trained(folder: Path, processes: int, **sections: Any) -> tuple[list[dict[str, Any]], dict[str, list[float]]]:
@@ -52,7 +53,7 @@ def test_figures_do_not_depend_on_how_the_split_was_shared_out(spots, processes)
 
     def figures(count: int):
         loaders = [validation_loader(data, 4, process=process, processes=count) for process in range(count)]
-        keepers = [score(model, loader, loader.batch_sampler.indices, "cpu") for loader in loaders]
+        keepers = [score(model, loader, "cpu", indices=loader.batch_sampler.indices) for loader in loaders]
         return judge(keepers[0], [keeper.state() for keeper in keepers])
 
     assert figures(processes) == figures(1)

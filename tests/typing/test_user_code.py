@@ -19,7 +19,7 @@ from pylon_zoo.deployment.onnx_model import OnnxModel
 from pylon_zoo.deployment.optimization import OptimizedClassifier
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.evaluation import evaluate
-from pylon_zoo.evaluation.evaluate import Evaluation
+from pylon_zoo.evaluation.result import Evaluation
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.mask_view import MaskView
 from pylon_zoo.models.pylon import Pylon

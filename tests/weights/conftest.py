@@ -35,6 +35,7 @@ def one_thread() -> Iterator[None]:
 def nothing_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights that a test registers are forgotten after it."""
     monkeypatch.setattr(manifest, "_registered", {})
+    monkeypatch.setattr(manifest, "_unreached", {})
     monkeypatch.delenv(manifest.MANIFEST_VARIABLE, raising=False)
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from hub_checkpoint import NAME, PINNED, REPO, RIGHT, UNPINNED
 from huggingface_hub import constants
+from huggingface_hub.utils import _http
 from loopback_hub import LoopbackHub
 
 from pylon_zoo.errors import WeightsError
 from pylon_zoo.factory import create_model
 from pylon_zoo.weights.file_names import CONFIG_FILE, WEIGHTS_FILE
+from pylon_zoo.weights.patience import LONGEST
 
 ALWAYS = 1e9
 GET, HEAD = ("GET",), ("HEAD",)  # the download itself, and the question about the file that precedes it
@@ -34,6 +37,10 @@ FAULTS = [
     ("429", GET, 1, RIGHT),
     ("429", HEAD, ALWAYS, "the server answered 429"),
     ("429", GET, ALWAYS, "the server answered 429. Try again later"),
+    ("429 an hour", HEAD, ALWAYS, "the server answered 429 and asks to wait 60 minutes. "),
+    ("429 an hour", GET, ALWAYS, "the server answered 429 and asks to wait 60 minutes. Try again later"),
+    ("429 the window", GET, ALWAYS, "the server answered 429 and asks to wait 60 minutes"),
+    ("503 tomorrow", HEAD, ALWAYS, "the server answered 503 and asks to wait 14[34][0-9] minutes"),
     ("500", HEAD, ALWAYS, "the server answered 500"),
     ("500", GET, ALWAYS, "the server answered 500. Try again later"),
     ("503", HEAD, 1, RIGHT),
@@ -57,6 +64,20 @@ def test_a_fault_of_the_server(
     assert "\n" not in str(error.value)
     hub.faults.clear()
     assert load(which) == RIGHT  # nothing wrong stayed behind
+
+
+@pytest.mark.parametrize("method", [HEAD, GET])
+@pytest.mark.parametrize(("fault", "waited"), [("429", True), ("429 an hour", False), ("429 the window", False)])
+def test_only_short_waits_are_waited_for(
+    fault: str, waited: bool, method: tuple[str], hub: LoopbackHub, load: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(_http, "time", SimpleNamespace(sleep=slept.append))
+    hub.fail(fault, methods=method)
+    with pytest.raises(WeightsError):
+        load(PINNED)
+    assert bool(slept) is waited
+    assert sum(slept) <= 5 * LONGEST
 
 
 @pytest.mark.parametrize("fault", ["corrupted", "short", "cut", "404", "500"])
@@ -117,7 +138,7 @@ def test_no_server_but_a_warm_cache(load: Callable, request: pytest.FixtureReque
     assert load(PINNED) == load(UNPINNED) == RIGHT
 
 
-@pytest.mark.parametrize("fault", ["429", "500", "503"])
+@pytest.mark.parametrize("fault", ["429", "429 an hour", "500", "503"])
 def test_an_outage_with_a_warm_cache(fault: str, hub: LoopbackHub, load: Callable) -> None:
     load(UNPINNED)
     hub.fail(fault, file="", methods=("GET", "HEAD"))

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import huggingface_hub
 import pytest
+from huggingface_hub import constants
 from loopback_hub import LoopbackHub
 
 from pylon_zoo.errors import UnknownNameError, WeightsError
-from pylon_zoo.factory import create_model
+from pylon_zoo.factory import create_model, list_pretrained
 from pylon_zoo.weights import manifest
 from pylon_zoo.weights.integrity import record_of
 from pylon_zoo.weights.manifest import register_weights
@@ -180,7 +184,7 @@ def test_offline_no_url_is_fetched() -> None:
         ({"pylon_a.b": {"source": "hub"}}, "register_weights: entry 'pylon_a.b' lacks"),
         ({"resnet50": {}}, "entry 'resnet50' lacks"),
         ({"pylon_a.b": 3}, "is no JSON object"),
-        ("/no/such/file.json", "file.json cannot be read"),
+        ("/no/such/file.json", "file.json cannot be read: there is no such file. Check"),
     ],
 )
 def test_what_cannot_be_registered_changes_nothing(entries: object, message: str, entry_values: Values) -> None:
@@ -197,6 +201,69 @@ def test_the_environments_manifest_may_be_wrong_and_is_named(theirs: Path) -> No
     theirs.write_text("[]")
     with pytest.raises(WeightsError, match=r"theirs\.json has the format None"):
         manifest.load_manifest()
+
+
+NOWHERE = "http://127.0.0.1:1/manifest.json"
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("offline", [False, True])
+def test_an_address_that_cannot_be_reached_does_not_stop_bundled_weights(
+    monkeypatch: pytest.MonkeyPatch, offline: bool
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    huggingface_hub.close_session()
+    monkeypatch.setenv("PYLON_ZOO_MANIFEST", NOWHERE)
+    with pytest.warns(UserWarning, match="cannot be had") as said:
+        assert create_model("pylon_resnet18.phantom_cxr").num_classes == 8
+    (warning,) = said
+    assert re.fullmatch(
+        rf"The manifest {NOWHERE} cannot be had: .*, so only the package's own weights are known "
+        r"\(PYLON_ZOO_MANIFEST\)\.",
+        str(warning.message),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # asked once, and said once
+        assert "pylon_resnet18.phantom_cxr" in list_pretrained()
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("status", ["404", "500"])
+def test_the_copy_of_an_address_counts_while_it_cannot_be_reached(
+    hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, entry_values: Values, status: str
+) -> None:
+    hub.objects[f"{status}.json"] = text_of({"pylon_c.d": entry_values}).encode()
+    monkeypatch.setenv("PYLON_ZOO_MANIFEST", f"{hub.address}/files/{status}.json")
+    assert manifest.find("pylon_c").name == "pylon_c.d"
+    manifest._fetch_once.cache_clear()  # as in another process, later
+    hub.fail(status, file=".json")
+    with pytest.warns(UserWarning, match=rf"{status}.*, so the copy kept of it counts"):
+        assert manifest.find("pylon_c").name == "pylon_c.d"
+    manifest._unreached.clear()
+    hub.faults.clear()
+    hub.objects[f"{status}.json"] = b"{"  # what is reached and wrong is a mistake, and replaces no copy
+    with pytest.raises(WeightsError, match="is not JSON"):
+        manifest.find("pylon_c")
+    hub.fail(status, file=".json")
+    with pytest.warns(UserWarning, match="the copy kept of it counts"):
+        assert manifest.find("pylon_c").name == "pylon_c.d"
+
+
+@pytest.mark.usefixtures("three")
+def test_a_cache_that_cannot_be_written_is_none(
+    hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, entry_values: Values, tmp_path: Path
+) -> None:
+    (tmp_path / "assets").write_text("a file where the folder should be")
+    hub.objects["readonly.json"] = text_of({"pylon_c.d": entry_values}).encode()
+    monkeypatch.setenv("PYLON_ZOO_MANIFEST", f"{hub.address}/files/readonly.json")
+    assert manifest.find("pylon_c").name == "pylon_c.d"
+
+
+def test_a_path_that_is_not_there_yet_is_looked_at_again(theirs: Path, entry_values: Values) -> None:
+    with pytest.warns(UserWarning, match=r"theirs\.json cannot be read: there is no such file, so only the package's"):
+        assert manifest.find("pylon_a").name == "pylon_a.first"
+    theirs.write_text(text_of({"pylon_a.new": entry_values}))
+    assert manifest.find("pylon_a").name == "pylon_a.new"
 
 
 @pytest.mark.usefixtures("no_network")

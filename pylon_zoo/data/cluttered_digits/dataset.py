@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pylon_zoo.data.cluttered_digits.glyphs import CLASSES, glyphs
 from pylon_zoo.data.cluttered_digits.render import render, sample_labels
+from pylon_zoo.data.drawing import Array
 from pylon_zoo.data.drawn import Drawing, DrawnDataset
-from pylon_zoo.data.phantom.geometry import Array
 
 # Grey values in [0, 1], measured over the first 500 train images of seed 0 at 128 px.
 MEAN = 0.325

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pylon_zoo.data.phantom.geometry import Array
+from pylon_zoo.data.drawing import Array
 from pylon_zoo.optional import require
 
 CLASSES = tuple("0123456789")

@@ -7,7 +7,7 @@ from math import cos, radians, sin
 
 import numpy as np
 
-from pylon_zoo.data.phantom.geometry import Array, blur, pixel_centres, pixels_between, smoothstep, warped_noise
+from pylon_zoo.data.drawing import Array, blur, pixel_centres, pixels_between, smoothstep, warped_noise
 
 HEIGHTS = (0.15, 0.30)  # of digits and of fragments
 MAX_OVERLAP = 0.1  # of a box with another, as a share of the smaller; smaller digits overlap less

@@ -9,8 +9,7 @@ import numpy as np
 
 from pylon_zoo.data.cluttered_digits.glyphs import CLASSES, choose, fragment, glyphs
 from pylon_zoo.data.cluttered_digits.marks import HEIGHTS, Mark, blend, paint, place
-from pylon_zoo.data.drawn import COUNTS, MIN_SIZE, Drawing, check_least
-from pylon_zoo.data.phantom.geometry import (
+from pylon_zoo.data.drawing import (
     Array,
     pixel_centres,
     pixels_between,
@@ -19,6 +18,7 @@ from pylon_zoo.data.phantom.geometry import (
     stream,
     value_noise,
 )
+from pylon_zoo.data.drawn import COUNTS, MIN_SIZE, Drawing, check_least
 from pylon_zoo.errors import UnknownNameError
 
 PREVALENCE = 0.19

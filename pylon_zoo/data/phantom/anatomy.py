@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pylon_zoo.data.phantom.geometry import Array, Numbers, Pose, inside
+from pylon_zoo.data.drawing import Array, Numbers, inside
+from pylon_zoo.data.phantom.pose import Pose
 from pylon_zoo.data.phantom.vessels import Vessels, grow_vessels
 
 HEART_COS, HEART_SIN = np.cos(0.60).item(), np.sin(0.60).item()  # the long axis points to the lower left

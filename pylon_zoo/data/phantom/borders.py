@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from pylon_zoo.data.drawing import Array, inside, join, ridge
 from pylon_zoo.data.phantom.anatomy import Anatomy
 from pylon_zoo.data.phantom.chest import WAIST, Layers
-from pylon_zoo.data.phantom.geometry import Array, inside, join, ridge
 from pylon_zoo.data.phantom.placement import Box, Planned, either_side, enclose, fill
 
 

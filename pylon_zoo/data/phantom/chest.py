@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pylon_zoo.data.drawing import Array, inside, join, pixel_centres, pixels_between, ridge, smoothstep
 from pylon_zoo.data.phantom.anatomy import Anatomy
-from pylon_zoo.data.phantom.geometry import Array, inside, join, pixel_centres, pixels_between, ridge, smoothstep
 from pylon_zoo.data.phantom.vessels import draw_vessels
 
 LUNG_DARKNESS = 0.52

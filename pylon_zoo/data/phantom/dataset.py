@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pylon_zoo.data.drawing import Array
 from pylon_zoo.data.drawn import DrawnDataset
 from pylon_zoo.data.phantom.findings import CLASSES
-from pylon_zoo.data.phantom.geometry import Array
 from pylon_zoo.data.phantom.render import Phantom, render, sample_labels
 
 # Grey values in [0, 1], measured over the first 500 train images of seed 0 at 128 px.

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pylon_zoo.data.drawing import Array, blur, inside, pixel_centres, smoothstep, splat, value_noise
 from pylon_zoo.data.phantom.anatomy import Anatomy
 from pylon_zoo.data.phantom.chest import Layers
-from pylon_zoo.data.phantom.geometry import Array, blur, inside, pixel_centres, smoothstep, splat, value_noise
 from pylon_zoo.data.phantom.placement import either_side, ellipse, enclose
 
 LETTERS = {

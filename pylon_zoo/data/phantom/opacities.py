@@ -7,9 +7,9 @@ from math import cos, pi, sin
 
 import numpy as np
 
+from pylon_zoo.data.drawing import Array, ridge, smoothstep, warped_noise
 from pylon_zoo.data.phantom.anatomy import Anatomy
 from pylon_zoo.data.phantom.chest import Layers
-from pylon_zoo.data.phantom.geometry import Array, ridge, smoothstep, warped_noise
 from pylon_zoo.data.phantom.placement import Box, Planned, ellipse, enclose, fill, place, within_lung
 
 

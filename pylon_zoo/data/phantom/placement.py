@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from pylon_zoo.data.drawing import Array
 from pylon_zoo.data.phantom.anatomy import Anatomy
 from pylon_zoo.data.phantom.chest import Layers
-from pylon_zoo.data.phantom.geometry import Array
 
 Box = tuple[float, float, float, float]
 CANDIDATES = 24

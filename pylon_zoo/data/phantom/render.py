@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pylon_zoo.data.drawing import Array, pixel_centres, stream
 from pylon_zoo.data.drawn import MIN_SIZE, Drawing, check_least
 from pylon_zoo.data.phantom import nuisance
 from pylon_zoo.data.phantom.anatomy import Anatomy, sample_anatomy
 from pylon_zoo.data.phantom.chest import draw_chest
 from pylon_zoo.data.phantom.findings import CLASSES, FINDINGS
-from pylon_zoo.data.phantom.geometry import Array, pixel_centres, stream
 from pylon_zoo.data.phantom.placement import Box, Planned
 from pylon_zoo.errors import UnknownNameError, suggest
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pylon_zoo.data.phantom.geometry import Array, Pose, blur, splat
+from pylon_zoo.data.drawing import Array, blur, splat
+from pylon_zoo.data.phantom.pose import Pose
 
 # Per generation: branches of each parent, steps, length, line width (sigma), contrast, fan-out (radians).
 GENERATIONS = (

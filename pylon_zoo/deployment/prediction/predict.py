@@ -57,7 +57,7 @@ def predict_to_parquet(
     *,
     model_name: str,
     labels: Iterable[str] | None = None,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     placement: str = "exact",
     views: str = "none",
     native_size: bool = False,
@@ -122,7 +122,8 @@ def predict_to_parquet(
             raise ConfigError("The inputs hold no image: check what --input names.")
         options = {
             "labels": list(explainer.labels),
-            "threshold": threshold,
+            "thresholds": list(explainer.thresholds.values),
+            "thresholds_from": explainer.thresholds.source,
             "placement": placement,
             "views": views,
             "native_size": native_size,

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pylon_zoo.data.drawing import stream
 from pylon_zoo.data.phantom import CLASSES, render, sample_labels
 from pylon_zoo.data.phantom.anatomy import sample_anatomy
-from pylon_zoo.data.phantom.geometry import stream
 from pylon_zoo.data.phantom.render import ANATOMY, plan_findings, render_grey
 from pylon_zoo.errors import ConfigError, UnknownNameError
 

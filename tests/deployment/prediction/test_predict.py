@@ -62,6 +62,18 @@ def test_a_broken_image_is_a_row(folder: Path, predict) -> None:
     assert set(broken.values()) == {None}
 
 
+def test_the_models_own_thresholds_count_where_none_is_asked_for(folder: Path, predict, model, monkeypatch) -> None:
+    plain = predict(folder, out="plain.parquet")
+    monkeypatch.setattr(model, "thresholds", (0.001, 0.5, 0.999))
+    own = predict(folder, out="own.parquet")
+    made = json.loads(own.schema.metadata[METADATA_KEY])["options"]
+    assert (made["thresholds"], made["thresholds_from"]) == ([0.001, 0.5, 0.999], "model")
+    labels = [{box["label"] for row in table["boxes"].to_pylist() for box in row or ()} for table in (plain, own)]
+    assert "pleural effusion" in labels[0]
+    assert "pleural effusion" not in labels[1]
+    assert all(row is None or any(box["label"] == "nodule" for box in row) for row in own["boxes"].to_pylist())
+
+
 def test_types_and_metadata(folder: Path, predict, model, tmp_path: Path) -> None:
     schema = predict(folder, labels=["mass", "nodule"]).schema
     assert schema.names == [
@@ -72,7 +84,7 @@ def test_types_and_metadata(folder: Path, predict, model, tmp_path: Path) -> Non
     assert schema.field("x_nodule").type == pa.int32()
     made = json.loads(schema.metadata[METADATA_KEY])
     assert made["model"]["name"] == "small"
-    assert made["options"]["threshold"] == 0.5
+    assert (made["options"]["thresholds"], made["options"]["thresholds_from"]) == ([0.5, 0.5], "default")
     assert made["options"]["labels"] == ["mass", "nodule"]
     assert made["made_by"]["pylon_zoo"] == pylon_zoo.__version__
     assert made["inputs"]["images"] == 9

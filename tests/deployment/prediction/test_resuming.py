@@ -90,7 +90,7 @@ def test_another_run_is_refused(folder: Path, predict, interrupted, tmp_path: Pa
     predict(folder, rows_per_part=3) if finished else interrupted(7, folder, rows_per_part=3)
     before = {path: path.read_bytes() for path in tmp_path.glob("out*/*")}
     for options, message in (
-        ({"threshold": 0.25}, r"options.threshold \(0.5 there, 0.25 now\)"),
+        ({"threshold": 0.25}, r"options.thresholds \(\[0.5, 0.5, 0.5\] there, \[0.25, 0.25, 0.25\] now\)"),
         ({"model_name": "other"}, r'model.name \("small" there, "other" now\)'),
         ({"native_size": True}, "options.native_size"),
     ):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ FAULTS: dict[str, Fault] = {
     "403": Fault(403, {"X-Error-Message": "Forbidden"}),
     "404": Fault(404, {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"}),
     "429": Fault(429, {"Retry-After": "2"}),
+    "429 an hour": Fault(429, {"Retry-After": "3600"}),
+    "429 the window": Fault(429, {"RateLimit": '"api";r=0;t=3600'}),
+    "503 tomorrow": Fault(503, {"Retry-After": formatdate(time.time() + 86_400, usegmt=True)}),
     "500": Fault(500),
     "503": Fault(503),
 }

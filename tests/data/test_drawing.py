@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pylon_zoo.data.phantom.geometry import (
-    Pose,
+from pylon_zoo.data.drawing import (
     blur,
     inside,
     join,
@@ -51,17 +50,6 @@ def test_pixels_between_takes_the_centres_inside():
 def test_pixel_centres_cannot_be_changed_through_the_cache():
     with pytest.raises(ValueError, match="read-only"):
         pixel_centres(8)[0] = 0.0
-
-
-def test_pose_there_and_back():
-    pose = Pose(angle=0.3, scale=0.9, x=0.52, y=0.47)
-    u, v = np.array([0.1, 0.9]), np.array([0.3, 0.6])
-    assert np.allclose(pose.to_image(*pose.to_patient(u, v)), (u, v))
-
-
-def test_pose_turns_the_patients_left_to_the_images_right():
-    u, v = Pose(angle=0.0, scale=2.0, x=0.5, y=0.5).to_image(np.array(0.1), np.array(0.2))
-    assert (float(u), float(v)) == pytest.approx((0.7, 0.9))
 
 
 def test_value_noise_meets_its_table_at_the_lattice():

@@ -1,15 +1,13 @@
-"""Coordinates, soft edges, random streams and random fields that mean the same at every image size.
+"""What drawn images are made of: soft edges, random streams and random fields that mean the same at every size.
 
-Lengths are in units of the image side. The *patient frame* has its origin at the middle of the chest, x to the
-patient's left (the image's right), y downwards; a `Pose` places it in the image. Pictures are made of elementwise
-float32 steps in a fixed order, without matrix products, so a machine always draws the same one.
+Lengths are in units of the image side. Pictures are made of elementwise float32 steps in a fixed order, without matrix
+products, so a machine always draws the same one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, cos, sin
+from math import ceil
 from typing import Any, TypeVar
 
 import numpy as np
@@ -81,27 +79,6 @@ def pixels_between(low: float, high: float, size: int) -> slice:
     """The pixels whose centres lie in [low, high] of [0, 1]; perhaps none."""
     first = max(ceil(low * size - 0.5), 0)
     return slice(first, max(int(high * size + 0.5), first))
-
-
-@dataclass(frozen=True, slots=True)
-class Pose:
-    """Where the patient frame lies in the image: rotation (radians), scale, and the chest's middle in [0, 1]."""
-
-    angle: float
-    scale: float
-    x: float
-    y: float
-
-    def to_patient(self, u: Array, v: Array) -> tuple[Array, Array]:
-        """Image coordinates in [0, 1] → patient frame; rows and columns broadcast."""
-        c, s = cos(self.angle) / self.scale, sin(self.angle) / self.scale
-        du, dv = u - self.x, v - self.y
-        return c * du + s * dv, c * dv - s * du
-
-    def to_image(self, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
-        """Patient frame → image coordinates in [0, 1]."""
-        c, s = cos(self.angle) * self.scale, sin(self.angle) * self.scale
-        return c * x - s * y + self.x, s * x + c * y + self.y
 
 
 def value_noise(table: Array, u: Array, v: Array) -> Array:
