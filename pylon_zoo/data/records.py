@@ -27,7 +27,7 @@ BOX_SLACK = 1.0  # how far, in pixels, a box may stick out before it is an error
 class Record(NamedTuple):
     """One image before it is decoded.
 
-    Args:
+    Attributes:
         path: the image file; as text where there may be 100,000 of them, since as many `Path`s take half a second.
         patient: whose it is; the image's own name where nobody says.
         target: (K,) float32, NaN unknown.
