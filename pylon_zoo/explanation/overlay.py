@@ -44,6 +44,12 @@ def render_overlay(
 
     Raises:
         UnknownNameError: no such label or colour map.
+
+    Example:
+        >>> from pylon_zoo.explanation.explainer import explain; from pylon_zoo.models.build import build_model
+        >>> explanation = explain(build_model("pylon_test_resnet", 2), torch.rand(3, 48, 64))
+        >>> render_overlay(explanation, "class_1", caption=False).size
+        (512, 384)
     """
     finding = explanation.finding(label)
     width, height = display_size(explanation.width, explanation.height)

@@ -31,8 +31,15 @@ _registered: dict[str, Entry] = {}
 def load_manifest() -> dict[str, Entry]:
     """Everything that is known: name → entry, what users added first, then the file's order. Files are read once.
 
+    Returns:
+        Name, `<architecture>.<tag>` → entry.
+
     Raises:
         WeightsError: a manifest is missing or malformed; names file and entry.
+
+    Example:
+        >>> load_manifest()["pylon_resnet18.phantom_cxr"].source
+        'bundled'
     """
     named = os.environ.get(MANIFEST_VARIABLE)
     theirs = _registered | {name: entry for name, entry in _named(named).items() if name not in _registered}
