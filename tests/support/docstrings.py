@@ -22,17 +22,30 @@ def documented() -> list[str]:
 
 
 def find(name: str) -> griffe.Object:
-    """The object behind a dotted name, whichever module it was imported from.
-
-    A package that re-exports a function of a module's name (`pylon_zoo.evaluation.evaluate`) means the function.
-    """
+    """The object behind a dotted name, whichever module it was imported from."""
     parent, _, last = name.rpartition(".")
     if not parent:
         return PACKAGE
     found = find(parent).members[last]
-    if isinstance(found, griffe.Alias):
-        return found.final_target
-    return found
+    return found.final_target if isinstance(found, griffe.Alias) else found
+
+
+def rooms() -> list[str]:
+    """The packages that say what they export."""
+    found = [PACKAGE]
+    for room in found:
+        found += [each for each in room.modules.values() if each.is_init_module]
+    return [room.path for room in found if room.exports]
+
+
+def exported(room: str) -> set[str]:
+    """Where the names that a package exports are defined.
+
+    `pylon_zoo.evaluation.evaluate` is a function to those who import it, and a module to those who read the sources.
+    """
+    names = [str(name) for name in find(room).exports or () if not str(name).startswith("__")]
+    found = {name: find(f"{room}.{name}") for name in names}
+    return {find(f"{one.path}.{name}").path if one.is_module else one.path for name, one in found.items()}
 
 
 def lacks(name: str) -> list[str]:
