@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import re
+import shlex
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ import torch
 from PIL import Image
 
 import pylon_zoo as pz
+from pylon_zoo.cli.main import COMMANDS
 from pylon_zoo.data.phantom import render
 from pylon_zoo.deployment.prediction.predict import predict_to_parquet
 
@@ -84,6 +88,29 @@ def test_the_python_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytes
     names = PAGES[page]()
     for block in python_of(DOCS / page):
         exec(block, names)
+
+
+def commands() -> list[str]:
+    """The command lines of README and documentation, without the synopses, whose options stand in brackets."""
+    pages = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+    texts = [page.read_text(encoding="utf-8").replace("\\\n", " ") for page in pages]
+    lines = [line for text in texts for line in re.findall(r"^ *(pylon-zoo .+)$", text, flags=re.MULTILINE)]
+    return [line for line in lines if " [" not in line]
+
+
+def test_every_command_has_the_options_it_is_shown_with() -> None:
+    lines = commands()
+    assert len(lines) > 60
+    for line in lines:
+        _, name, *arguments = shlex.split(line, comments=True)
+        parser = argparse.ArgumentParser(line)
+        import_module(COMMANDS[name][0]).add_arguments(parser)
+        parser.parse_args(arguments)  # SystemExit, and the parser's name, which is the line, for what it does not know
+
+
+def test_the_page_of_the_command_line_has_every_command() -> None:
+    page = (DOCS / "command-line.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)", page, flags=re.MULTILINE)) == set(COMMANDS)
 
 
 ERRORS = (DOCS / "errors.md").read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """Pages link to files of the repository, as on GitHub (`../examples/score_cam.py`); here they become pages and files.
 
 Markdown at the top becomes a page beside the others, a script a page that shows it, anything else a file to download,
-and a folder a page that lists its files. Whatever is linked to and does not exist fails a strict build.
+and a folder a page that lists its files. Whatever is linked to and does not exist ends the build.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.plugins import get_plugin_logger
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
@@ -23,8 +23,6 @@ TOP_PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md
 SHOWN = {".py": "python", ".toml": "toml", ".cfg": "ini"}
 """Files that are shown → the language they are coloured in."""
 LINK = re.compile(r"(?<=\]\()(?!https?:|#)([^)\s#]+)")
-
-log = get_plugin_logger("outside")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -87,7 +85,7 @@ def _uri(path: str) -> str:
 def _generated(path: str, config: MkDocsConfig) -> File:
     found = ROOT / path
     if not found.exists():
-        log.warning(f"A page links to {path}, which does not exist.")
+        raise PluginError(f"A page links to {path}, which does not exist: correct the link.")
     if found.is_dir():
         names = sorted(member.name for member in found.iterdir() if member.is_file())
         lines = [f"- [{name}]({posixpath.relpath(_uri(f'{path}/{name}'), f'files/{path}')})" for name in names]
