@@ -86,7 +86,7 @@ def _of_class(shown: griffe.Class) -> Iterator[str]:
         yield "raises"
     for key, member in shown.members.items():
         inherited = any(_own(base, key) is not None for base in family[1:])
-        if key.startswith("_") or member.is_alias or inherited:
+        if key.startswith("_") or member.is_alias or inherited or key in known:
             continue
         if isinstance(member, griffe.Function) or "property" in member.labels:
             if member.docstring is None:
