@@ -14,8 +14,7 @@ from PIL import Image
 
 import pylon_zoo as pz
 from pylon_zoo.data import open_dataset
-from pylon_zoo.evaluation import evaluate
-from pylon_zoo.evaluation.evaluate import prepared
+from pylon_zoo.evaluation.evaluate import evaluate, prepared
 from pylon_zoo.evaluation.gallery import Shown, gallery
 
 MODEL = "pylon_tf_efficientnet_lite0.deeppcb_tiles"

@@ -17,7 +17,7 @@ from PIL import Image
 
 import pylon_zoo as pz
 from pylon_zoo.cli.main import COMMANDS
-from pylon_zoo.data.phantom import render
+from pylon_zoo.data.phantom.render import render
 from pylon_zoo.deployment.prediction.predict import predict_to_parquet
 
 ROOT = Path(__file__).resolve().parents[1]
