@@ -84,6 +84,13 @@ class CellGrid:
 def tiling(cells: tuple[int, int], size: tuple[int, int]) -> CellGrid:
     """The grid that `placement="paper"` stands for: (h, w) cells tile an image of (H, W) pixels.
 
+    Args:
+        cells: (h, w), how many there are.
+        size: (H, W) of the image in pixels.
+
+    Returns:
+        The grid of their centres.
+
     Example:
         >>> tiling((8, 8), (256, 256))
         CellGrid(first=(15.5, 15.5), step=(32.0, 32.0))

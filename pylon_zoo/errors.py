@@ -11,7 +11,16 @@ from difflib import get_close_matches
 
 
 class PylonZooError(Exception):
-    """Base of all errors raised on purpose; `exit_code` is what the command line returns for it."""
+    """Base of all errors raised on purpose; `exit_code` is what the command line returns for it.
+
+    Example:
+        >>> from pylon_zoo.models.build import build_model
+        >>> try:
+        ...     build_model("pylon_resnet5O", 14)
+        ... except PylonZooError as error:
+        ...     print(type(error).__name__, error.exit_code, isinstance(error, ValueError))
+        UnknownNameError 2 True
+    """
 
     exit_code = 1
 

@@ -142,6 +142,9 @@ def list_models(pattern: str = "*") -> list[str]:
     Args:
         pattern: shell wildcard, with or without the method.
 
+    Returns:
+        Names, without tags.
+
     Example:
         >>> list_models("pylon_*convnext_atto*")[0]
         'pylon_convnext_atto'
@@ -154,6 +157,13 @@ def list_pretrained(pattern: str = "*") -> list[str]:
 
     Args:
         pattern: shell wildcard, with or without the method.
+
+    Returns:
+        Names with tags; those of the package, the manifests that were registered, and no planned ones.
+
+    Example:
+        >>> list_pretrained("*resnet18*")
+        ['pylon_resnet18.cluttered_digits', 'pylon_resnet18.phantom_cxr']
     """
     return sorted(name for name, entry in load_manifest().items() if entry.available and _matches(name, pattern))
 

@@ -22,6 +22,8 @@ NEEDED = ("num_classes", "pretrained_cfg")
 class AttributedClassifier(nn.Module):
     """Logits of a classifier with the heatmaps of an attribution method, in place of the model's own if it has any.
 
+    Its attributes are those of `pylon_zoo.HeatmapModel`, of which one has another meaning.
+
     Args:
         model: a model of this library, or any classifier of timm's (whatever has `num_classes` and `pretrained_cfg`).
         method: a key of `pylon_zoo.attribution.ATTRIBUTIONS`.
@@ -32,7 +34,6 @@ class AttributedClassifier(nn.Module):
 
     Attributes:
         heatmap_unit: `"relevance"`: values that compare within one map only.
-        The others are those of `pylon_zoo.HeatmapModel`.
 
     Raises:
         UnknownNameError, ConfigError, MissingDependencyError: as for `create_attribution`, or a model that does not

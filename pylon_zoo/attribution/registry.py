@@ -30,6 +30,7 @@ ATTRIBUTIONS: LateTable[Callable[..., Attribution]] = LateTable(
         "full_grad": late(_EXTERNAL, "FullGrad", takes_layer=False),
     }
 )
+"""Name → what makes the method of a model and, where it takes one, a layer. The last four are pytorch-grad-cam's."""
 
 
 def attribution_key(name: str) -> str:

@@ -166,3 +166,4 @@ AUGMENTATIONS = {
     "any": Augmentation(_any),
     "voc": Augmentation(_voc, relabels=True, min_visibility=0.0),
 }
+"""Name, as `data.augmentation` of a recipe takes it → what is done to training images, boxes and masks alike."""

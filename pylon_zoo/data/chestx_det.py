@@ -65,6 +65,10 @@ class ChestXDet(RecordDataset):
         DataError: a file is missing or malformed (names it and the entry), or an image is not on disk.
         UnknownNameError: no such split.
         ConfigError: `val_fraction` outside [0, 1).
+
+    Example:
+        >>> ChestXDet.classes[:2]
+        ('Atelectasis', 'Calcification')
     """
 
     name = "chestx_det"

@@ -61,6 +61,10 @@ class CheXlocalize(RecordDataset):
     Raises:
         DataError: a file is missing or malformed (names it and the row or entry), or an image is not on disk.
         UnknownNameError: no such split, or only the other one is there.
+
+    Example:
+        >>> CheXlocalize.classes[:2]
+        ('Enlarged Cardiomediastinum', 'Cardiomegaly')
     """
 
     name = "chexlocalize"

@@ -51,6 +51,10 @@ class CheXpert(RecordDataset):
     Raises:
         DataError: a table is missing or malformed (names it and the row), or an image is not on disk.
         UnknownNameError: no such split or policy, or no table of the split.
+
+    Example:
+        >>> CheXpert.classes[:2]
+        ('Enlarged Cardiomediastinum', 'Cardiomegaly')
     """
 
     name = "chexpert"

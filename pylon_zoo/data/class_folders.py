@@ -63,6 +63,15 @@ class ClassFolders(RecordDataset):
         DataError: there are no images, a class that training does not have, or a mask without its image.
         UnknownNameError: no such split, or a normal folder that is not there.
         ConfigError: other channels.
+
+    Example:
+        >>> from tempfile import mkdtemp; from PIL import Image
+        >>> root = Path(mkdtemp())
+        >>> for name in ("train/good/1.png", "train/crack/2.png", "val/good/3.png", "val/crack/4.png"):
+        ...     (root / name).parent.mkdir(parents=True)
+        ...     Image.new("L", (32, 32)).save(root / name)
+        >>> ClassFolders(root, "train")
+        ClassFolders('train', 2 images, 1 classes)
     """
 
     name = "folders"
@@ -83,7 +92,12 @@ class ClassFolders(RecordDataset):
         self.take(find_items(self.root), normal, merged, masks)
 
     def take(self, items: dict[str, list[Item]], normal: Sequence[str] | str | None, merged: str, masks: bool) -> None:
-        """Fill this split from the images of all of them; the other arguments are the constructor's."""
+        """Fill this split from the images of all of them; the other arguments are the constructor's.
+
+        Raises:
+            UnknownNameError: no such split.
+            DataError: all images are normal ones.
+        """
         if self.split not in items:
             raise UnknownNameError(f"'{self.root}' has no split '{self.split}': it has {', '.join(items)}.")
         folders = sorted({item.of for of in items.values() for item in of})

@@ -63,6 +63,20 @@ class CocoDetection(RecordDataset):
         DataError: a file is missing or malformed (names it and the entry), or an image is not on disk.
         UnknownNameError: no such split, or none with annotations.
         ConfigError: other channels.
+
+    Example:
+        >>> import json; from tempfile import mkdtemp; from PIL import Image
+        >>> root = Path(mkdtemp())
+        >>> (root / "train").mkdir()
+        >>> Image.new("RGB", (32, 32)).save(root / "train" / "1.png")
+        >>> table = {
+        ...     "images": [{"id": 1, "file_name": "1.png", "width": 32, "height": 32}],
+        ...     "categories": [{"id": 1, "name": "crack"}],
+        ...     "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [4, 4, 8, 6]}],
+        ... }
+        >>> _ = (root / "train.json").write_text(json.dumps(table))
+        >>> CocoDetection(root, "train")[0].boxes
+        tensor([[ 0.,  4.,  4., 12., 10.]])
     """
 
     name = "coco"

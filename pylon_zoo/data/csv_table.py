@@ -65,6 +65,15 @@ class CsvDataset(RecordDataset):
             a patient.
         UnknownNameError: no such split or policy.
         ConfigError: other channels.
+
+    Example:
+        >>> from tempfile import mkdtemp; from PIL import Image
+        >>> root = Path(mkdtemp())
+        >>> Image.new("L", (32, 32)).save(root / "1.png")
+        >>> _ = (root / "labels.csv").write_text("image,patient,split,Mass,Edema\\n1.png,p1,train,1,-1\\n")
+        >>> data = CsvDataset(root, "train")
+        >>> data.classes, data.patients, data.targets()
+        (('Mass', 'Edema'), ['p1'], tensor([[1., nan]]))
     """
 
     name = "csv"

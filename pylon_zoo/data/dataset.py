@@ -27,6 +27,20 @@ class LabelledDataset(Dataset[Sample], ABC):
         name: the dataset's name, as used in reports.
         classes: K label names, in the order of the targets' columns.
         channels: 1 for grey images, 3 for colour.
+
+    Example:
+        >>> import torch
+        >>> class Blank(LabelledDataset):
+        ...     name, classes = "blank", ("nothing",)
+        ...     patients = ["p1", "p2"]
+        ...     def __len__(self):
+        ...         return 2
+        ...     def load(self, index):
+        ...         return Sample(torch.zeros(1, 8, 8), torch.ones(1), patient=self.patients[index])
+        ...     def targets(self):
+        ...         return torch.ones(2, 1)
+        >>> Blank("train")[-1].patient
+        'p2'
     """
 
     name: str

@@ -67,6 +67,16 @@ class HuggingFace(LabelledDataset):
         DataError: it cannot be loaded, has no such columns, or a row is malformed (names it).
         UnknownNameError: no such split or column.
         ConfigError: other channels.
+
+    Example:
+        >>> from tempfile import mkdtemp; from PIL import Image; from datasets import ClassLabel, Dataset, Features
+        >>> from datasets import Image as Pictures
+        >>> rows = {"image": [Image.new("RGB", (32, 32))] * 20, "label": [0, 1] * 10}
+        >>> kinds = Features({"image": Pictures(), "label": ClassLabel(names=["good", "crack"])})
+        >>> folder = mkdtemp()
+        >>> Dataset.from_dict(rows, features=kinds).save_to_disk(folder)
+        >>> HuggingFace(folder, "train").classes
+        ('crack',)
     """
 
     name = "hf"

@@ -54,6 +54,10 @@ class Jsrt(RecordDataset):
     Raises:
         DataError: a table is missing or malformed (names it and the row), or an image is not on disk.
         UnknownNameError: no such split.
+
+    Example:
+        >>> Jsrt.classes
+        ('Nodule',)
     """
 
     name = "jsrt"

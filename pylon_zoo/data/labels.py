@@ -13,8 +13,8 @@ from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
 from pylon_zoo.data.sample import Sample
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
 
-# CheXpert's names (Irvin et al., AAAI 2019) for what becomes of an uncertain label, written -1.
 UNCERTAIN = {"ones": 1.0, "zeros": 0.0, "ignore": math.nan}
+"""Policy → what becomes of an uncertain label, written -1 in tables; CheXpert's names (Irvin et al., AAAI 2019)."""
 
 
 def uncertain_value(policy: str) -> float:

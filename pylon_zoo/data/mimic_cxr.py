@@ -69,6 +69,10 @@ class MimicCxr(RecordDataset):
         DataError: a table is missing or malformed (names it and the row), an image is not on disk, or two splits share
             a patient.
         UnknownNameError: no such split or policy.
+
+    Example:
+        >>> MimicCxr.classes[:2]
+        ('Enlarged Cardiomediastinum', 'Cardiomegaly')
     """
 
     name = "mimic_cxr"

@@ -38,6 +38,16 @@ class MvtecAd(ClassFolders):
     Raises:
         DataError: a folder is missing, there are no images, or a mask is of none.
         UnknownNameError: no such split.
+
+    Example:
+        >>> from tempfile import mkdtemp; from PIL import Image
+        >>> root = Path(mkdtemp(), "bottle")
+        >>> for place in ("train/good", "test/good", "test/broken"):
+        ...     (root / place).mkdir(parents=True)
+        ...     for number in range(20):
+        ...         Image.new("RGB", (32, 32)).save(root / place / f"{number}.png")
+        >>> MvtecAd(root, "train").classes
+        ('broken',)
     """
 
     name = "mvtec_ad"

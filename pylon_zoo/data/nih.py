@@ -86,6 +86,10 @@ class NihChestXray14(LabelledDataset):
             disk, or two splits share a patient.
         UnknownNameError: no such split.
         ConfigError: `val_fraction` outside [0, 1).
+
+    Example:
+        >>> NihChestXray14.classes[:2]
+        ('Atelectasis', 'Cardiomegaly')
     """
 
     name = "nih_cxr14"

@@ -58,6 +58,17 @@ class PadChest(RecordDataset):
     Raises:
         DataError: the table is missing or malformed (names it and the row), or an image is not on disk.
         UnknownNameError: no such split or finding.
+
+    Example:
+        >>> from tempfile import mkdtemp; from PIL import Image
+        >>> root = Path(mkdtemp())
+        >>> lines = [",".join(COLUMNS), *(f"{n}.png,0,p{n},PA,Physician,['nodule']" for n in range(20))]
+        >>> _ = (root / "PADCHEST_labels.csv").write_text("\\n".join(lines))
+        >>> (root / "images").mkdir()
+        >>> for number in range(20):
+        ...     Image.new("L", (32, 32)).save(root / "images" / f"{number}.png")
+        >>> PadChest(root, "train", least=5).classes
+        ('nodule',)
     """
 
     name = "padchest"

@@ -27,7 +27,7 @@ BOX_SLACK = 1.0  # how far, in pixels, a box may stick out before it is an error
 class Record(NamedTuple):
     """One image before it is decoded.
 
-    Args:
+    Attributes:
         path: the image file; as text where there may be 100,000 of them, since as many `Path`s take half a second.
         patient: whose it is; the image's own name where nobody says.
         target: (K,) float32, NaN unknown.
@@ -36,6 +36,10 @@ class Record(NamedTuple):
         size: height and width that the boxes are measured in; None where they are those of the file on disk.
         masks: gives (K, height, width) bool, of the size the masks are drawn in, when called with the height and width
             of the image on disk.
+
+    Example:
+        >>> Record("scans/1.png", "p1", torch.tensor([1.0, 0.0]), no_boxes()).patient
+        'p1'
     """
 
     path: Path | str
@@ -58,6 +62,16 @@ class RecordDataset(LabelledDataset):
     Raises:
         UnknownNameError: no such split.
         DataError: no such folder.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> class Folder(RecordDataset):
+        ...     name, classes = "folder", ("mass",)
+        ...     def __init__(self, root, split):
+        ...         super().__init__(root, split)
+        ...         self.fill(Record(self.root / f"{name}.png", name, torch.ones(1), no_boxes()) for name in ("a", "b"))
+        >>> Folder(mkdtemp(), "train")
+        Folder('train', 2 images, 1 classes)
     """
 
     def __init__(self, root: str | Path, split: str, transform: SampleTransform | None = None) -> None:

@@ -93,6 +93,7 @@ DATASETS = {
         "pylon_zoo.data.chestx_det:ChestXDet", needs_dir=True, options=("val_fraction", "masks")
     ),
 }
+"""Name, as `--data` takes it with dashes for underscores → the class that reads it, and its options."""
 SPLITS = ("train", "val", "test")
 KINDS: dict[type, tuple[type, ...]] = {bool: (bool,), int: (int,), float: (int, float), str: (str,)}
 KIND_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

@@ -40,6 +40,10 @@ class RsnaPneumonia(RecordDataset):
     Raises:
         DataError: the table is missing or malformed (names it and the row), or an image is not on disk.
         UnknownNameError: no such split.
+
+    Example:
+        >>> RsnaPneumonia.classes
+        ('Pneumonia',)
     """
 
     name = "rsna_pneumonia"

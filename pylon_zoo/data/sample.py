@@ -57,6 +57,11 @@ class Batch:
         patients: N names.
         paths: N paths.
         masks: N tensors of shape (K, H, W), or None for an image without; empty where no image has any.
+
+    Example:
+        >>> batch = collate([Sample(torch.zeros(1, 8, 8), torch.tensor([1.0, 0.0])) for _ in range(3)])
+        >>> batch.images.shape, batch.targets.shape, len(batch.boxes)
+        (torch.Size([3, 1, 8, 8]), torch.Size([3, 2]), 3)
     """
 
     images: Tensor

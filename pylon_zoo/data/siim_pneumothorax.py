@@ -44,6 +44,10 @@ class SiimPneumothorax(RecordDataset):
     Raises:
         DataError: the table is missing or malformed (names it and the row), or an image is not on disk.
         UnknownNameError: no such split.
+
+    Example:
+        >>> SiimPneumothorax.classes
+        ('Pneumothorax',)
     """
 
     name = "siim_pneumothorax"

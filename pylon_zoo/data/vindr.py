@@ -59,6 +59,10 @@ class VinDrCxr(RecordDataset):
         DataError: a table is missing or malformed (names it and the row), or an image is not on disk.
         UnknownNameError: no such split.
         ConfigError: another value of an option.
+
+    Example:
+        >>> VinDrCxr.classes[:2]
+        ('Aortic enlargement', 'Atelectasis')
     """
 
     name = "vindr_cxr"

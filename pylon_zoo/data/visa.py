@@ -56,6 +56,10 @@ class Visa(RecordDataset):
         DataError: a table is missing or malformed (names it and the row), or a file is not on disk.
         UnknownNameError: no such split, setup or object.
         ConfigError: `val_fraction` outside [0, 1).
+
+    Example:
+        >>> Visa.classes
+        ('anomaly',)
     """
 
     name = "visa"

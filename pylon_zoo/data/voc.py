@@ -68,6 +68,10 @@ class PascalVoc(RecordDataset):
         DataError: a file is missing or malformed (names it and the row or object), or an image is not on disk.
         UnknownNameError: no such split, or not in this year.
         ConfigError: another year.
+
+    Example:
+        >>> OBJECTS[:3]
+        ('aeroplane', 'bicycle', 'bird')
     """
 
     name = "pascal_voc"

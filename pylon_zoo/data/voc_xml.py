@@ -65,6 +65,18 @@ class VocXml(RecordDataset):
             `classes`, or an image is in two lists.
         UnknownNameError: no such split.
         ConfigError: other channels.
+
+    Example:
+        >>> from tempfile import mkdtemp; from PIL import Image
+        >>> root = Path(mkdtemp())
+        >>> for name in ("train", "val"):
+        ...     (root / name).mkdir()
+        ...     Image.new("RGB", (32, 32)).save(root / name / "1.png")
+        ...     box = "<bndbox><xmin>5</xmin><ymin>5</ymin><xmax>12</xmax><ymax>10</ymax></bndbox>"
+        ...     text = f"<size><width>32</width><height>32</height></size><object><name>RBC</name>{box}</object>"
+        ...     _ = (root / name / "1.xml").write_text(f"<annotation>{text}</annotation>")
+        >>> VocXml(root, "train")[0].boxes
+        tensor([[ 0.,  4.,  4., 12., 10.]])
     """
 
     name = "voc_xml"

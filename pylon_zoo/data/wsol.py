@@ -86,6 +86,18 @@ class CubBirds(WsolDataset):
     Raises:
         DataError: a file is missing or malformed (names it and the row), or an image is not on disk.
         UnknownNameError: no such split.
+
+    Example:
+        >>> from tempfile import mkdtemp; from PIL import Image
+        >>> root, bird = Path(mkdtemp()), "001.Albatross/1.jpg"
+        >>> metadata, images = root / "metadata/CUB/val", root / "dataset/CUB"
+        >>> metadata.mkdir(parents=True); (images / bird).parent.mkdir(parents=True)
+        >>> Image.new("RGB", (32, 24)).save(images / bird)
+        >>> tables = {"image_ids": bird, "class_labels": f"{bird},0", "image_sizes": f"{bird},32,24"}
+        >>> for name, line in {**tables, "localization": f"{bird},8,4,24,14"}.items():
+        ...     _ = (metadata / f"{name}.txt").write_text(line)
+        >>> CubBirds(root, "val")[0].boxes
+        tensor([[ 0.,  8.,  4., 24., 14.]])
     """
 
     name = "cub"
@@ -134,6 +146,18 @@ class OpenImages30k(WsolDataset):
     Raises:
         DataError: a file is missing or malformed (names it and the row), or an image or mask is not on disk.
         UnknownNameError: no such split.
+
+    Example:
+        >>> from tempfile import mkdtemp; from PIL import Image
+        >>> root, photo = Path(mkdtemp()), "val/01226z/1.jpg"
+        >>> metadata, images = root / "metadata/OpenImages/val", root / "dataset/OpenImages"
+        >>> metadata.mkdir(parents=True); (images / photo).parent.mkdir(parents=True)
+        >>> Image.new("RGB", (32, 24)).save(images / photo)
+        >>> tables = {"image_ids": photo, "class_labels": f"{photo},0", "image_sizes": f"{photo},32,24"}
+        >>> for name, line in {**tables, "localization": ""}.items():
+        ...     _ = (metadata / f"{name}.txt").write_text(line)
+        >>> OpenImages30k(root, "val").classes
+        ('01226z',)
     """
 
     name = "openimages30k"

@@ -29,6 +29,10 @@ class Exported:
         difference: the largest between file and model over logits and heatmaps, relative to the largest absolute value
             of the output where that is above 1.
         shapes: the batches and sizes (height, width) it was compared at.
+
+    Example:
+        >>> Exported(Path("model.onnx"), 1e-6, ((1, (224, 224)),)).difference
+        1e-06
     """
 
     path: Path

@@ -19,11 +19,12 @@ from pylon_zoo.models.options import as_pair
 class OnnxModel(nn.Module):
     """A file of `export(…, format="onnx")`, run by onnxruntime on the CPU, described by its own metadata.
 
+    Its attributes are those of `pylon_zoo.HeatmapModel`, and one more.
+
     Args:
         path: of the file.
 
     Attributes:
-        Those of `pylon_zoo.HeatmapModel`.
         thresholds: as of `HeatmapClassifier`.
 
     Raises:

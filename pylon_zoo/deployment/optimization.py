@@ -88,6 +88,15 @@ class OptimizedClassifier(HeatmapClassifier):
 
     Args:
         plain: the folded model, which this one takes over.
+
+    Raises:
+        ConfigError: from what would train, save or change it.
+
+    Example:
+        >>> from pylon_zoo.models.build import build_model
+        >>> fast = optimize(build_model("pylon_test_resnet", num_classes=14))
+        >>> fast.savable, fast(torch.zeros(1, 3, 64, 64)).shape
+        (False, torch.Size([1, 14]))
     """
 
     savable = False

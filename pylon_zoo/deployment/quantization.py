@@ -51,6 +51,14 @@ def quantize(source: str | Path, path: str | Path, batches: Iterable[Tensor]) ->
     Raises:
         DataError: there is no image, or no convolution to quantize.
         MissingDependencyError: onnx or onnxruntime is not installed.
+
+    Example:
+        >>> import onnx, torch; from tempfile import mkdtemp
+        >>> head = '<ir_version: 8, opset_import: ["": 18]> model (float[n,1,8,8] image) => (float[n,1,8,8] heatmap)'
+        >>> path = Path(mkdtemp(), "model.onnx")  # one convolution; `export` writes whole models
+        >>> onnx.save(onnx.parser.parse_model(head + "<float[1,1,1,1] w = {2}> {heatmap = Conv(image, w)}"), path)
+        >>> quantize(path, path.with_name("int8.onnx"), [torch.rand(4, 1, 8, 8)]).name
+        'int8.onnx'
     """
     quantization = require("onnxruntime.quantization", extra="export")
     onnx = require("onnx", extra="export")

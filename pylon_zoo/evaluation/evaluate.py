@@ -89,6 +89,14 @@ def evaluate(
         UnknownNameError: a metric or views that do not exist; names the nearest.
         DataError: no images, or images that cannot be read.
         MissingDependencyError: scikit-learn is not installed.
+
+    Example:
+        >>> from pylon_zoo.data.phantom import PhantomCxr; from pylon_zoo.models.build import build_model
+        >>> data = PhantomCxr("test", size=64, count=8)
+        >>> model = build_model("pylon_test_resnet", 8, in_chans=1, label_names=data.classes)
+        >>> evaluation = evaluate(model, data, size=64, metrics=["energy"])
+        >>> evaluation.images, len(evaluation.auroc.per_class), list(evaluation.others)
+        (8, 8, ['energy'])
     """
     check_placement(placement)
     model = with_views(model, views, placement)

@@ -46,6 +46,15 @@ def write_report(evaluation: Evaluation, pictures: Iterable[Shown], folder: str 
 
     Raises:
         ConfigError: `folder` cannot be a folder.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from pylon_zoo.evaluation.evaluate import evaluate
+        >>> from pylon_zoo.data.phantom import PhantomCxr; from pylon_zoo.models.build import build_model
+        >>> data = PhantomCxr("test", size=64, count=8)
+        >>> model = build_model("pylon_test_resnet", 8, in_chans=1, label_names=data.classes)
+        >>> write_report(evaluate(model, data, size=64), [], mkdtemp()).name
+        'report.html'
     """
     path = make_folder(folder) / "report.html"
     write_text(path, report_html(evaluation, pictures))

@@ -45,6 +45,15 @@ class Evaluation:
         thresholds: of the classes, where a metric went by them, and where they come from; else None.
         faithfulness: of the metrics in `FAITHFULNESS`, the settings that their numbers depend on.
         calibrated: `"temperature"` and `"platt"` → expected calibration error after scaling fitted on that split.
+
+    Example:
+        >>> from pylon_zoo.data.phantom import PhantomCxr; from pylon_zoo.models.build import build_model
+        >>> from pylon_zoo.evaluation.evaluate import evaluate
+        >>> data = PhantomCxr("test", size=64, count=8)
+        >>> model = build_model("pylon_test_resnet", 8, in_chans=1, label_names=data.classes)
+        >>> found = evaluate(model, data, size=64)
+        >>> found.classes[0], found.size, sorted(found.controls)
+        ('Cardiomegaly', (64, 64), ['centre', 'oracle', 'random'])
     """
 
     model: str

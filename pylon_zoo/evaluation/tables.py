@@ -113,7 +113,22 @@ def console_rows(evaluation: Evaluation) -> list[list[str]]:
 
 
 def console_table(evaluation: Evaluation) -> str:
-    """The rows as aligned text under a title; undefined values show as `-`."""
+    """The rows as aligned text under a title; undefined values show as `-`.
+
+    Args:
+        evaluation: what to show.
+
+    Returns:
+        Lines of text.
+
+    Example:
+        >>> from pylon_zoo.evaluation.evaluate import evaluate
+        >>> from pylon_zoo.data.phantom import PhantomCxr; from pylon_zoo.models.build import build_model
+        >>> data = PhantomCxr("test", size=64, count=8)
+        >>> model = build_model("pylon_test_resnet", 8, in_chans=1, label_names=data.classes)
+        >>> console_table(evaluate(model, data, size=64)).splitlines()[0]
+        'pylon_test_resnet on phantom_cxr/test: 8 images, heatmaps judged at 64×64 px, cells where they look'
+    """
     lines = console_rows(evaluation)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = []
@@ -189,6 +204,15 @@ def write_tables(evaluation: Evaluation, folder: str | Path) -> list[Path]:
 
     Raises:
         ConfigError: `folder` cannot be a folder.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from pylon_zoo.evaluation.evaluate import evaluate
+        >>> from pylon_zoo.data.phantom import PhantomCxr; from pylon_zoo.models.build import build_model
+        >>> data = PhantomCxr("test", size=64, count=8)
+        >>> model = build_model("pylon_test_resnet", 8, in_chans=1, label_names=data.classes)
+        >>> [path.name for path in write_tables(evaluate(model, data, size=64), mkdtemp())]
+        ['metrics.json', 'metrics.csv', 'metrics.tex']
     """
     folder = make_folder(folder)
     table = io.StringIO()

@@ -32,6 +32,10 @@ class Row:
         views: of each image that heatmaps are the mean of, a key of `pylon_zoo.models.viewpoints.VIEWS`.
         start: recipe of the run that this one's weights come from (its seed 0); empty for a recipe that needs none.
         column: of the paper's table; empty when the paper has no such row.
+
+    Example:
+        >>> Row("PYLON", recipe="phantom_pylon", settings=("loop.precision=no",)).views
+        'none'
     """
 
     name: str = setting("")
@@ -57,6 +61,10 @@ class Grid:
         paper: file in `paper/` with the paper's figures, one row a class; empty without.
         name: of its file.
         rows: in the table's order.
+
+    Example:
+        >>> [row.name for row in load_grid("table1").select(["PYLON*"])]
+        ['PYLON']
     """
 
     title: str = setting("")
@@ -104,7 +112,15 @@ class Grid:
 
 
 def list_grids() -> list[str]:
-    """Names of the grids that ship with the package, sorted."""
+    """Names of the grids that ship with the package, sorted.
+
+    Returns:
+        Names, as `pylon-zoo reproduce` takes them.
+
+    Example:
+        >>> "table1" in list_grids()
+        True
+    """
     return sorted(path.stem for path in GRID_FOLDER.glob("*.toml"))
 
 
@@ -113,6 +129,9 @@ def load_grid(name: str) -> Grid:
 
     Args:
         name: one of `list_grids()`; dashes for underscores allowed.
+
+    Returns:
+        The grid, with its rows.
 
     Raises:
         UnknownNameError: no such grid, or a key that means nothing; names the nearest.

@@ -63,6 +63,15 @@ class Laboratory:
         device, workers: for training and evaluation.
         progress: progress bars on stderr.
         say: called with every step.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from pylon_zoo.experiments.grid import load_grid
+        >>> grid = load_grid("phantom_methods")
+        >>> rows = grid.select(["PYLON", "FPN"])
+        >>> laboratory = Laboratory(grid, Path(mkdtemp()), Path(mkdtemp(), "runs.csv"))
+        >>> len(list(laboratory.missing(rows, seeds=[0, 1])))
+        4
     """
 
     grid: Grid

@@ -56,6 +56,13 @@ class Summary:
         classes: those with boxes, in the dataset's order.
         cells: row → `"macro"`, `"weighted"`, `"auroc"`, the grid's other metrics and the classes → figure; rows without
             runs are left out.
+
+    Example:
+        >>> from pylon_zoo.experiments.grid import Row
+        >>> grid = Grid(rows=(Row("PYLON", recipe="phantom_pylon"),))
+        >>> line = {"row": "PYLON", "point_accuracy": "0.6", "point_accuracy_weighted": "0.6", "auroc": "0.9"}
+        >>> summarize(grid, [line]).cells["PYLON"]["auroc"].mean
+        0.9
     """
 
     grid: Grid
@@ -69,6 +76,16 @@ def summarize(grid: Grid, rows: Sequence[Mapping[str, str]]) -> Summary:
     Args:
         grid: names and order of the rows, and the paper's columns.
         rows: as `read_rows` gives them.
+
+    Returns:
+        The table; rows without runs are left out.
+
+    Example:
+        >>> from pylon_zoo.experiments.grid import Row
+        >>> grid = Grid(rows=(Row("PYLON", recipe="phantom_pylon"),))
+        >>> line = {"row": "PYLON", "point_accuracy": "0.6", "point_accuracy_weighted": "0.6", "auroc": "0.9"}
+        >>> summarize(grid, [line, {**line, "point_accuracy": "0.8"}]).cells["PYLON"]["macro"].runs
+        2
     """
     classes = tuple(name.partition(":")[2] for name in (rows[0] if rows else {}) if name.startswith(f"{POINT}:"))
     boxed = tuple(name for name in classes if any(row[f"{POINT}:{name}"] for row in rows))

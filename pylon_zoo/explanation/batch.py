@@ -71,6 +71,16 @@ def explain_to_folder(
     Raises:
         UnknownNameError: a label, scaling or views that do not exist.
         ConfigError: an option with an impossible value, or an `out` that cannot be written to.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from pylon_zoo.models.build import build_model
+        >>> model = build_model("pylon_test_resnet", 2, label_names=["crack", "dent"], in_chans=1)
+        >>> out = Path(mkdtemp(), "report")
+        >>> grey = np.zeros((64, 64), np.uint8)
+        >>> found = explain_to_folder(model, [("grey", grey)], out, model_name="untrained", top=1)
+        >>> len(found["images"][0]["findings"]), (out / "report.html").exists()
+        (1, True)
     """
     for option, value in (("top", top), ("batch_size", batch_size)):
         if value < 1:

@@ -84,6 +84,11 @@ def blend(grey: np.ndarray, values: np.ndarray, table: np.ndarray) -> np.ndarray
 
     Returns:
         (H, W, 3) float32 sRGB in [0, 255]; where a value is 0, exactly the grey.
+
+    Example:
+        >>> grey = np.full((1, 2), 100.0, np.float32)
+        >>> blend(grey, np.array([[0.0, 1.0]], np.float32), lookup_table())[0, 0].tolist()
+        [100.0, 100.0, 100.0]
     """
     values = values.astype(np.float32)
     alpha = opacity(values)[..., None]

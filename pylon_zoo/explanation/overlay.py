@@ -70,6 +70,13 @@ def render_overlay(
 
     Raises:
         UnknownNameError: no such colour map.
+
+    Example:
+        >>> import torch
+        >>> from pylon_zoo.explanation.explainer import explain; from pylon_zoo.models.build import build_model
+        >>> explanation = explain(build_model("pylon_test_resnet", 2), torch.rand(3, 48, 64))
+        >>> render_overlay(explanation.scene("class_1"), caption=False).size
+        (512, 384)
     """
     height, width = scene.values.shape
     grey = np.asarray(to_picture(scene.image, (width, height)).convert("L"), dtype=np.float32)

@@ -13,14 +13,25 @@ from pylon_zoo.regions import find_runs
 
 
 class Point(NamedTuple):
-    """A pixel: `x` from the left, `y` from the top, both from 0."""
+    """A pixel: `x` from the left, `y` from the top, both from 0.
+
+    Example:
+        >>> Point(x=3, y=0)
+        Point(x=3, y=0)
+    """
 
     x: int
     y: int
 
 
 class Box(NamedTuple):
-    """A rectangle of pixels, borders included: `x0 <= x <= x1` and `y0 <= y <= y1`."""
+    """A rectangle of pixels, borders included: `x0 <= x <= x1` and `y0 <= y <= y1`.
+
+    Example:
+        >>> box = Box(10, 5, 14, 9)
+        >>> box.x1 - box.x0 + 1  # pixels wide
+        5
+    """
 
     x0: int
     y0: int

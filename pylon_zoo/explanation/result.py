@@ -29,6 +29,10 @@ class Finding:
         boxes: around each region whose probability reaches the threshold, the one with the highest value first;
             borders included, in pixels of the original image. Empty when no region does.
         threshold: the probability from which on the class counts as found.
+
+    Example:
+        >>> Finding("crack", 0.9, Point(x=12, y=7), (Box(10, 5, 14, 9),), 0.5).peak.x
+        12
     """
 
     label: str
@@ -69,6 +73,13 @@ class Explanation:
         unit: of the heatmaps, `"logit"` or `"relevance"` (an attribution method's).
         grid: which pixels of the original image the maps' cells are centred on; None draws them as tiles of the image
             (`placement="paper"`).
+
+    Example:
+        >>> from pylon_zoo.explanation.explainer import explain; from pylon_zoo.models.build import build_model
+        >>> model = build_model("pylon_test_resnet", 2, label_names=["crack", "dent"])
+        >>> explanation = explain(model, torch.rand(3, 48, 40))
+        >>> explanation.labels, explanation.resolution, explanation.probability_map("dent").shape
+        (('crack', 'dent'), '40x40', torch.Size([48, 40]))
     """
 
     path: str
@@ -223,7 +234,11 @@ class Explanation:
         )
 
     def index(self, label: str) -> int:
-        """Position of a label in `labels`, `probabilities` and the maps."""
+        """Position of a label in `labels`, `probabilities` and the maps.
+
+        Raises:
+            UnknownNameError: no such label.
+        """
         if label not in self.labels:
             raise UnknownNameError(unknown_label(label, self.labels))
         return self.labels.index(label)

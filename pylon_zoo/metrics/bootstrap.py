@@ -30,6 +30,12 @@ class Interval:
         high: (K,) likewise.
         macro: both ends for the plain mean over classes.
         weighted: both ends for the mean weighted by support; the weights are drawn along.
+
+    Example:
+        >>> draws = Bootstrap([str(i) for i in range(40)], replicates=100)
+        >>> interval = draws.auroc(torch.arange(40.0)[:, None], (torch.arange(40) > 20).float()[:, None])
+        >>> interval.macro
+        (1.0, 1.0)
     """
 
     low: Tensor

@@ -27,6 +27,11 @@ class MaskedOutResult(MetricResult):
         settings: the options of the evaluator.
         never_flipped: (K,) pairs that stayed positive however much was masked.
         forwards: images that went through the model.
+
+    Example:
+        >>> result = MaskedOutResult("masked-out area", torch.tensor([0.1]), torch.tensor([3]), forwards=60)
+        >>> result.forwards
+        60
     """
 
     settings: dict[str, Any] = field(default_factory=dict)

@@ -22,6 +22,12 @@ class OperatingPoint:
         specificity: share of the images without the class that do not; support = images without the class.
         fitted_on: the split that the thresholds were fitted on; None when they were given.
         applied_to: the split that they were used on.
+
+    Example:
+        >>> scores, targets = torch.tensor([[0.9], [0.2], [0.6]]), torch.tensor([[1.0], [0.0], [1.0]])
+        >>> found = GeometricMeanThresholds.fit(scores, targets, split="val").apply(scores, targets, split="val")
+        >>> found.sensitivity.macro, found.in_sample
+        (1.0, True)
     """
 
     thresholds: Tensor

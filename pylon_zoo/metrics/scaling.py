@@ -67,6 +67,12 @@ def temperature_scaling(logits: Tensor, targets: Tensor, split: str) -> Scaling:
 
     Raises:
         DataError: the shapes differ, a target is neither 0, 1 nor NaN, or a logit is NaN.
+
+    Example:
+        >>> logits, targets = torch.tensor([[4.0], [4.0], [4.0], [-4.0]]), torch.tensor([[1.0], [1.0], [0.0], [0.0]])
+        >>> scaling = temperature_scaling(logits, targets, split="val")
+        >>> bool(scaling(logits)[0] < logits[0].sigmoid())  # it was too sure
+        True
     """
     return _fit(logits, targets, split, offset=False)
 
@@ -87,6 +93,12 @@ def platt_scaling(logits: Tensor, targets: Tensor, split: str) -> Scaling:
 
     Raises:
         DataError: the shapes differ, a target is neither 0, 1 nor NaN, or a logit is NaN.
+
+    Example:
+        >>> logits, targets = torch.tensor([[4.0], [4.0], [4.0], [-4.0]]), torch.tensor([[1.0], [1.0], [0.0], [0.0]])
+        >>> scaling = platt_scaling(logits, targets, split="val")
+        >>> bool(scaling(logits)[0] < logits[0].sigmoid())  # it was too sure
+        True
     """
     return _fit(logits, targets, split, offset=True)
 

@@ -30,6 +30,11 @@ class Scores:
         outcomes: the hits and misses that `points` counted, over the model's classes.
         others: the other metrics of `LOCALIZATION` that were asked for, by name.
         scored: of each of those, what every pair scored, over the model's classes; empty unless it was kept.
+
+    Example:
+        >>> scores = Scores(torch.zeros(2, 1), torch.tensor([[1.0], [0.0]]), (64, 64), None, "sigmoid")
+        >>> scores.probabilities.tolist()
+        [[0.5], [0.5]]
     """
 
     logits: Tensor

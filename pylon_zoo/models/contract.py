@@ -28,6 +28,13 @@ NORM_STATS = ("move", "stay")
 class HeatmapClassifier(nn.Module):
     """A classifier whose logits are a pooling of its class heatmaps. Subclasses set `decoder` and `head`.
 
+    Args:
+        encoder: the backbone.
+        num_classes: K.
+        pooling: a key of `pylon_zoo.models.pooling.POOLINGS`.
+        pooling_kwargs: its options.
+        activation: `"sigmoid"` or `"softmax"`.
+
     Attributes:
         encoder: the `Backbone`; images → pyramid of maps, coarse to fine.
         decoder: pyramid → one map (N, `num_features`, h, w).
@@ -42,6 +49,19 @@ class HeatmapClassifier(nn.Module):
         pretrained_cfg: timm's description of the input: `input_size`, `mean`, `std`, `interpolation`, ….
         architecture, model_args: the name and the options that build this model again.
         savable: whether they do, so that a checkpoint can be loaded again; not after `pylon_zoo.optimize`.
+
+    Raises:
+        UnknownNameError: no such pooling, or one of its options.
+        ConfigError: no such activation, or an option's value that cannot work.
+
+    Example:
+        >>> from pylon_zoo.models.build import build_model
+        >>> model = build_model("pylon_test_resnet", num_classes=14).eval()
+        >>> logits, heatmap = model.forward_with_heatmap(torch.zeros(2, 3, 64, 96))
+        >>> logits.shape, heatmap.shape
+        (torch.Size([2, 14]), torch.Size([2, 14, 16, 24]))
+        >>> torch.equal(model(torch.zeros(2, 3, 64, 96)), heatmap.amax(dim=(2, 3)))
+        True
     """
 
     encoder: Backbone
@@ -310,6 +330,9 @@ class HeatmapClassifier(nn.Module):
 
         Args:
             norm_stats: `"move"`: BatchNorm statistics still follow the data, as in the paper; `"stay"`: they do not.
+
+        Raises:
+            ConfigError: neither of the two.
         """
         if norm_stats not in NORM_STATS:
             raise ConfigError(f"norm_stats={norm_stats!r} is not one of {', '.join(NORM_STATS)}.")

@@ -55,6 +55,9 @@ class Li2018(HeatmapClassifier):
         pooling_kwargs: options of the pooling.
         activation: `"sigmoid"` or `"softmax"`.
 
+    Raises:
+        ConfigError: an option has a value that cannot work.
+
     Example:
         >>> import torch
         >>> model = Li2018(Backbone("test_resnet", output_stride=None), num_classes=14)

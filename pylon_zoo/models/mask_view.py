@@ -18,8 +18,21 @@ class MaskView(nn.Module):
 
     The three parts are the model's own, not copies: what is trained here is trained there.
 
+    Args:
+        model: any model with a heatmap.
+        placement: where the heatmap's cells are drawn, as for `pylon_zoo.explain`.
+
     Attributes:
         encoder, decoder, segmentation_head: the model's encoder, decoder and head.
+
+    Raises:
+        ConfigError: the model has no heatmap, or no such placement.
+
+    Example:
+        >>> from pylon_zoo.models.build import build_model
+        >>> view = MaskView(build_model("pylon_test_resnet", 2))
+        >>> view.predict(torch.zeros(1, 3, 64, 48)).shape
+        torch.Size([1, 2, 64, 48])
     """
 
     if TYPE_CHECKING:  # torch says no more than that a module can be called

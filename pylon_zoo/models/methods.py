@@ -52,6 +52,7 @@ METHODS: dict[str, Method] = {
     "pylon": Method("pylon.Pylon", 4, stride_option=True),
     "unet": Method("segmentation.unet.Unet", 2, lacks=lacks_pyramid),
 }
+"""First part of a model's name → how to build it."""
 
 
 def split_name(name: str) -> tuple[str, str]:

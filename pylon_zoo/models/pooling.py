@@ -51,6 +51,9 @@ class TopKPooling(nn.Module):
         k: how many cells, a whole number from 1 up (a smaller map is averaged), or a share of the map, 0 < k < 1; at
             least one cell. A share means the same at every input size.
 
+    Raises:
+        ConfigError: `k` is neither.
+
     Example:
         >>> import torch
         >>> TopKPooling(k=2)(torch.tensor([[[[0.0, 3.0], [1.0, 2.0]]]]))
@@ -133,6 +136,9 @@ class MilPooling(nn.Module):
     Args:
         floor: smallest factor of the product, 0 < floor < 1; 0.98 in the paper.
 
+    Raises:
+        ConfigError: the floor does not lie between 0 and 1.
+
     Example:
         >>> import torch
         >>> MilPooling()(torch.zeros(1, 1, 20, 20)).sigmoid()  # 1 - 0.99 ** 400
@@ -188,6 +194,7 @@ POOLINGS: dict[str, type[nn.Module]] = {
     "lse_lba": LseLbaPooling,
     "mil": MilPooling,
 }
+"""Name, as `pooling=` takes it → class."""
 
 
 def build_pooling(name: str, **options: Any) -> nn.Module:

@@ -50,6 +50,10 @@ def light_lateral(in_channels: int, out_channels: int, norm: str) -> nn.Sequenti
 class Stem(nn.Sequential):
     """From the images to a level of stride 4: two 3×3 convolutions of stride 2. A cell sees 7 pixels each way.
 
+    Args:
+        in_chans: channels of the images.
+        norm: of the convolutions, `"batch"` or `"group"`.
+
     Example:
         >>> import torch
         >>> Stem(3)(torch.zeros(1, 3, 33, 62)).shape, STEM_GRID
@@ -196,6 +200,15 @@ class PylonDecoder(nn.Module):
         light: light laterals at every level, see `light_lateral`.
         grids: where the cells of the pyramid's maps lie, coarse to fine; None aligns the corners of maps.
         stem: the last of the pyramid is the images themselves, see `Upsampling`; its grid is `STEM_GRID`.
+
+    Raises:
+        ConfigError: more upsampling modules than finer maps, or fewer than reach the stem.
+
+    Example:
+        >>> import torch
+        >>> maps = [torch.zeros(1, 32, 4, 4), torch.zeros(1, 16, 8, 8)]
+        >>> PylonDecoder((32, 16), width=8)(maps).shape
+        torch.Size([1, 8, 8, 8])
     """
 
     def __init__(

@@ -35,6 +35,9 @@ def with_views(model: HeatmapModel, views: str = "none", placement: str = "exact
         placement: where the model's cells are taken to lie, as for `pylon_zoo.explain`; of `"paper"`'s tiles mirrored
             maps are mirrored back and no more.
 
+    Returns:
+        A module with the model's `forward_with_heatmap`, `cell_grid`, labels and description of the input.
+
     Raises:
         UnknownNameError: no such views.
         ConfigError: no such placement.

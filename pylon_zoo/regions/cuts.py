@@ -29,6 +29,11 @@ class Cuts(NamedTuple):
         owners: (R,) int64, the map.
         low, high: (R,) int64 in [0, 255].
         boxes: (R, 4) int64 x0, y0, x1, y1, first and last pixel.
+
+    Example:
+        >>> cuts = regions_of_cuts(torch.tensor([[[9, 0, 7]]], dtype=torch.uint8))
+        >>> cuts.high.tolist(), cuts.boxes.tolist()
+        ([9, 7], [[0, 0, 0, 0], [2, 0, 2, 0]])
     """
 
     owners: Tensor

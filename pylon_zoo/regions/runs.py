@@ -17,6 +17,11 @@ class Runs(NamedTuple):
     Attributes:
         masks, lines, first, last: (R,) int64 mask, row, first and last column of each run.
         region: (R,) int64, regions of all masks numbered by their first run.
+
+    Example:
+        >>> runs = find_runs(np.array([[[True, False, True, True]]]))
+        >>> runs.count, runs.boxes().tolist()
+        (2, [[0, 0, 0, 0], [2, 0, 3, 0]])
     """
 
     masks: np.ndarray
@@ -53,6 +58,9 @@ def find_runs(masks: np.ndarray, diagonal: bool = True) -> Runs:
     Args:
         masks: (P, H, W) bool.
         diagonal: whether pixels that share only a corner are connected (8-connected regions) or not (4-connected).
+
+    Returns:
+        The runs, with the region that each belongs to.
 
     Example:
         >>> find_runs(np.array([[[True, False, True]]])).region.tolist()

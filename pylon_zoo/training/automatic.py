@@ -93,6 +93,9 @@ def choose(
         workers: loading processes.
         progress: bars on stderr.
 
+    Returns:
+        What was chosen: `recipe` is complete, and `pylon_zoo.training.wording.ten_lines` says it in words.
+
     Raises:
         UnknownNameError: no such model, dataset or setting.
         ConfigError: a setting that cannot be.

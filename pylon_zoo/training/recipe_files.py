@@ -186,6 +186,13 @@ def list_recipes(pattern: str = "*") -> list[str]:
 
     Args:
         pattern: shell wildcard; dashes for underscores allowed.
+
+    Returns:
+        Names, as `load_recipe` takes them.
+
+    Example:
+        >>> list_recipes("phantom_cxr_*")[:2]
+        ['phantom_cxr_cam', 'phantom_cxr_pointing']
     """
     return [name for name, _ in _shipped(pattern)]
 

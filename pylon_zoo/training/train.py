@@ -75,6 +75,15 @@ def train(
         PylonZooError: settings, data or device do not work, the folder is in use or full, or the loss diverged; says
             what and where.
         Terminated: SIGTERM came, and as with KeyboardInterrupt what was saved last is whole.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from pylon_zoo.training.recipe_files import load_recipe
+        >>> small = ["data.size=32", "data.train.count=16", "data.val.count=16", "loop.batch_size=8"]
+        >>> short = [*small, "schedule.max_epochs=1", "model.architecture=pylon_test_resnet"]
+        >>> recipe = load_recipe("phantom_cxr_pylon", short)
+        >>> train(recipe, Path(mkdtemp(), "run"), device="cpu")["architecture"]
+        'pylon_test_resnet'
     """
     require("sklearn.metrics", extra="train")  # now rather than after the first epoch
     recipe.check_complete()

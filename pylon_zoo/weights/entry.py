@@ -40,6 +40,11 @@ class Entry:
         recipe: the shipped recipe that trains them, or a sentence that says why there is none.
         metrics: what they score: `command` is how that was measured, the rest as `pylon-zoo evaluate` writes it.
         authors_file: the same weights in the authors' release, for `import_official`.
+
+    Example:
+        >>> from pylon_zoo.weights.manifest import find
+        >>> find("pylon_resnet18", "phantom_cxr").input_size
+        (1, 192, 192)
     """
 
     name: str

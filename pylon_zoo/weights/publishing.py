@@ -39,6 +39,14 @@ class Publication:
         name: `<architecture>.<tag>`.
         files: file name → content.
         values: the fields of the manifest entry, as JSON; `revision` is there once it was published.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from pylon_zoo.models.build import build_model; from pylon_zoo.weights.checkpoint import save_checkpoint
+        >>> folder = mkdtemp()
+        >>> _ = save_checkpoint(build_model("pylon_test_resnet", 2), folder)
+        >>> prepare(folder, "me/weights", tag="cracks").values["source"]
+        'hub'
     """
 
     repo: str
@@ -67,9 +75,21 @@ def prepare(
         stated: fields of the entry that no file knows: `training_data`, `split_hash`, `recipe`, `weights_licence`,
             `aliases`. What is missing reads "not stated".
 
+    Returns:
+        What is to be published, for `publish`.
+
     Raises:
         ConfigError: the repository's name is none, or metrics come without their command or from other weights.
         WeightsError: a file is missing or broken, or a field cannot be right.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from pylon_zoo.models.build import build_model; from pylon_zoo.weights.checkpoint import save_checkpoint
+        >>> folder = mkdtemp()
+        >>> _ = save_checkpoint(build_model("pylon_test_resnet", 2), folder)
+        >>> publication = prepare(folder, "me/pylon_test_resnet-cracks")
+        >>> publication.name, sorted(publication.files)
+        ('pylon_test_resnet.cracks', ['README.md', 'config.json', 'golden.safetensors', 'model.safetensors'])
     """
     split_address(f"{HUB}{repo}")
     folder = checkpoint_folder(directory)
@@ -112,6 +132,18 @@ def publish(publication: Publication, *, private: bool = False) -> tuple[Entry, 
 
     Raises:
         WeightsError: the Hub refuses, or cannot be reached; nothing is half published, because it is one commit.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from pylon_zoo.models.build import build_model; from pylon_zoo.weights.checkpoint import save_checkpoint
+        >>> folder = mkdtemp()
+        >>> _ = save_checkpoint(build_model("pylon_test_resnet", 2), folder)
+        >>> publication = prepare(folder, "me/weights", tag="cracks")
+        >>> try:
+        ...     entry, values, uploaded = publish(publication)
+        ... except WeightsError as error:
+        ...     print("not published")  # offline
+        not published
     """
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import RevisionNotFoundError

@@ -20,6 +20,10 @@ class Verdict:
         name: `<architecture>.<tag>`.
         right: whether everything is as published.
         reason: what was compared, or what is wrong.
+
+    Example:
+        >>> Verdict("pylon_a.b", False, "the file is not there").right
+        False
     """
 
     name: str
@@ -32,6 +36,9 @@ def verify_weights(entry: Entry) -> Verdict:
 
     Args:
         entry: of the manifest.
+
+    Returns:
+        Whether all is as published, and what was compared or is wrong.
 
     Example:
         >>> from pylon_zoo.weights.manifest import find

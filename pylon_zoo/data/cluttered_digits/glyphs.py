@@ -10,6 +10,7 @@ from pylon_zoo.data.drawing import Array
 from pylon_zoo.optional import require
 
 CLASSES = tuple("0123456789")
+"""The ten digits, in the order of targets."""
 
 
 @lru_cache(maxsize=1)

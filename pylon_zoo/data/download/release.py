@@ -33,6 +33,10 @@ class Outcome:
         options: of the dataset, `KEY=VALUE`, each of which reads a part that was asked for; none is needed where there
             is none.
         whole: whether that is all that is downloaded by default, or more.
+
+    Example:
+        >>> Outcome(done=2, kept=10, options=("masks=false",), whole=False).options
+        ('masks=false',)
     """
 
     done: int

@@ -21,3 +21,4 @@ FINDINGS: dict[str, Plan] = {
     "Nodule": opacities.plan_nodule,
 }
 CLASSES: tuple[str, ...] = tuple(FINDINGS)
+"""The eight findings, in the order of targets."""

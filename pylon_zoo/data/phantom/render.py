@@ -23,7 +23,13 @@ LABELS, ANATOMY, EXPOSURE, TEXTURE, SPOTS, OBJECTS, MARKERS, NOISE, FIRST_FINDIN
 
 @dataclass(frozen=True, slots=True)
 class Phantom(Drawing):
-    """A drawn chest radiograph, its labels (the findings of `CLASSES`) and their boxes."""
+    """A drawn chest radiograph, its labels (the findings of `CLASSES`) and their boxes.
+
+    Example:
+        >>> phantom = render(0, 5, 64, findings=["Nodule"])
+        >>> phantom.image.shape, phantom.labels.sum().item(), phantom.boxes.shape[1]
+        ((64, 64), 1.0, 5)
+    """
 
 
 def sample_labels(seed: int, index: int) -> Array:

@@ -26,6 +26,10 @@ class Columns(NamedTuple):
         image: a column of bytes, or of structs `{bytes, path}`.
         id: a column whose values name the rows; by default one of `ID_COLUMNS`, else the struct's path, else the
             row's number.
+
+    Example:
+        >>> Columns(image="scan").id is None
+        True
     """
 
     image: str | None = None

@@ -43,6 +43,10 @@ class Outcome(NamedTuple):
         images: rows in the file.
         failed: rows with an error.
         found_done: rows that an earlier, interrupted run had left.
+
+    Example:
+        >>> Outcome(images=5000, failed=50, found_done=1000).failed
+        50
     """
 
     images: int
@@ -106,6 +110,14 @@ def predict_to_parquet(
         ConfigError, UnknownNameError: an option that cannot work, or an earlier run with others.
         ImageError: a folder or pattern without an image, or no image at all.
         MissingDependencyError: pyarrow is not installed.
+
+    Example:
+        >>> from PIL import Image; from pylon_zoo.models.build import build_model
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> Image.new("L", (64, 48)).save(folder / "1.png")
+        >>> model = build_model("pylon_test_resnet", 2, in_chans=1)
+        >>> predict_to_parquet(model, [folder / "1.png"], folder / "found.parquet", model_name="untrained")
+        Outcome(images=1, failed=0, found_done=0)
     """
     require("pyarrow.parquet", extra="predict")
     out = Path(out)

@@ -49,6 +49,12 @@ class DeepLabV3Plus(SegmentationClassifier):
 
     Raises:
         ConfigError: the encoder's maps do not fit, or an option has a value that cannot work.
+
+    Example:
+        >>> from pylon_zoo.models.build import build_model
+        >>> model = build_model("deeplabv3plus_test_resnet", num_classes=2).eval()
+        >>> model.forward_heatmap(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 2, 16, 16])
     """
 
     def __init__(

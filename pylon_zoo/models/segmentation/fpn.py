@@ -34,6 +34,13 @@ class Fpn(SegmentationClassifier):
 
     Raises:
         ConfigError: the encoder's maps do not fit, or an option has a value that cannot work.
+
+    Example:
+        >>> import torch
+        >>> from pylon_zoo.models.build import build_model
+        >>> model = build_model("fpn_test_resnet", num_classes=2).eval()
+        >>> model.forward_heatmap(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 2, 16, 16])
     """
 
     def __init__(

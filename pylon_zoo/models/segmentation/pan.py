@@ -57,6 +57,13 @@ class Pan(SegmentationClassifier):
 
     Raises:
         ConfigError: the encoder's maps do not fit, or an option has a value that cannot work.
+
+    Example:
+        >>> import torch
+        >>> from pylon_zoo.models.build import build_model
+        >>> model = build_model("pan_test_resnet", num_classes=2).eval()
+        >>> model.forward_heatmap(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 2, 16, 16])
     """
 
     min_size = 256  # the attention halves the coarsest map three times, rounding down

@@ -27,6 +27,13 @@ class Unet(SegmentationClassifier):
 
     Raises:
         ConfigError: the encoder's maps do not fit, or an option has a value that cannot work.
+
+    Example:
+        >>> import torch
+        >>> from pylon_zoo.models.build import build_model
+        >>> model = build_model("unet_test_resnet", num_classes=2).eval()
+        >>> model.forward_heatmap(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 2, 64, 64])
     """
 
     output_stride = 1
