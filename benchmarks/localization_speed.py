@@ -13,7 +13,6 @@ classifier's forward pass or than half of wsolevaluation's way, or where evaluat
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import timm
 import torch
-from machine import describe
+from machine import describe, load
 from tables import PAGE, Row, command_for, publish, results_file
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -237,7 +236,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "classes": 8,
         "size": args.size,
         "backbone": args.backbone,
-        "load": f"{os.getloadavg()[0]:.1f}",
+        "load": f"{load():.1f}",
         "machine": describe(),
     }
     publish([row | common for row in rows], report, args.csv, args.out, command_for(NAME))

@@ -21,8 +21,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     name = f"made_{tmp_path.name.replace('-', '_')}"
     folder = tmp_path / name
     folder.mkdir()
-    (folder / "__init__.py").write_text("import time\ntime.sleep(0.05)\nfrom . import inner\n")
-    (folder / "inner.py").write_text("import time\ntime.sleep(0.05)\nvalue = 1\n")
+    (folder / "__init__.py").write_text("import time\ntime.sleep(0.05)\nfrom . import inner\n", encoding="utf-8")
+    (folder / "inner.py").write_text("import time\ntime.sleep(0.05)\nvalue = 1\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     finders = list(sys.meta_path)
     yield name

@@ -86,7 +86,7 @@ def test_a_star_imports_all():
 
 
 def test_a_table_imports_nothing_for_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "slow_one.py").write_text("def double(x, times=2):\n    return x * times\n")
+    (tmp_path / "slow_one.py").write_text("def double(x, times=2):\n    return x * times\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     table = LateTable({"a": late("slow_one:double"), "b": late("slow_one:double", times=3), "c": late("gone:x")})
     assert (list(table), len(table), "b" in table, "d" in table) == (["a", "b", "c"], 3, True, False)

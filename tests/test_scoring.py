@@ -61,7 +61,11 @@ def test_no_images_is_refused(oracle):
 
 def test_nobody_else_runs_a_model_and_keeps_its_scores():
     root = Path(pylon_zoo.__file__).parent
-    makers = {path.relative_to(root).as_posix() for path in root.rglob("*.py") if "ScoreKeeper(" in path.read_text()}
+    makers = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        if "ScoreKeeper(" in path.read_text(encoding="utf-8")
+    }
     assert makers == {"scoring.py", "metrics/scores.py"}
 
 

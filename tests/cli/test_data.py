@@ -13,8 +13,8 @@ from pylon_zoo.cli.main import main
 @pytest.fixture
 def root(tmp_path) -> Path:
     rows = [f"{number}.png,Mass" for number in range(60)]
-    (tmp_path / "labels.csv").write_text("\n".join(["image,labels", *rows]))
-    (tmp_path / "boxes.csv").write_text("image,label,x0,y0,x1,y1\n7.png,Mass,0,0,4,4\n")
+    (tmp_path / "labels.csv").write_text("\n".join(["image,labels", *rows]), encoding="utf-8")
+    (tmp_path / "boxes.csv").write_text("image,label,x0,y0,x1,y1\n7.png,Mass,0,0,4,4\n", encoding="utf-8")
     for number in range(60):
         image = Image.linear_gradient("L").resize((8, 8))
         image.putpixel((0, 0), number)
@@ -35,7 +35,7 @@ def test_a_good_dataset(root, capsys):
 
 
 def test_problems_are_named_and_make_exit_code_1(root, capsys):
-    (root / "boxes.csv").write_text("image,label,x0,y0,x1,y1\n7.png,Mass,4,0,4,4\n")
+    (root / "boxes.csv").write_text("image,label,x0,y0,x1,y1\n7.png,Mass,4,0,4,4\n", encoding="utf-8")
     (root / "3.png").write_bytes(b"")
     assert main(["data", "check", f"csv:{root}"]) == 1
     out, err = capsys.readouterr()

@@ -21,7 +21,7 @@ def no_network(monkeypatch):
 
 def test_demo_writes_what_explain_writes(tmp_path, capsys):
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
-    results = json.loads((tmp_path / "demo" / "results.json").read_text())
+    results = json.loads((tmp_path / "demo" / "results.json").read_text(encoding="utf-8"))
     assert results["model"] == MODEL
     assert len(results["images"]) == len(IMAGES)
     assert all(image["error"] is None for image in results["images"])

@@ -32,13 +32,15 @@ def test_a_checkpoint_is_evaluated(checkpoint, tmp_path, capsys):
     assert "12 images" in printed
     assert "64×64 px" in printed
     assert all(name in printed for name in (*PhantomCxr.classes, "macro", "weighted"))
-    content = json.loads((out / "metrics.json").read_text())
+    content = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     assert (content["model"], content["dataset"], content["split"]) == (str(checkpoint), "phantom_cxr", "test")
     assert (
-        (out / "metrics.csv").read_text().startswith("class,images,positives,auroc,boxed_images,point_accuracy,auprc,")
+        (out / "metrics.csv")
+        .read_text(encoding="utf-8")
+        .startswith("class,images,positives,auroc,boxed_images,point_accuracy,auprc,")
     )
     assert content["bootstrap"] == 1000
-    assert (out / "metrics.tex").read_text().count("\\\\") == len(PhantomCxr.classes) + 3
+    assert (out / "metrics.tex").read_text(encoding="utf-8").count("\\\\") == len(PhantomCxr.classes) + 3
     assert "operating_point" not in content
 
 
@@ -55,7 +57,7 @@ def test_thresholds_come_from_another_split_and_say_so(checkpoint, tmp_path, mon
     arguments = ["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--bootstrap", "0"]
     for split, in_sample in (("val", False), ("test", True)):
         assert main([*arguments, "--thresholds-from", split, "--out", str(tmp_path / split)]) == 0
-        content = json.loads((tmp_path / split / "metrics.json").read_text())
+        content = json.loads((tmp_path / split / "metrics.json").read_text(encoding="utf-8"))
         point, errors = content["operating_point"], content["calibration"]
         assert errors["fitted_on"] == split
         assert all(0 <= errors[name] <= 1 for name in ("as_predicted", "temperature", "platt"))
@@ -69,18 +71,18 @@ def test_quiet_prints_nothing_and_size_is_an_option(checkpoint, tmp_path, capsys
     arguments = ["--checkpoint", str(checkpoint), "--out", str(tmp_path / "out"), "--size", "32", "--quiet"]
     assert main(["evaluate", "--data", "phantom", *arguments]) == 0
     assert capsys.readouterr().out == ""
-    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["input_size"] == [32, 32]
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["input_size"] == [32, 32]
 
 
 def test_other_metrics_are_run_where_they_are_named(checkpoint, tmp_path, capsys):
     arguments = ["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--bootstrap", "0"]
     assert main([*arguments, "--out", str(tmp_path / "one"), "--metrics", "energy, pointing_game"]) == 0
-    row = json.loads((tmp_path / "one" / "metrics.json").read_text())["macro"]
+    row = json.loads((tmp_path / "one" / "metrics.json").read_text(encoding="utf-8"))["macro"]
     assert {"energy", "energy_oracle", "pointing_game", "point_accuracy"} <= set(row)
     assert row["energy_oracle"] == 1
     assert "energy" in capsys.readouterr().out
     assert main([*arguments, "--out", str(tmp_path / "two")]) == 0
-    assert "energy" not in json.loads((tmp_path / "two" / "metrics.json").read_text())["macro"]
+    assert "energy" not in json.loads((tmp_path / "two" / "metrics.json").read_text(encoding="utf-8"))["macro"]
     assert main([*arguments, "--out", str(tmp_path / "three"), "--metrics", "energie"]) == 2
     assert "Did you mean 'energy'" in capsys.readouterr().err
 
@@ -91,7 +93,7 @@ def test_metrics_that_ask_again_are_run_where_they_are_named_and_their_price_is_
     assert main([*arguments, *words]) == 0
     captured = capsys.readouterr()
     assert re.search(r"(\d) pairs of an image and a class will take up to [\d,]+ forward passes", captured.err)
-    content = json.loads((tmp_path / "one" / "metrics.json").read_text())
+    content = json.loads((tmp_path / "one" / "metrics.json").read_text(encoding="utf-8"))
     assert content["faithfulness"]["deletion"]["pairs_per_class"] == 1
     assert content["thresholds"]["source"] == "default"
     wanted = {"deletion", "deletion_low", "iou_high", "iou_random", "auprc_low", "offset_down_low", "same_place_high"}
@@ -103,7 +105,7 @@ def test_metrics_that_ask_again_are_run_where_they_are_named_and_their_price_is_
 def test_all_means_what_one_pass_can_give(checkpoint, tmp_path):
     arguments = ["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--size", "32", "--bootstrap", "0"]
     assert main([*arguments, "--data-option", "count=4", "--metrics", "all", "--out", str(tmp_path / "out")]) == 0
-    macro = json.loads((tmp_path / "out" / "metrics.json").read_text())["macro"]
+    macro = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["macro"]
     assert set(LOCALIZATION) <= set(macro)
     assert not set(FAITHFULNESS) & set(macro)
 
@@ -130,7 +132,7 @@ def test_thresholds_of_another_split_serve_the_metrics_that_go_by_them(checkpoin
         "iou",
     ]
     assert main([*arguments, "--thresholds-from", "val", "--out", str(tmp_path / "out")]) == 0
-    content = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    content = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
     used, fitted = content["thresholds"], content["operating_point"]["thresholds"]
     assert used["source"] == "fitted"
     for name, value in used["values"].items():
@@ -141,7 +143,7 @@ def test_a_method_is_evaluated(checkpoint, tmp_path):
     out = tmp_path / "out"
     arguments = ["--checkpoint", str(checkpoint), "--out", str(out), "--method", "hires_cam"]
     assert main(["evaluate", "--data", "phantom", *arguments]) == 0
-    assert json.loads((out / "metrics.json").read_text())["model"] == f"{checkpoint}, hires_cam"
+    assert json.loads((out / "metrics.json").read_text(encoding="utf-8"))["model"] == f"{checkpoint}, hires_cam"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +172,7 @@ def test_a_model_with_other_classes_is_refused_before_anything_is_written(tmp_pa
 
 def test_an_output_that_cannot_be_is_refused_before_the_work(checkpoint, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("pylon_zoo.evaluation.evaluate", pytest.fail)
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     out = str(tmp_path / "file" / "out")
     assert main(["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--out", out]) == 2
     assert "is a file" in capsys.readouterr().err
@@ -181,5 +183,5 @@ def test_views_are_averaged_and_said(checkpoint, tmp_path, capsys):
     words = ["--bootstrap", "0", "--views", "mirror", "--out", str(out)]
     assert main(["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), *words]) == 0
     assert "mean with the mirror image" in capsys.readouterr().out
-    assert json.loads((out / "metrics.json").read_text())["views"] == "mirror"
-    assert "mean with the mirror image" in (out / "report.html").read_text()
+    assert json.loads((out / "metrics.json").read_text(encoding="utf-8"))["views"] == "mirror"
+    assert "mean with the mirror image" in (out / "report.html").read_text(encoding="utf-8")

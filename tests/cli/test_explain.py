@@ -28,12 +28,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rng = np.random.default_rng(0)
     for name in ("scans/1.png", "scans/2.png", "scans/deep/3.jpg"):
         Image.fromarray(rng.integers(0, 256, (40, 48), dtype=np.uint8)).save(tmp_path / name)
-    (tmp_path / "broken.png").write_text("not an image")
+    (tmp_path / "broken.png").write_text("not an image", encoding="utf-8")
     return tmp_path
 
 
 def results(out: str = "out") -> dict:
-    return json.loads(Path(out, "results.json").read_text())
+    return json.loads(Path(out, "results.json").read_text(encoding="utf-8"))
 
 
 def test_a_folder_is_explained(folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,7 @@ def test_list_takes_a_pattern(capsys):
 def test_show_prints_a_recipe_that_reads_back(capsys, tmp_path):
     assert main(["recipes", "show", "phantom-cxr-cam", "--set", "loop.seed=9"]) == 0
     path = tmp_path / "shown.toml"
-    path.write_text(capsys.readouterr().out)
+    path.write_text(capsys.readouterr().out, encoding="utf-8")
     assert load_recipe(path) == load_recipe("phantom_cxr_cam", ["loop.seed=9"])
 
 

@@ -33,7 +33,7 @@ def tiny(tmp_path, monkeypatch):
     """A table named `tiny`, and an output folder."""
     folder = tmp_path / "grids"
     folder.mkdir()
-    (folder / "tiny.toml").write_text(TINY)
+    (folder / "tiny.toml").write_text(TINY, encoding="utf-8")
     monkeypatch.setattr(grids, "GRID_FOLDER", folder)
     monkeypatch.setitem(drawn.COUNTS, "test", 16)
     return tmp_path / "out"
@@ -61,17 +61,20 @@ def test_options_of_the_dataset_reach_training_and_evaluation(tiny, capsys):
     command = ["reproduce", "tiny", "--seeds", "1", "--out", str(tiny), "--device", "cpu", "--data-option", "seed=5"]
     assert main(command) == 0
     assert all(path.name.endswith("data.options.seed=5") for path in tiny.iterdir() if path.is_dir())
-    lines = (tiny / "tiny.csv").read_text().splitlines()[1:]
+    lines = (tiny / "tiny.csv").read_text(encoding="utf-8").splitlines()[1:]
     assert all("--data-option seed=5" in line and "--set" not in line for line in lines)
 
 
 def test_several_runs_at_a_time_with_a_setting_changed(tiny, capsys, monkeypatch):
     # The processes draw what they are judged on in full, so here the smaller validation split.
     file = grids.GRID_FOLDER / "tiny.toml"
-    file.write_text(file.read_text().replace('data = "phantom"', 'data = "phantom"\nsplit = "val"'))
+    file.write_text(
+        file.read_text(encoding="utf-8").replace('data = "phantom"', 'data = "phantom"\nsplit = "val"'),
+        encoding="utf-8",
+    )
     words = ["reproduce", "tiny", "--seeds", "2", "--jobs", "2", "--set", "optimizer.lr=1e-4", "--out", str(tiny)]
     assert main([*words, "--device", "cpu"]) == 0
-    lines = (tiny / "tiny.csv").read_text().splitlines()
+    lines = (tiny / "tiny.csv").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 5
     assert all("optimizer.lr=1e-4" in line and "--set optimizer.lr=1e-4" in line for line in lines[1:])
     assert capsys.readouterr().out.count("AUROC") == 5  # a line each, and the table's head

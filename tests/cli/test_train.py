@@ -29,7 +29,7 @@ max_epochs = 3
 
 
 def test_a_run(tmp_path, capsys):
-    (tmp_path / "quick.toml").write_text(QUICK)
+    (tmp_path / "quick.toml").write_text(QUICK, encoding="utf-8")
     out = tmp_path / "run"
     command = ["train", str(tmp_path / "quick.toml"), "--out", str(out), "--device", "cpu"]
     assert main([*command, "--set", "schedule.max_epochs=2", "--batch-size", "4", "--seed", "3"]) == 0
@@ -38,22 +38,22 @@ def test_a_run(tmp_path, capsys):
     assert lines[0].startswith("epoch 1/2  lr ")
     assert "Checkpoint:" in lines[-2]
     assert lines[-1] == f"Open {out}/report.html"
-    assert "<svg" in (out / "report.html").read_text()
+    assert "<svg" in (out / "report.html").read_text(encoding="utf-8")
     recipe = load_recipe(out / "recipe.toml")
     assert (recipe.loop.batch_size, recipe.loop.seed, recipe.schedule.max_epochs) == (4, 3, 2)
     assert (out / "checkpoint" / "model.safetensors").is_file()
-    assert json.loads((out / "log" / "summary.json").read_text())["epochs"] == 2
+    assert json.loads((out / "log" / "summary.json").read_text(encoding="utf-8"))["epochs"] == 2
 
     assert main(command) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert main([*command, "--overwrite", "--quiet", "--no-report"]) == 0
     assert capsys.readouterr().out == ""
     assert not (out / "report.html").exists()
-    assert json.loads((out / "log" / "summary.json").read_text())["epochs"] == 3
+    assert json.loads((out / "log" / "summary.json").read_text(encoding="utf-8"))["epochs"] == 3
 
 
 def test_options_of_the_dataset_are_written_down(tmp_path):
-    (tmp_path / "quick.toml").write_text(QUICK)
+    (tmp_path / "quick.toml").write_text(QUICK, encoding="utf-8")
     command = ["train", str(tmp_path / "quick.toml"), "--out", str(tmp_path / "run"), "--device", "cpu", "--quiet"]
     assert main([*command, "--data-option", "count=8", "--data-option", "seed=2", "--set", "data.options.seed=3"]) == 0
     assert load_recipe(tmp_path / "run" / "recipe.toml").data.options == {"size": 32, "count": 8, "seed": 3}

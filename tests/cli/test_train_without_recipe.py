@@ -60,12 +60,12 @@ def test_ten_lines_a_recipe_and_a_report(images, tmp_path, capsys):
     assert "fresh" in printed[4]  # offline, its weights cannot be had
     assert printed[10].startswith("epoch 1/2")
     assert printed[-1] == f"Open {out}/report.html"
-    assert (out / "recipe.toml").read_text().splitlines()[:10] == [f"# {line}" for line in printed[:10]]
+    assert (out / "recipe.toml").read_text(encoding="utf-8").splitlines()[:10] == [f"# {line}" for line in printed[:10]]
     recipe = load_recipe(out / "recipe.toml")
     assert recipe.notes == tuple(printed[:10])
     assert (recipe.data.augmentation, recipe.data.size, recipe.loop.batch_size) == ("any", 32, 4)
     assert (recipe.optimizer.name, recipe.optimizer.weight_decay, recipe.loop.clip_grad_norm) == ("adamw", 0.01, 1.0)
-    page = (out / "report.html").read_text()
+    page = (out / "report.html").read_text(encoding="utf-8")
     assert "any, as asked for" in page
     assert not re.search(r"(?:src|href)=\"(?!data:)|url\(|@import|https?:", page)
 
@@ -79,7 +79,7 @@ def test_the_run_can_be_repeated_from_its_recipe(run, tmp_path):
 
 def test_explain_takes_the_run_as_it_is(run, capsys):
     assert main(["explain", "--checkpoint", str(run)]) == 0
-    entries = json.loads((run / "explained" / "results.json").read_text())["images"]
+    entries = json.loads((run / "explained" / "results.json").read_text(encoding="utf-8"))["images"]
     assert len(entries) == 8
     assert all(Path(entry["path"]).is_file() for entry in entries)
     assert "Explained 8 of 8 images" in capsys.readouterr().out
@@ -92,15 +92,15 @@ def test_a_stopped_run_goes_on_by_its_own_choices(images, tmp_path, capsys):
     arguments = ["train", "--data", f"coco:{images}", *QUICK, "--set", "loop.save_every=1", "--out", str(out)]
     process = start(command, arguments, str(tmp_path / "messages"))
     while not (out / "state.pt").is_file():
-        assert process.is_alive(), (tmp_path / "messages").read_text()
+        assert process.is_alive(), (tmp_path / "messages").read_text(encoding="utf-8")
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGINT)
     process.join()
-    assert process.exitcode == 130, (tmp_path / "messages").read_text()
+    assert process.exitcode == 130, (tmp_path / "messages").read_text(encoding="utf-8")
     assert main([*arguments, "--resume"]) == 0
     assert "Trained" in capsys.readouterr().out
-    assert json.loads((out / "log" / "summary.json").read_text())["epochs"] == 2
-    assert "fresh" in (out / "report.html").read_text()  # the choices have come along
+    assert json.loads((out / "log" / "summary.json").read_text(encoding="utf-8"))["epochs"] == 2
+    assert "fresh" in (out / "report.html").read_text(encoding="utf-8")  # the choices have come along
     assert main([*arguments, "--resume", "--model", "pylon_resnet18"]) == 2
     assert "model.architecture" in capsys.readouterr().err
 
@@ -114,7 +114,7 @@ def broken(root: Path) -> Path:
 def other_classes(root: Path) -> Path:
     write_coco(root)
     path = root / "val.json"
-    path.write_text(path.read_text().replace('"bright"', '"bleak"'))
+    path.write_text(path.read_text(encoding="utf-8").replace('"bright"', '"bleak"'), encoding="utf-8")
     return root
 
 
@@ -146,7 +146,9 @@ def absent_in_training(root: Path) -> Path:
     """Validation images have a class that no training image has, and no image of either has the first."""
     write_coco(root, classes=["parent", "bright", "odd"], shown=[(1,), ()])
     path = root / "val.json"
-    path.write_text(path.read_text().replace('"category_id": 1', '"category_id": 2', 1))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace('"category_id": 1', '"category_id": 2', 1), encoding="utf-8"
+    )
     return root
 
 

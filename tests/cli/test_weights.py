@@ -23,7 +23,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     room = tmp_path / "tree" / "pylon_zoo" / "weights"
     room.mkdir(parents=True)
     (room.parents[1] / "setup.cfg").touch()
-    (room.parents[1] / manifest.MANIFEST_FILE).write_text('{"format": 1, "weights": {}}')
+    (room.parents[1] / manifest.MANIFEST_FILE).write_text('{"format": 1, "weights": {}}', encoding="utf-8")
     monkeypatch.setattr(manifest, "ROOM", room)
     return room.parents[1]
 
@@ -48,7 +48,7 @@ def test_import_official_writes_a_checkpoint(theirs: Path, tmp_path: Path, capsy
     assert main(["weights", "import-official", str(theirs), "--out", str(out)]) == 0
     model = load_checkpoint(out)
     assert (model.architecture, model.num_classes) == ("cam_resnet18", 2)
-    origin = json.loads((out / "config.json").read_text())["imported_from"]
+    origin = json.loads((out / "config.json").read_text(encoding="utf-8"))["imported_from"]
     assert origin["file"] == "baseline.pkl"
     assert len(origin["sha256"]) == 64
     assert "cam_resnet18, 2 classes, 3 channel(s), 256×256 px" in capsys.readouterr().out

@@ -21,8 +21,8 @@ BOXES = "image,label,x0,y0,x1,y1\n1.png,Mass,0,0,4,2\n4.png,Mass,1,1,3,3\n4.png,
 
 @pytest.fixture
 def root(tmp_path) -> Path:
-    (tmp_path / "labels.csv").write_text(LABELS)
-    (tmp_path / "boxes.csv").write_text(BOXES)
+    (tmp_path / "labels.csv").write_text(LABELS, encoding="utf-8")
+    (tmp_path / "boxes.csv").write_text(BOXES, encoding="utf-8")
     for number in range(1, 5):
         image = Image.new("L", (8, 8) if number > 1 else (8, 4))
         image.putpixel((1, 1), 200 + number)
@@ -44,8 +44,10 @@ def test_counts(root, workers):
 
 
 def test_all_problems_of_tables_and_images_at_once(root):
-    (root / "labels.csv").write_text(LABELS.replace("p3,val,0", "p3,val,no").replace("p2,train,1", "p2,train,one"))
-    (root / "boxes.csv").write_text(BOXES.replace("0,0,4,2", "0,0,4,9").replace("1,1,3,3", "3,1,3,3"))
+    (root / "labels.csv").write_text(
+        LABELS.replace("p3,val,0", "p3,val,no").replace("p2,train,1", "p2,train,one"), encoding="utf-8"
+    )
+    (root / "boxes.csv").write_text(BOXES.replace("0,0,4,2", "0,0,4,9").replace("1,1,3,3", "3,1,3,3"), encoding="utf-8")
     (root / "4.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     report = check_dataset(f"csv:{root}")
     assert [problem.split("'")[1].rpartition("/")[2] for problem in report.problems] == [
@@ -86,7 +88,7 @@ def test_copies_are_found_by_content(root):
 
 
 def test_a_leak(root):
-    (root / "labels.csv").write_text(LABELS.replace("p2", "p4"))
+    (root / "labels.csv").write_text(LABELS.replace("p2", "p4"), encoding="utf-8")
     report = check_dataset(f"csv:{root}")
     assert report.splits == []
     assert "leaks. Patient 'p4' is in both 'train' and 'test'" in report.problems[0]
@@ -95,10 +97,11 @@ def test_a_leak(root):
 def test_splits_that_a_release_does_not_have_are_no_problem(tmp_path):
     for folder in ("ImageSets/Main", "Annotations", "JPEGImages"):
         (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "ImageSets/Main/val.txt").write_text("1\n")
+    (tmp_path / "ImageSets/Main/val.txt").write_text("1\n", encoding="utf-8")
     box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>8</ymax></bndbox>"
     (tmp_path / "Annotations/1.xml").write_text(
-        f"<annotation><size><width>8</width><height>8</height></size><object><name>dog</name>{box}</object></annotation>"
+        f"<annotation><size><width>8</width><height>8</height></size><object><name>dog</name>{box}</object></annotation>",
+        encoding="utf-8",
     )
     Image.linear_gradient("L").resize((8, 8)).save(tmp_path / "JPEGImages/1.jpg")
     report = check_dataset(f"voc:{tmp_path}")

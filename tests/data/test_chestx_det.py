@@ -30,7 +30,7 @@ FILE = "ChestX_Det_test.json"
 @pytest.fixture
 def root(tmp_path) -> Path:
     for part, entries in (("train", TRAIN), ("test", TEST)):
-        (tmp_path / f"ChestX_Det_{part}.json").write_text(json.dumps(entries))
+        (tmp_path / f"ChestX_Det_{part}.json").write_text(json.dumps(entries), encoding="utf-8")
         (tmp_path / f"{part}_data").mkdir()
         for entry in entries:
             Image.linear_gradient("L").resize((128, 128)).save(tmp_path / f"{part}_data" / entry["file_name"])
@@ -95,7 +95,7 @@ def test_images_one_folder_deeper(root):
 def test_a_malformed_entry_is_named(root, key, value, message):
     entries = deepcopy(TEST)
     entries[1][key] = value
-    (root / FILE).write_text(json.dumps(entries))
+    (root / FILE).write_text(json.dumps(entries), encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
         ChestXDet(root, "test")
     assert FILE in str(caught.value)
@@ -103,7 +103,7 @@ def test_a_malformed_entry_is_named(root, key, value, message):
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", "[7]", "[NaN]"])
 def test_files_of_another_kind(root, content):
-    (root / FILE).write_text(content)
+    (root / FILE).write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=FILE):
         ChestXDet(root, "test")
 
@@ -121,7 +121,7 @@ def test_options(root):
 def test_a_check_goes_on_after_a_malformed_entry(root):
     entries = deepcopy(TEST)
     entries[1]["syms"][0] = "?"
-    (root / FILE).write_text(json.dumps(entries))
+    (root / FILE).write_text(json.dumps(entries), encoding="utf-8")
     with collect_problems() as problems:
         assert len(ChestXDet(root, "test")) == 1
     assert len(problems) == 1

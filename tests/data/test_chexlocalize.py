@@ -38,12 +38,12 @@ MASK_FILE, TABLE = "gt_segmentations_val.json", "CheXpert-v1.0/valid.csv"
 
 @pytest.fixture
 def root(tmp_path) -> Path:
-    (tmp_path / MASK_FILE).write_text(json.dumps(MASKS))
+    (tmp_path / MASK_FILE).write_text(json.dumps(MASKS), encoding="utf-8")
     for line in LABELS.splitlines()[1:]:
         path = tmp_path / line.split(",")[0]
         path.parent.mkdir(parents=True)
         Image.linear_gradient("L").resize((6, 4)).save(path)
-    (tmp_path / TABLE).write_text(LABELS)
+    (tmp_path / TABLE).write_text(LABELS, encoding="utf-8")
     return tmp_path
 
 
@@ -83,8 +83,8 @@ def test_the_layout_of_the_later_release(root):
     assert len(CheXlocalize(root, "val")) == 2
     (root / "CheXpert/val").rename(root / "CheXpert/test")
     table = LABELS.replace("CheXpert-v1.0/valid", "test")
-    (root / "CheXpert/test_labels.csv").write_text(table)
-    (root / "CheXlocalize/gt_segmentations_test.json").write_text(json.dumps(MASKS))
+    (root / "CheXpert/test_labels.csv").write_text(table, encoding="utf-8")
+    (root / "CheXlocalize/gt_segmentations_test.json").write_text(json.dumps(MASKS), encoding="utf-8")
     assert CheXlocalize(root, "test")[0].masks.any()
 
 
@@ -103,7 +103,7 @@ def test_the_layout_of_the_later_release(root):
 )
 def test_a_malformed_table_is_named_with_its_row(root, old, new, message):
     assert old in LABELS
-    (root / TABLE).write_text(LABELS.replace(old, new, 1))
+    (root / TABLE).write_text(LABELS.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
         CheXlocalize(root, "val")
     assert "valid.csv" in str(caught.value)
@@ -122,7 +122,7 @@ def test_a_malformed_table_is_named_with_its_row(root, old, new, message):
 def test_a_malformed_mask_is_named(root, change, message):
     masks = deepcopy(MASKS)
     masks[ONE].update(change)
-    (root / MASK_FILE).write_text(json.dumps(masks))
+    (root / MASK_FILE).write_text(json.dumps(masks), encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
         CheXlocalize(root, "val")
     assert MASK_FILE in str(caught.value)
@@ -130,7 +130,7 @@ def test_a_malformed_mask_is_named(root, change, message):
 
 @pytest.mark.parametrize("content", ["", "[]", '{"patient64541_study1_view1_frontal": []}', "{", '{"a": {}}'])
 def test_files_of_another_kind(root, content):
-    (root / MASK_FILE).write_text(content)
+    (root / MASK_FILE).write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=MASK_FILE):
         CheXlocalize(root, "val")
 
@@ -138,7 +138,7 @@ def test_files_of_another_kind(root, content):
 def test_missing_files_and_runs_that_do_not_fill_the_mask(root):
     masks = deepcopy(MASKS)
     masks[ONE]["Edema"] = {"size": [4, 6], "counts": [25]}
-    (root / MASK_FILE).write_text(json.dumps(masks))
+    (root / MASK_FILE).write_text(json.dumps(masks), encoding="utf-8")
     with pytest.raises(DataError, match="mask of 'Edema' has runs over 25 pixels"):
         CheXlocalize(root, "val")[0]
     assert any("runs over 25" in problem for problem in check_dataset(f"chexlocalize:{root}").problems)
@@ -153,9 +153,9 @@ def test_missing_files_and_runs_that_do_not_fill_the_mask(root):
 def test_a_check_counts_masks_and_finds_those_that_should_not_be(root):
     masks = deepcopy(MASKS)
     masks[ONE]["Edema"] = {"size": [4, 6], "counts": [20, 4]}
-    (root / MASK_FILE).write_text(json.dumps(masks))
-    (root / "gt_segmentations_test.json").write_text("{}")
-    (root / "CheXpert-v1.0/test.csv").write_text(HEADER)
+    (root / MASK_FILE).write_text(json.dumps(masks), encoding="utf-8")
+    (root / "gt_segmentations_test.json").write_text("{}", encoding="utf-8")
+    (root / "CheXpert-v1.0/test.csv").write_text(HEADER, encoding="utf-8")
     report = check_dataset(f"chexlocalize:{root}")
     assert report.splits[0].masks == [0, 1, 0, 1, 1, 0, 0, 0, 0, 0]
     assert ["mask of 'Edema', which its labels say is absent" in problem for problem in report.problems] == [True]

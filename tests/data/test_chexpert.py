@@ -30,7 +30,7 @@ def root(tmp_path) -> Path:
         lines = [f"CheXpert-v1.0-small/{folder}/{path},Male,60,{rest}" for path, rest in rows]
         for path, _ in rows:
             draw(base / folder / path)
-        (base / f"{folder}.csv").write_text("\n".join([HEADER, *lines]))
+        (base / f"{folder}.csv").write_text("\n".join([HEADER, *lines]), encoding="utf-8")
     return tmp_path
 
 
@@ -83,9 +83,9 @@ def test_options(root):
 )
 def test_what_is_wrong_is_named_with_its_row(root, old, new, message):
     path = root / "CheXpert-v1.0-small/train.csv"
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new, 1))
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
         CheXpert(root, "train")
     assert "\n" not in str(caught.value)
@@ -96,6 +96,6 @@ def test_a_patient_in_two_splits(root):
     base = root / "CheXpert-v1.0-small"
     draw(base / "valid/patient00002/study1/view1_frontal.jpg")
     path = base / "valid.csv"
-    path.write_text(path.read_text().replace("patient64541", "patient00002"))
+    path.write_text(path.read_text(encoding="utf-8").replace("patient64541", "patient00002"), encoding="utf-8")
     (problem,) = check_dataset(f"chexpert:{root}").problems
     assert "Patient 'patient00002' is in both 'train' and 'val'" in problem

@@ -41,7 +41,7 @@ TABLE = {
 
 def write(path: Path, table: object, folder: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(table if isinstance(table, str) else json.dumps(table))
+    path.write_text(table if isinstance(table, str) else json.dumps(table), encoding="utf-8")
     folder.mkdir(parents=True, exist_ok=True)
     for image in TABLE["images"]:
         draw(folder / image["file_name"], (40, 20), "RGB")
@@ -138,7 +138,7 @@ def test_a_malformed_entry_is_named(root, place, value, message):
         del parent[place[-1]]
     else:
         parent[place[-1]] = value
-    (root / "annotations/instances_val2017.json").write_text(json.dumps(table))
+    (root / "annotations/instances_val2017.json").write_text(json.dumps(table), encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
         CocoDetection(root, "val")
     assert "instances_val2017.json" in str(caught.value)

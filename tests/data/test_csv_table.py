@@ -35,8 +35,8 @@ a/1.png,Mass,1,1,2,2
 
 @pytest.fixture
 def root(tmp_path) -> Path:
-    (tmp_path / "labels.csv").write_text(COLUMNS)
-    (tmp_path / "boxes.csv").write_text(BOXES)
+    (tmp_path / "labels.csv").write_text(COLUMNS, encoding="utf-8")
+    (tmp_path / "boxes.csv").write_text(BOXES, encoding="utf-8")
     for line in COLUMNS.splitlines()[1:]:
         path = tmp_path / line.split(",")[0]
         path.parent.mkdir(exist_ok=True)
@@ -71,8 +71,8 @@ def test_chosen_classes_and_channels(root):
 
 
 def test_joined_labels_and_a_split_by_hash(root):
-    (root / "labels.csv").write_text(JOINED)
-    (root / "boxes.csv").write_text(BOXES.replace("4.png,Edema,1,2,3,4\n", ""))
+    (root / "labels.csv").write_text(JOINED, encoding="utf-8")
+    (root / "boxes.csv").write_text(BOXES.replace("4.png,Edema,1,2,3,4\n", ""), encoding="utf-8")
     splits = [CsvDataset(root, split) for split in ("train", "val", "test")]
     assert sum(map(len, splits)) == 4
     targets = {sample.patient: sample.target.tolist() for data in splits for sample in data}
@@ -118,9 +118,9 @@ TABLE, BOX = "labels.csv", "boxes.csv"
     ],
 )
 def test_a_malformed_table_is_named_with_its_row(root, file, old, new, message):
-    text = (root / file).read_text()
+    text = (root / file).read_text(encoding="utf-8")
     assert old in text
-    (root / file).write_text(text.replace(old, new, 1))
+    (root / file).write_text(text.replace(old, new, 1), encoding="utf-8")
     if file == TABLE and "lacks" not in message:
         (root / BOX).unlink()
     with pytest.raises(DataError, match=message) as caught:
@@ -138,19 +138,19 @@ def test_a_malformed_table_is_named_with_its_row(root, file, old, new, message):
     ],
 )
 def test_malformed_joined_labels(root, old, new, message):
-    (root / "labels.csv").write_text(JOINED.replace(old, new))
+    (root / "labels.csv").write_text(JOINED.replace(old, new), encoding="utf-8")
     with pytest.raises(DataError, match=message):
         CsvDataset(root, "train", classes=["Mass", "Edema"])
 
 
 def test_nothing_anywhere(root):
-    (root / "labels.csv").write_text("image,labels\n4.png,\n")
+    (root / "labels.csv").write_text("image,labels\n4.png,\n", encoding="utf-8")
     with pytest.raises(DataError, match="names no label"):
         CsvDataset(root, "train")
 
 
 def test_a_box_beyond_the_image_is_found_when_it_is_read(root):
-    (root / "boxes.csv").write_text(BOXES.replace("0,2,10,", "0,2,12,"))
+    (root / "boxes.csv").write_text(BOXES.replace("0,2,10,", "0,2,12,"), encoding="utf-8")
     with pytest.raises(DataError, match=r"boxes.csv' row 2, 3 on image '.*4.png' has a box .* 10 wide and 8 high"):
         CsvDataset(root, "test")[0]
 
@@ -172,7 +172,7 @@ def test_options(root):
 
 
 def test_a_check_goes_on_after_a_malformed_row(root):
-    (root / "labels.csv").write_text(COLUMNS.replace("1,0\n", "x,0\n").replace("4.png", "b/3.jpg"))
+    (root / "labels.csv").write_text(COLUMNS.replace("1,0\n", "x,0\n").replace("4.png", "b/3.jpg"), encoding="utf-8")
     with collect_problems() as problems:
         assert len(CsvDataset(root, "train")) == 1
     assert [problem.split("row ")[1].split()[0] for problem in problems] == ["2", "5", "2", "3", "4"]

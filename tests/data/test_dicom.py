@@ -183,7 +183,7 @@ def test_no_pixels(tmp_path):
 
 
 def test_text_with_a_dicom_name(tmp_path):
-    (tmp_path / "a.dcm").write_text("nothing like DICOM\n" * 20)
+    (tmp_path / "a.dcm").write_text("nothing like DICOM\n" * 20, encoding="utf-8")
     with pytest.raises(ImageError, match=r"a\.dcm'"):
         read_image(tmp_path / "a.dcm")
 

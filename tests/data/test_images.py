@@ -183,7 +183,7 @@ def broken_files(tmp_path):
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "head.png").write_bytes(whole[:20])
     (tmp_path / "empty.png").write_bytes(b"")
-    (tmp_path / "notes.png").write_text("not a picture, whatever its name says\n" * 9)
+    (tmp_path / "notes.png").write_text("not a picture, whatever its name says\n" * 9, encoding="utf-8")
     pages = [Image.fromarray(GREY), Image.fromarray(GREY)]
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
     if hasattr(os, "mkfifo"):

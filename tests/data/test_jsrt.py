@@ -18,8 +18,10 @@ NODULE = "JPCLN{:03}.IMG\t5\t14\t53\tmale\t1634\t{}\tmalignant\tl.upper lobe\tlu
 @pytest.fixture
 def root(tmp_path) -> Path:
     """14 mm are 80 pixels of the 2048, on disk 1 of 16."""
-    (tmp_path / WITH).write_text("\n\n".join(NODULE.format(number, 692) for number in range(1, 11)))
-    (tmp_path / WITHOUT).write_text("\n".join(f"JPCNN{number:03}.IMG\t30\tmale\tnon-nodule" for number in range(1, 11)))
+    (tmp_path / WITH).write_text("\n\n".join(NODULE.format(number, 692) for number in range(1, 11)), encoding="utf-8")
+    (tmp_path / WITHOUT).write_text(
+        "\n".join(f"JPCNN{number:03}.IMG\t30\tmale\tnon-nodule" for number in range(1, 11)), encoding="utf-8"
+    )
     for number in range(1, 11):
         draw(tmp_path / f"Nodule154images/JPCLN{number:03}.png", (128, 128))
         draw(tmp_path / f"NonNodule93images/JPCNN{number:03}.png", (128, 128))
@@ -51,7 +53,7 @@ def test_the_raw_format_is_turned_to_white_on_black(root):
 
 
 def test_a_square_at_the_edge_is_cut(root):
-    (root / WITH).write_text("\n".join(NODULE.format(number, 10) for number in range(1, 11)))
+    (root / WITH).write_text("\n".join(NODULE.format(number, 10) for number in range(1, 11)), encoding="utf-8")
     assert Jsrt(root, "train")[0].boxes[0, 2].item() == 0
 
 
@@ -66,9 +68,9 @@ def test_a_square_at_the_edge_is_cut(root):
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(root, file, old, new, message):
-    text = (root / file).read_text()
+    text = (root / file).read_text(encoding="utf-8")
     assert old in text
-    (root / file).write_text(text.replace(old, new, 1))
+    (root / file).write_text(text.replace(old, new, 1), encoding="utf-8")
     assert len(check_dataset(f"jsrt:{root}").problems) == 1
     with pytest.raises(DataError, match=message) as caught:
         [Jsrt(root, split) for split in ("train", "val", "test")]

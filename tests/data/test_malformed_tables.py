@@ -108,7 +108,7 @@ def trees(tmp_path_factory) -> Callable[[str, str], Path]:
             path = made[name] / file
             path.parent.mkdir(parents=True, exist_ok=True)
             if text:
-                path.write_text(text)
+                path.write_text(text, encoding="utf-8")
             else:
                 Image.linear_gradient("L").resize((8, 8)).save(path)
     return made.__getitem__

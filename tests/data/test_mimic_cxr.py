@@ -47,7 +47,7 @@ TABLES = {
 @pytest.fixture
 def root(tmp_path) -> Path:
     for name, lines in TABLES.items():
-        (tmp_path / name).write_text("\n".join(lines))
+        (tmp_path / name).write_text("\n".join(lines), encoding="utf-8")
     for dicom, (subject, study, _, _) in IMAGES.items():
         draw(tmp_path / f"files/p{subject[:2]}/p{subject}/s{study}/{dicom}.jpg")
     return tmp_path
@@ -102,9 +102,9 @@ def test_options_and_packed_tables(root):
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(root, file, old, new, message):
-    text = (root / file).read_text()
+    text = (root / file).read_text(encoding="utf-8")
     assert old in text
-    (root / file).write_text(text.replace(old, new, 1))
+    (root / file).write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
         MimicCxr(root, "train")
     assert "\n" not in str(caught.value)

@@ -34,10 +34,10 @@ TEST = "00000004_000.png\n00000003_000.png"
 @pytest.fixture
 def release(tmp_path) -> Path:
     """A release of five images, one of them four times as wide as high."""
-    (tmp_path / "Data_Entry_2017.csv").write_text(ENTRIES)
-    (tmp_path / "BBox_List_2017.csv").write_text(BOXES)
-    (tmp_path / "train_val_list.txt").write_text(TRAIN_VAL)
-    (tmp_path / "test_list.txt").write_text(TEST)
+    (tmp_path / "Data_Entry_2017.csv").write_text(ENTRIES, encoding="utf-8")
+    (tmp_path / "BBox_List_2017.csv").write_text(BOXES, encoding="utf-8")
+    (tmp_path / "train_val_list.txt").write_text(TRAIN_VAL, encoding="utf-8")
+    (tmp_path / "test_list.txt").write_text(TEST, encoding="utf-8")
     (tmp_path / "images").mkdir()
     for number, name in enumerate(ENTRIES.splitlines()[1:]):
         size = (64, 16) if name.startswith("00000003") else (8, 8)
@@ -46,9 +46,9 @@ def release(tmp_path) -> Path:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new, 1))
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
 def test_the_test_split_is_the_official_list_in_its_order(release):
@@ -92,7 +92,7 @@ def test_training_and_validation_share_out_the_patients(release):
 
 def test_the_split_does_not_depend_on_order(release):
     before = set(NihChestXray14(release, "train", val_fraction=0.5)._paths)
-    (release / "train_val_list.txt").write_text("\n".join(reversed(TRAIN_VAL.split())))
+    (release / "train_val_list.txt").write_text("\n".join(reversed(TRAIN_VAL.split())), encoding="utf-8")
     assert set(NihChestXray14(release, "train", val_fraction=0.5)._paths) == before
 
 
@@ -130,10 +130,12 @@ def test_quirks_of_the_box_list(release, old, new):
 def test_the_newer_table_and_a_shorter_one(release):
     edit(release / "Data_Entry_2017.csv", "00000004_000.png,No Finding", "00000004_000.png,Edema")
     (release / "Data_Entry_2017.csv").rename(release / "Data_Entry_2017_v2020.csv")
-    (release / "Data_Entry_2017.csv").write_text("not read")
+    (release / "Data_Entry_2017.csv").write_text("not read", encoding="utf-8")
     assert NihChestXray14(release, "test").targets()[0].sum() == 1
     rows = [line.split(",") for line in ENTRIES.splitlines()]
-    (release / "Data_Entry_2017_v2020.csv").write_text("\n".join(f"{r[3]},{r[0]},{r[1]}" for r in rows))
+    (release / "Data_Entry_2017_v2020.csv").write_text(
+        "\n".join(f"{r[3]},{r[0]},{r[1]}" for r in rows), encoding="utf-8"
+    )
     assert NihChestXray14(release, "test").targets()[1].sum() == 3
 
 

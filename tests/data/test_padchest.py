@@ -29,7 +29,7 @@ def root(tmp_path) -> Path:
         projection, method, labels = KINDS[number % 6]
         rows.append(f'{number},{number}.png,{number % 3},s,p{number // 6},{projection},{method},"{labels}"')
         draw(tmp_path / (str(number % 3) if number % 2 else "images") / f"{number}.png")
-    (tmp_path / TABLE).write_text("\n".join(rows))
+    (tmp_path / TABLE).write_text("\n".join(rows), encoding="utf-8")
     return tmp_path
 
 
@@ -74,9 +74,9 @@ def test_options(root):
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(root, old, new, message):
-    text = (root / TABLE).read_text()
+    text = (root / TABLE).read_text(encoding="utf-8")
     assert old in text
-    (root / TABLE).write_text(text.replace(old, new, 1))
+    (root / TABLE).write_text(text.replace(old, new, 1), encoding="utf-8")
     assert len(check_dataset(f"padchest:{root}", {"least": 5}).problems) == 1
     with pytest.raises(DataError, match=message) as caught:
         opened(root, least=5)

@@ -32,12 +32,12 @@ def release(tmp_path_factory) -> Path:
 def make_release(root: Path) -> Path:
     names = [f"{patient:08d}_000.png" for patient in range(1, IMAGES + 1)]
     rows = "".join(f"{name},Mass,{number}\n" for number, name in enumerate(names, 1))
-    (root / "Data_Entry_2017.csv").write_text("Image Index,Finding Labels,Patient ID\n" + rows)
+    (root / "Data_Entry_2017.csv").write_text("Image Index,Finding Labels,Patient ID\n" + rows, encoding="utf-8")
     (root / "BBox_List_2017.csv").write_text(
-        f"Image Index,Finding Label,Bbox [x,y,w,h],,,\n{names[-1]},Mass,256,512,128,64,,,\n"
+        f"Image Index,Finding Label,Bbox [x,y,w,h],,,\n{names[-1]},Mass,256,512,128,64,,,\n", encoding="utf-8"
     )
-    (root / "train_val_list.txt").write_text("\n".join(names[:12]))
-    (root / "test_list.txt").write_text("\n".join(names[12:]))
+    (root / "train_val_list.txt").write_text("\n".join(names[:12]), encoding="utf-8")
+    (root / "test_list.txt").write_text("\n".join(names[12:]), encoding="utf-8")
     (root / "archive.tar.gz").write_bytes(b"left behind")
     (root / "images").mkdir()
     random = np.random.default_rng(0)
@@ -99,7 +99,7 @@ def test_killed_and_run_again_is_as_if_never_killed(release, undisturbed, tmp_pa
 def test_a_journal_cut_anywhere_is_resumed(release, undisturbed, tmp_path):
     out = tmp_path / "copy"
     prepare(spec(release), out, SMALL)
-    table = json.loads((out / MANIFEST).read_text())
+    table = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
     lines = [table["options"], *({"name": name, **values} for name, values in [*table["files"].items()][:3])]
     whole = "".join(json.dumps(line) + "\n" for line in lines).encode()
     first = whole.index(b"\n")
@@ -160,13 +160,13 @@ def test_folders_that_are_no_place_for_a_copy(release, tmp_path):
     for out in (release, release / "small", release.parent):
         with pytest.raises(ConfigError, match="lie in each other"):
             prepare(spec(release), out, SMALL)
-    (tmp_path / "mine.txt").write_text("")
+    (tmp_path / "mine.txt").write_text("", encoding="utf-8")
     with pytest.raises(DataError, match="is not empty"):
         prepare(spec(release), tmp_path, SMALL)
     with pytest.raises(DataError, match="has neither"):
         prepare(spec(tmp_path), tmp_path.parent / "copy", SMALL)
     (tmp_path / "mine.txt").unlink()
-    (tmp_path / MANIFEST).write_text("[]")
+    (tmp_path / MANIFEST).write_text("[]", encoding="utf-8")
     with pytest.raises(DataError, match="did not write"):
         prepare(spec(release), tmp_path, SMALL)
     with pytest.raises(ConfigError, match="nothing to prepare"):
@@ -205,8 +205,8 @@ def test_boxes_of_any_reader_follow_its_smaller_images(tmp_path):
     root, out = tmp_path / "own", tmp_path / "copy"
     root.mkdir()
     Image.fromarray(np.zeros((128, 256), np.uint8)).save(root / "one.png")
-    (root / "labels.csv").write_text("image,split,Mass\none.png,train,1\n")
-    (root / "boxes.csv").write_text("image,label,x0,y0,x1,y1\none.png,Mass,64,32,128,64\n")
+    (root / "labels.csv").write_text("image,split,Mass\none.png,train,1\n", encoding="utf-8")
+    (root / "boxes.csv").write_text("image,label,x0,y0,x1,y1\none.png,Mass,64,32,128,64\n", encoding="utf-8")
     prepare(f"csv:{root}", out, PrepareOptions("csv", size=32))
     before, after = (open_dataset(f"csv:{folder}", "train")[0] for folder in (root, out))
     assert before.boxes.tolist() == [[0, 64, 32, 128, 64]]

@@ -21,7 +21,7 @@ def root(tmp_path) -> Path:
     rows += [f"{image},,,,,0" for image in ABSENT]
     for image in PRESENT:
         rows += [f"{image},256.0,128.0,512.0,64.0,1", f"{image},0.0,0.0,1024.0,1024.0,1"]
-    (tmp_path / TABLE).write_text("\n".join(rows))
+    (tmp_path / TABLE).write_text("\n".join(rows), encoding="utf-8")
     for image in PRESENT + ABSENT:
         draw(tmp_path / "stage_2_train_images" / f"{image}.png", (32, 32))
     return tmp_path
@@ -49,9 +49,9 @@ def test_the_release(root):
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(root, old, new, message):
-    text = (root / TABLE).read_text()
+    text = (root / TABLE).read_text(encoding="utf-8")
     assert old in text
-    (root / TABLE).write_text(text.replace(old, new, 1))
+    (root / TABLE).write_text(text.replace(old, new, 1), encoding="utf-8")
     problems = check_dataset(f"rsna-pneumonia:{root}").problems
     assert len(problems) == 1
     with pytest.raises(DataError, match=message) as caught:

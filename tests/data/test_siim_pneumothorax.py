@@ -25,7 +25,7 @@ def root(tmp_path) -> Path:
     rows = ["ImageId, EncodedPixels", *(f"{image}, -1" for image in ABSENT)]
     for image in PRESENT:
         rows += [f"{image}, {MASK}", f"{image}, {OTHER}"]
-    (tmp_path / TABLE).write_text("\n".join(rows))
+    (tmp_path / TABLE).write_text("\n".join(rows), encoding="utf-8")
     for image in PRESENT + ABSENT:
         draw(tmp_path / "dicom-images-train" / f"{image}.9" / f"{image}.8" / f"{image}.png", (256, 256))
     return tmp_path
@@ -63,9 +63,9 @@ def test_the_release(root):
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(root, old, new, message):
-    text = (root / TABLE).read_text()
+    text = (root / TABLE).read_text(encoding="utf-8")
     assert old in text
-    (root / TABLE).write_text(text.replace(old, new, 1))
+    (root / TABLE).write_text(text.replace(old, new, 1), encoding="utf-8")
     assert len(check_dataset(f"siim-pneumothorax:{root}").problems) == 1
     with pytest.raises(DataError, match=message) as caught:
         [SiimPneumothorax(root, split) for split in ("train", "val", "test")]

@@ -58,7 +58,7 @@ def write_images(folder: Path, suffix: str = ".png") -> None:
 
 @pytest.fixture
 def kaggle(tmp_path) -> Path:
-    (tmp_path / "train.csv").write_text(KAGGLE)
+    (tmp_path / "train.csv").write_text(KAGGLE, encoding="utf-8")
     write_images(tmp_path / "train")
     return tmp_path
 
@@ -66,8 +66,8 @@ def kaggle(tmp_path) -> Path:
 @pytest.fixture
 def physionet(tmp_path) -> Path:
     (tmp_path / "annotations").mkdir()
-    (tmp_path / "annotations/annotations_train.csv").write_text(BOXES)
-    (tmp_path / "annotations/image_labels_train.csv").write_text(LABELS)
+    (tmp_path / "annotations/annotations_train.csv").write_text(BOXES, encoding="utf-8")
+    (tmp_path / "annotations/image_labels_train.csv").write_text(LABELS, encoding="utf-8")
     write_images(tmp_path / "train")
     return tmp_path
 
@@ -113,7 +113,7 @@ def test_no_option_moves_an_image_to_another_split(tmp_path):
     rows = [f"im{n},{name},R{n % 3},1,1,5,5" for n in range(200) for name in ("ILD,5", "Cardiomegaly,3")[: 1 + n % 2]]
     rows += [f"im{n},No finding,14,{reader},,,," for n in range(200) for reader in ("R8", "R9") if n % 3]
     (tmp_path / "train").mkdir()
-    (tmp_path / "train.csv").write_text("\n".join([KAGGLE.splitlines()[0], *rows]))
+    (tmp_path / "train.csv").write_text("\n".join([KAGGLE.splitlines()[0], *rows]), encoding="utf-8")
     for n in range(200):
         (tmp_path / f"train/im{n}.png").touch()
     for split in ("train", "val", "test"):
@@ -139,9 +139,9 @@ def test_physionet_says_the_same(physionet):
 
 
 def test_copies_of_another_size(kaggle):
-    (kaggle / "train_meta.csv").write_text("image_id,dim0,dim1\n9a5e,40,32\n051d,40,32\n50a4,40,32\n")
+    (kaggle / "train_meta.csv").write_text("image_id,dim0,dim1\n9a5e,40,32\n051d,40,32\n50a4,40,32\n", encoding="utf-8")
     assert samples(kaggle)["9a5e"].boxes[0].tolist() == [3, 3, 5, 7, 8]
-    (kaggle / "train_meta.csv").write_text("image_id,dim0,dim1\n9a5e,32,40\n")
+    (kaggle / "train_meta.csv").write_text("image_id,dim0,dim1\n9a5e,32,40\n", encoding="utf-8")
     with pytest.raises(
         DataError, match=r"9a5e.png' is 16 wide and 20 high, but '.*train.csv' rows 5, 6, 7, 8 measures"
     ):
@@ -172,7 +172,7 @@ def test_dicom_images(kaggle):
 def test_the_split_is_seventy_ten_twenty_of_every_finding(tmp_path):
     rows = [f"im{n},{'Cardiomegaly,3' if n % 5 else 'Pneumothorax,12'},R1,1,1,5,5" for n in range(500)]
     (tmp_path / "train").mkdir()
-    (tmp_path / "train.csv").write_text("\n".join([KAGGLE.splitlines()[0], *rows]))
+    (tmp_path / "train.csv").write_text("\n".join([KAGGLE.splitlines()[0], *rows]), encoding="utf-8")
     for n in range(500):
         (tmp_path / f"train/im{n}.png").touch()
     splits = {split: VinDrCxr(tmp_path, split) for split in ("train", "val", "test")}
@@ -182,7 +182,7 @@ def test_the_split_is_seventy_ten_twenty_of_every_finding(tmp_path):
         "test": [80, 20],
     }
     before = splits["val"].patients
-    (tmp_path / "train.csv").write_text("\n".join([KAGGLE.splitlines()[0], *reversed(rows)]))
+    (tmp_path / "train.csv").write_text("\n".join([KAGGLE.splitlines()[0], *reversed(rows)]), encoding="utf-8")
     assert VinDrCxr(tmp_path, "val").patients == before
 
 
@@ -208,7 +208,7 @@ def test_the_split_is_seventy_ten_twenty_of_every_finding(tmp_path):
 )
 def test_a_malformed_table_is_named_with_its_row(kaggle, old, new, message):
     assert old in KAGGLE
-    (kaggle / "train.csv").write_text(KAGGLE.replace(old, new, 1))
+    (kaggle / "train.csv").write_text(KAGGLE.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
         VinDrCxr(kaggle, "train")
     assert "train.csv" in str(caught.value)
@@ -217,7 +217,9 @@ def test_a_malformed_table_is_named_with_its_row(kaggle, old, new, message):
 def test_a_row_that_is_there_twice_counts_once(kaggle):
     before = [sample.boxes.tolist() for sample in VinDrCxr(kaggle, "train")]
     rows = KAGGLE.splitlines(keepends=True)
-    (kaggle / "train.csv").write_text("".join([rows[0], *(row for row in rows[1:] for _ in range(2))]))
+    (kaggle / "train.csv").write_text(
+        "".join([rows[0], *(row for row in rows[1:] for _ in range(2))]), encoding="utf-8"
+    )
     assert [sample.boxes.tolist() for sample in VinDrCxr(kaggle, "train")] == before
 
 
@@ -236,9 +238,9 @@ def test_a_row_that_is_there_twice_counts_once(kaggle):
 )
 def test_a_malformed_table_of_physionet(physionet, file, old, new, message):
     path = physionet / f"annotations/{file}.csv"
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new, 1))
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
         VinDrCxr(physionet, "train")
     assert file in str(caught.value)
@@ -246,13 +248,13 @@ def test_a_malformed_table_of_physionet(physionet, file, old, new, message):
 
 @pytest.mark.parametrize("row", ["9a5e,40", "9a5e,40,0", "9a5e,-1,40", "9a5e,40,32\n9a5e,40,32"])
 def test_malformed_sizes(kaggle, row):
-    (kaggle / "train_meta.csv").write_text(f"image_id,dim0,dim1\n{row}\n")
+    (kaggle / "train_meta.csv").write_text(f"image_id,dim0,dim1\n{row}\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"train_meta\.csv' row [23] "):
         VinDrCxr(kaggle, "train")
 
 
 def test_what_is_only_known_once_the_image_is_read(kaggle):
-    (kaggle / "train.csv").write_text(KAGGLE.replace("14.0,16.0", "19.0,16.0"))
+    (kaggle / "train.csv").write_text(KAGGLE.replace("14.0,16.0", "19.0,16.0"), encoding="utf-8")
     with pytest.raises(DataError, match=r"train.csv' rows 5, 6, 7, 8 on image '.*9a5e.png' has a box .*16 wide and 20"):
         samples(kaggle)
 
@@ -265,7 +267,7 @@ def test_missing_files(kaggle):
     with pytest.raises(DataError, match=r"has neither train\.csv \(Kaggle\) nor annotations/annotations_train\.csv"):
         VinDrCxr(kaggle, "train")
     (kaggle / "annotations").mkdir()
-    (kaggle / "annotations/annotations_train.csv").write_text(BOXES)
+    (kaggle / "annotations/annotations_train.csv").write_text(BOXES, encoding="utf-8")
     with pytest.raises(DataError, match=r"image_labels_train\.csv' does not exist"):
         VinDrCxr(kaggle, "train")
 
@@ -286,7 +288,9 @@ def test_options(kaggle):
 
 
 def test_a_check_goes_on_after_a_malformed_row(kaggle):
-    (kaggle / "train.csv").write_text(KAGGLE.replace("Cardio", "Cordio").replace("R11,,,,", "R11,1,1,5,5"))
+    (kaggle / "train.csv").write_text(
+        KAGGLE.replace("Cardio", "Cordio").replace("R11,,,,", "R11,1,1,5,5"), encoding="utf-8"
+    )
     with collect_problems() as problems:
         targets = [VinDrCxr(kaggle, split).targets() for split in ("train", "val", "test")]
     assert [problem.split("row ")[1].split()[0] for problem in problems] == ["2", "5", "6", "8"]

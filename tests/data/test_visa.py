@@ -28,7 +28,7 @@ def root(tmp_path) -> Path:
             draw_mask(tmp_path / f"{mask}.png", BOX)
             rows.append(f"{thing},{part},anomaly,{image}.JPG,{mask}.png")
     (tmp_path / "split_csv").mkdir()
-    (tmp_path / TABLE).write_text("\n".join(rows))
+    (tmp_path / TABLE).write_text("\n".join(rows), encoding="utf-8")
     return tmp_path
 
 
@@ -77,8 +77,8 @@ def test_options(root):
     ],
 )
 def test_what_is_wrong_is_named_with_its_row(root, old, new, message):
-    text = (root / TABLE).read_text()
-    (root / TABLE).write_text(text.replace(old, new, 1))
+    text = (root / TABLE).read_text(encoding="utf-8")
+    (root / TABLE).write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
         Visa(root, "train", val_fraction=0)
     assert "\n" not in str(caught.value)

@@ -49,10 +49,10 @@ def write_release(base: Path, lists: dict[str, str]) -> None:
     for folder in ("ImageSets/Main", "Annotations", "JPEGImages"):
         (base / folder).mkdir(parents=True)
     for split, names in lists.items():
-        (base / f"ImageSets/Main/{split}.txt").write_text(names)
-    (base / "ImageSets/Main/dog_train.txt").write_text("2008_000001  0\n")
+        (base / f"ImageSets/Main/{split}.txt").write_text(names, encoding="utf-8")
+    (base / "ImageSets/Main/dog_train.txt").write_text("2008_000001  0\n", encoding="utf-8")
     for name, objects in IMAGES.items():
-        (base / f"Annotations/{name}.xml").write_text(XML.format(name=name, objects=objects))
+        (base / f"Annotations/{name}.xml").write_text(XML.format(name=name, objects=objects), encoding="utf-8")
         Image.new("RGB", (40, 20), (200, 10, 10)).save(base / f"JPEGImages/{name}.jpg")
 
 
@@ -68,9 +68,9 @@ def base(root) -> Path:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new, 1))
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
 def test_boxes_counted_from_one_become_edges(root):
@@ -182,7 +182,9 @@ def test_files_of_another_kind(root, base, content):
 
 def test_entities_that_grow_without_end_are_refused(root, base):
     doubles = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 20}">' for n in range(1, 12))
-    (base / XML_FILE).write_text(f'<!DOCTYPE a [<!ENTITY e0 "x">{doubles}]><annotation>&e11;</annotation>')
+    (base / XML_FILE).write_text(
+        f'<!DOCTYPE a [<!ENTITY e0 "x">{doubles}]><annotation>&e11;</annotation>', encoding="utf-8"
+    )
     with pytest.raises(DataError, match="is not XML"):
         PascalVoc(root, "train")
 
@@ -198,7 +200,7 @@ def test_missing_files(root, base):
     with pytest.raises(DataError, match=r"2008_000001\.xml' does not exist, but '.*train.txt' row 2 lists"):
         PascalVoc(root, "train")
     (base / "JPEGImages/2008_000002.jpg").write_bytes(b"")
-    (base / XML_FILE).write_text(XML.format(name="", objects=DOG))
+    (base / XML_FILE).write_text(XML.format(name="", objects=DOG), encoding="utf-8")
     with pytest.raises(ImageError, match=r"2008_000002\.jpg' is empty"):
         PascalVoc(root, "train")[0]
     with pytest.raises(DataError, match="has neither 'VOC2012' nor"):

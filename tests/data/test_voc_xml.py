@@ -30,7 +30,7 @@ def write(folder: Path, names: str, images: str = "JPEGImages", annotations: str
     for one in (images, annotations):
         (folder / one).mkdir(parents=True, exist_ok=True)
     for name in names:
-        (folder / annotations / f"{name}.xml").write_text(xml(name))
+        (folder / annotations / f"{name}.xml").write_text(xml(name), encoding="utf-8")
         draw(folder / images / f"{name}.JPG", mode="RGB")
 
 
@@ -39,7 +39,7 @@ def root(tmp_path) -> Path:
     write(tmp_path, "abcd")
     (tmp_path / "ImageSets/Main").mkdir(parents=True)
     for split, names in LISTS.items():
-        (tmp_path / f"ImageSets/Main/{split}.txt").write_text(names)
+        (tmp_path / f"ImageSets/Main/{split}.txt").write_text(names, encoding="utf-8")
     return tmp_path
 
 
@@ -70,7 +70,7 @@ def test_options(root):
 
 def test_boxes_follow_a_resized_copy(root):
     Image.new("RGB", (8, 24)).save(root / "JPEGImages/d.JPG", "JPEG")
-    (root / "ImageSets/Main/test.txt").write_text("d\n")
+    (root / "ImageSets/Main/test.txt").write_text("d\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"d.JPG' is 8 wide and 24 high, but '.*d.xml' measures it as 16 wide and 12"):
         VocXml(root, "test")[0]
     Image.new("RGB", (8, 8)).save(root / "JPEGImages/d.JPG", "JPEG")
@@ -125,9 +125,9 @@ def test_what_is_wrong_is_named_with_its_place(root, file, old, new, message):
     if old is None:
         path.unlink()
     else:
-        text = path.read_text()
+        text = path.read_text(encoding="utf-8")
         assert old in text
-        path.write_text(text.replace(old, new, 1))
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
         VocXml(root, "train")
     assert "\n" not in str(caught.value)
@@ -144,6 +144,6 @@ def test_nothing_to_read(tmp_path, root):
         path.unlink()
     with pytest.raises(DataError, match=r"has none of train\.txt, val\.txt and test\.txt"):
         VocXml(root, "train")
-    (root / "ImageSets/Main/train.txt").write_text("c\n")
+    (root / "ImageSets/Main/train.txt").write_text("c\n", encoding="utf-8")
     with pytest.raises(DataError, match="name no object"):
         VocXml(root, "train")

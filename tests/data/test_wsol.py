@@ -20,10 +20,12 @@ def cub(tmp_path) -> Path:
         folder = tmp_path / "metadata/CUB" / split
         folder.mkdir(parents=True)
         images = {f"{bird}/{split}_{number}.jpg": index for index, bird in enumerate(BIRDS) for number in (0, 1)}
-        (folder / "image_ids.txt").write_text("".join(f"{image}\n" for image in images))
-        (folder / "class_labels.txt").write_text("".join(f"{image},{index}\n" for image, index in images.items()))
-        (folder / "image_sizes.txt").write_text("".join(f"{image},32,24\n" for image in images))
-        (folder / "localization.txt").write_text("".join(f"{image},8,4,24,14\n" for image in images))
+        (folder / "image_ids.txt").write_text("".join(f"{image}\n" for image in images), encoding="utf-8")
+        (folder / "class_labels.txt").write_text(
+            "".join(f"{image},{index}\n" for image, index in images.items()), encoding="utf-8"
+        )
+        (folder / "image_sizes.txt").write_text("".join(f"{image},32,24\n" for image in images), encoding="utf-8")
+        (folder / "localization.txt").write_text("".join(f"{image},8,4,24,14\n" for image in images), encoding="utf-8")
         for image in images:
             draw(tmp_path / "dataset/CUB" / image)
     return tmp_path
@@ -35,9 +37,11 @@ def open_images(tmp_path) -> Path:
         folder = tmp_path / "metadata/OpenImages" / split
         folder.mkdir(parents=True)
         images = {f"{split}/{code}/{number}{code}": index for index, code in enumerate(CODES) for number in (0, 1)}
-        (folder / "image_ids.txt").write_text("".join(f"{image}.jpg\n" for image in images))
-        (folder / "class_labels.txt").write_text("".join(f"{image}.jpg,{index}\n" for image, index in images.items()))
-        (folder / "image_sizes.txt").write_text("")
+        (folder / "image_ids.txt").write_text("".join(f"{image}.jpg\n" for image in images), encoding="utf-8")
+        (folder / "class_labels.txt").write_text(
+            "".join(f"{image}.jpg,{index}\n" for image, index in images.items()), encoding="utf-8"
+        )
+        (folder / "image_sizes.txt").write_text("", encoding="utf-8")
         lines = (
             []
             if split == "train"
@@ -47,7 +51,7 @@ def open_images(tmp_path) -> Path:
                 for line in (f"{image}.jpg,{image}_a.png,{image}_ignore.png", f"{image}.jpg,{image}_b.png,")
             ]
         )
-        (folder / "localization.txt").write_text("".join(f"{line}\n" for line in lines))
+        (folder / "localization.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         for image in images:
             draw(tmp_path / "OpenImages" / f"{image}.jpg")
             draw_mask(tmp_path / "OpenImages" / f"{image}_a.png", (2, 2, 4, 4))
@@ -92,9 +96,9 @@ def test_open_images(open_images):
 )
 def test_what_is_wrong_is_named_with_its_row(cub, file, old, new, message):
     path = cub / "metadata/CUB/val" / file
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new, 1))
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(DataError, match=message) as caught:
         CubBirds(cub, "val")
     assert "\n" not in str(caught.value)

@@ -124,7 +124,7 @@ def test_the_script_without_torch_says_what_explain_says(
 ):
     picture = tmp_path / "chest.png"
     Image.fromarray(render(5, 1, 500).image).convert(mode).resize((517, 433)).save(picture)
-    (tmp_path / "torch.py").write_text("raise ImportError('this script must not need torch')")
+    (tmp_path / "torch.py").write_text("raise ImportError('this script must not need torch')", encoding="utf-8")
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(path), str(picture), "--out", "overlay.png"],
         cwd=tmp_path,

@@ -137,10 +137,10 @@ def test_a_file_that_is_wrong_is_refused_and_not_kept(tmp_path: Path, monkeypatc
         return wrong
 
     monkeypatch.setitem(FORMATS, "torchscript", replace(FORMATS["torchscript"], load=off_by_a_little))
-    (tmp_path / "cam.pt").write_text("the file of before")
+    (tmp_path / "cam.pt").write_text("the file of before", encoding="utf-8")
     with pytest.raises(ParityError, match=r"differs in its heatmap by 3.0e-04 on 1 images of 64×64"):
         export(build_model("cam_test_resnet", 2), tmp_path / "cam.pt", "torchscript", size=64)
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["the file of before"]
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["the file of before"]
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_file_that_is_wrong_is_refused_and_not_kept(tmp_path: Path, monkeypatc
     ],
 )
 def test_mistakes(name: str, options: dict, error: type[Exception], message: str, tmp_path: Path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(error, match=message):
         export(build_model("cam_test_resnet", 2), tmp_path / name, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -120,7 +120,7 @@ def test_intervals_and_controls_are_columns(evaluation):
 
 
 def test_a_file_is_no_folder(evaluation, tmp_path):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"--out .*file cannot be a folder"):
         write_tables(evaluation, tmp_path / "file")
 

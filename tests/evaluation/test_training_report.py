@@ -118,11 +118,11 @@ def test_a_run_is_reported_into_its_folder(tmp_path, make_tiny_recipe):
     train(make_tiny_recipe, tmp_path / "run", device="cpu")
     path = report_run(tmp_path / "run", device="cpu")
     assert path == tmp_path / "run" / "report.html"
-    summary = json.loads((tmp_path / "run" / "log" / "summary.json").read_text())
-    assert f"<b>{summary['val_auroc']:.3f}</b>" in path.read_text()  # the run's own figure, found again
-    with (tmp_path / "run" / "metrics.csv").open(newline="") as file:
+    summary = json.loads((tmp_path / "run" / "log" / "summary.json").read_text(encoding="utf-8"))
+    assert f"<b>{summary['val_auroc']:.3f}</b>" in path.read_text(encoding="utf-8")  # the run's own figure, found again
+    with (tmp_path / "run" / "metrics.csv").open(newline="", encoding="utf-8") as file:
         last = list(csv.DictReader(file))[-1]
-    assert f"training, epoch 2: {float(last['train_loss']):.4g}" in path.read_text()
+    assert f"training, epoch 2: {float(last['train_loss']):.4g}" in path.read_text(encoding="utf-8")
     train(make_tiny_recipe, tmp_path / "run", device="cpu", overwrite=True)
     assert not path.exists()  # it was of the run before
 

@@ -112,7 +112,9 @@ def test_a_run_folder_can_be_made_on_any_system():
 
 def test_a_run_by_other_settings_is_refused(laboratory, grid, start, monkeypatch):
     recipe = laboratory().folder / run_name("phantom_encoder", TINY) / "seed-0" / "recipe.toml"
-    recipe.write_text(recipe.read_text().replace("weight_decay = 0.01", "weight_decay = 0.02"))
+    recipe.write_text(
+        recipe.read_text(encoding="utf-8").replace("weight_decay = 0.01", "weight_decay = 0.02"), encoding="utf-8"
+    )
     failures = laboratory().fill(grid.rows[:1], [0])
     assert "weight_decay" in str(failures[0].error)
 
@@ -161,7 +163,7 @@ def test_the_figures_are_the_evaluations(laboratory, grid, start):
     made = laboratory()
     made.fill(grid.rows[:1], [0])
     expected = evaluate(load_checkpoint(start), open_dataset("phantom", "test", size=32))
-    with made.results.open(newline="") as file:
+    with made.results.open(newline="", encoding="utf-8") as file:
         row = next(csv.DictReader(file))
     assert float(row["auroc"]) == pytest.approx(expected.auroc.macro, abs=1e-4)
     assert float(row["point_accuracy"]) == pytest.approx(expected.point_accuracy.macro, abs=1e-4)

@@ -20,7 +20,7 @@ def test_lines_come_back_as_they_were_written(tmp_path):
     first, second = read_rows(path)
     assert (first["row"], first["seed"], second["seed"]) == ("PYLON, one", "0", "1")
     assert (first["auroc"], first["point_accuracy"], first["point_accuracy:Nodule"]) == ("0.5000", "", "0.2500")
-    assert path.read_text().count("point_accuracy:Nodule") == 1, "one header"
+    assert path.read_text(encoding="utf-8").count("point_accuracy:Nodule") == 1, "one header"
 
 
 def test_a_line_of_another_dataset_is_refused(tmp_path):

@@ -84,12 +84,12 @@ def test_rows_stand_in_the_tables_order_and_those_without_runs_are_left_out():
 def test_the_table_is_written_as_markdown_and_csv(tmp_path):
     summary = summarize(GRID, [line("PYLON", seed, 0.5 + seed / 10, nodule="0.25") for seed in (0, 1)])
     table, text = write_summary(summary, tmp_path / "table1.csv")
-    with table.open(newline="") as file:
+    with table.open(newline="", encoding="utf-8") as file:
         rows = {(row["row"], row["figure"]): row for row in csv.DictReader(file)}
     assert rows["PYLON", "macro"]["mean"] == "0.5500"
     assert (rows["PYLON", "Nodule"]["paper"], rows["PYLON", "auroc"]["paper"]) == ("0.48", "")
-    assert markdown(summary) in text.read_text()
-    assert "| PYLON | 0.55 ± 0.64 (paper 0.60) |" in text.read_text()
+    assert markdown(summary) in text.read_text(encoding="utf-8")
+    assert "| PYLON | 0.55 ± 0.64 (paper 0.60) |" in text.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", [name for name in list_grids() if (RESULTS / f"{name}.csv").exists()])

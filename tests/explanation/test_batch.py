@@ -28,7 +28,7 @@ def images(tmp_path: Path) -> list[Path]:
 def test_every_key_is_always_there(small_model, images: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
     results = explain_to_folder(small_model, images, out, model_name="tiny", top=2)
-    assert json.loads((out / "results.json").read_text()) == results
+    assert json.loads((out / "results.json").read_text(encoding="utf-8")) == results
     assert list(results) == ["model", "thresholds", "images"]
     assert results["model"] == "tiny"
     assert [entry["path"] for entry in results["images"]] == [str(path) for path in images]
@@ -150,5 +150,5 @@ def test_odd_file_names_are_written_and_escaped(small_model, tmp_path: Path) -> 
     source = tmp_path / "<b>ü结 .png"
     Image.new("L", (32, 32)).save(source)
     results = explain_to_folder(small_model, [source, "bad\udcff.png"], tmp_path / "out", model_name="tiny", top=1)
-    assert json.loads((tmp_path / "out" / "results.json").read_text()) == results
+    assert json.loads((tmp_path / "out" / "results.json").read_text(encoding="utf-8")) == results
     assert "&lt;b&gt;ü结" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

@@ -110,8 +110,8 @@ def test_alignment_is_always_in_the_description(tmp_path):
 
 def test_a_description_without_it_means_the_papers(tmp_path):
     folder = save_checkpoint(create_pylon("tinynet_patches", classes=2, alignment="paper"), tmp_path)
-    text = (folder / "config.json").read_text()
-    (folder / "config.json").write_text(text.replace('"alignment": "paper"', '"in_chans": 3'))
+    text = (folder / "config.json").read_text(encoding="utf-8")
+    (folder / "config.json").write_text(text.replace('"alignment": "paper"', '"in_chans": 3'), encoding="utf-8")
     assert load_checkpoint(folder).decoder.upsampling[0].places is None
     assert load_checkpoint(folder, alignment="exact").decoder.upsampling[0].places is not None
     assert said_options("cam_resnet18", {}) == {}

@@ -83,9 +83,11 @@ def test_names_and_mistakes_in_them_need_no_timm():
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of another timm, with one file of models."""
     (tmp_path / "models").mkdir()
-    (tmp_path / "version.py").write_text("__version__ = '9.9.9'\n")
-    (tmp_path / "models" / "__init__.py").write_text("from .nets import *\nfrom ._registry import register_model\n")
-    (tmp_path / "models" / "nets.py").write_text(MODULE)
+    (tmp_path / "version.py").write_text("__version__ = '9.9.9'\n", encoding="utf-8")
+    (tmp_path / "models" / "__init__.py").write_text(
+        "from .nets import *\nfrom ._registry import register_model\n", encoding="utf-8"
+    )
+    (tmp_path / "models" / "nets.py").write_text(MODULE, encoding="utf-8")
     found = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
     monkeypatch.setattr(timm_files, "find_spec", lambda name: found)
     read_timm.cache_clear()
@@ -111,9 +113,9 @@ def test_another_version_is_read(installed: Path):
 )
 def test_files_that_are_not_understood_are_not_guessed_at(installed: Path, file: str, find: str, replacement: str):
     path = installed / file
-    changed = re.sub(find, replacement, path.read_text(), count=1)
-    assert changed != path.read_text()
-    path.write_text(changed)
+    changed = re.sub(find, replacement, path.read_text(encoding="utf-8"), count=1)
+    assert changed != path.read_text(encoding="utf-8")
+    path.write_text(changed, encoding="utf-8")
     assert read_timm() is None
 
 

@@ -47,5 +47,5 @@ def write_coco(
             Image.fromarray(pixels).convert(mode).save(root / split / f"{number}.png")
         categories = [{"id": label, "name": name} for label, name in enumerate(classes)]
         table = {"images": images, "annotations": annotations, "categories": categories}
-        (root / f"{split}.json").write_text(json.dumps(table))
+        (root / f"{split}.json").write_text(json.dumps(table), encoding="utf-8")
     return root

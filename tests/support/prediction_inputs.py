@@ -35,7 +35,7 @@ def write_folder(folder: Path, count: int, broken: tuple[int, ...] = (), sizes: 
 
 def write_tar(path: Path, members: Mapping[str, bytes]) -> Path:
     """A WebDataset shard."""
-    with tarfile.open(path, "w") as shard:
+    with tarfile.open(path, "w:") as shard:
         for name, content in members.items():
             header = tarfile.TarInfo(name)
             header.size = len(content)

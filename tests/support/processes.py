@@ -120,7 +120,7 @@ def twenty_steps(rank: int, processes: int, port: int, result: str, sections: di
     epochs = [asdict(epoch) for epoch in fit(model, *sets, recipe, accelerator)]
     if accelerator.is_main_process:
         weights = {name: value.flatten().tolist() for name, value in model.state_dict().items()}
-        Path(result).write_text(json.dumps({"epochs": epochs, "weights": weights}))
+        Path(result).write_text(json.dumps({"epochs": epochs, "weights": weights}), encoding="utf-8")
     if processes > 1:
         torch.distributed.destroy_process_group()
 

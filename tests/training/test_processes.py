@@ -21,9 +21,9 @@ def trained(folder: Path, processes: int, **sections: Any) -> tuple[list[dict[st
     running = [start(twenty_steps, rank, processes, port, str(result), sections) for rank in range(processes)]
     for process in running:
         process.join(timeout=600)
-    logs = "".join(path.read_text() for path in folder.glob(f"{result.name}.*.log"))
+    logs = "".join(path.read_text(encoding="utf-8") for path in folder.glob(f"{result.name}.*.log"))
     assert [process.exitcode for process in running] == [0] * processes, logs
-    content = json.loads(result.read_text())
+    content = json.loads(result.read_text(encoding="utf-8"))
     return content["epochs"], content["weights"]
 
 

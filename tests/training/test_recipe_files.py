@@ -89,16 +89,16 @@ def test_wrong_overrides_name_themselves(override, error, message):
 
 def test_a_file_is_named_in_its_errors(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text("[loop]\nbatch_size = 'many'\n")
+    path.write_text("[loop]\nbatch_size = 'many'\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"mine\.toml: loop\.batch_size must be a whole number; it is 'many'"):
         load_recipe(path)
-    path.write_text("[loop\n")
+    path.write_text("[loop\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"mine\.toml is not a TOML file.*line 1"):
         load_recipe(path)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"mine\.toml is not a TOML file"):
         load_recipe(path)
-    path.write_text("")
+    path.write_text("", encoding="utf-8")
     assert load_recipe(path) == Recipe()
 
 

@@ -23,7 +23,7 @@ def epoch(number: int, validation: Validation | None, best: bool = False) -> Epo
 
 def table(run: RunFolder) -> list[dict[str, str]]:
     """`metrics.csv` as read by someone else."""
-    with (run.path / "metrics.csv").open(newline="") as file:
+    with (run.path / "metrics.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -58,7 +58,7 @@ def test_the_checkpoint_is_replaced_and_loads_by_the_runs_own_folder(tmp_path, m
     for names in (("a", "b"), ("c", "d")):
         run.save_best(build_model("cam_test_resnet", 2, 1, label_names=names), note={"auroc": math.nan})
     assert load_checkpoint(tmp_path).label_names == ("c", "d")
-    config = json.loads((run.checkpoint / "config.json").read_text(), parse_constant=pytest.fail)
+    config = json.loads((run.checkpoint / "config.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert config["note"] == {"auroc": None}
     assert sorted(path.name for path in run.checkpoint.iterdir()) == ["config.json", "model.safetensors"]
 
@@ -68,7 +68,7 @@ def test_the_summary_is_strict_json(tmp_path, make_recipe):
     run.save_state({"step": 3})
     assert run.summary() is None
     run.finish({"auroc": math.nan, "seed": 3, "versions": {"torch": "2"}})
-    summary = json.loads((tmp_path / "log" / "summary.json").read_text(), parse_constant=pytest.fail)
+    summary = json.loads((tmp_path / "log" / "summary.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert run.summary() == summary == {"auroc": None, "seed": 3, "versions": {"torch": "2"}}
     assert run.load_state() is None, "a run that is done needs none"
 
@@ -76,18 +76,18 @@ def test_the_summary_is_strict_json(tmp_path, make_recipe):
 def test_another_run_is_not_overwritten_unless_asked(tmp_path, make_recipe):
     run = RunFolder.create(tmp_path, make_recipe())
     run.write_metrics([epoch(1, None)])
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"already holds a run \(log, metrics\.csv, recipe\.toml\).*--overwrite"):
         RunFolder.create(tmp_path, make_recipe())
     assert len(table(run)) == 1
     RunFolder.create(tmp_path, make_recipe(loop={"seed": 5}), overwrite=True)
     assert load_recipe(tmp_path / "recipe.toml").loop.seed == 5
     assert table(run) == []
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_file_is_no_run_folder(tmp_path, make_recipe):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(ConfigError, match=r"--out .* cannot be a folder: .*file is a file"):
             RunFolder.create(path, make_recipe())

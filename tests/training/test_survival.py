@@ -58,13 +58,13 @@ TIMES = ("images_per_second", "seconds")
 @pytest.fixture
 def recipe(tmp_path) -> Path:
     path = tmp_path / "survivor.toml"
-    path.write_text(RECIPE)
+    path.write_text(RECIPE, encoding="utf-8")
     return path
 
 
 def rows(run: Path) -> list[dict[str, str]]:
     """`metrics.csv` without what a clock decides."""
-    with (run / "metrics.csv").open(newline="") as file:
+    with (run / "metrics.csv").open(newline="", encoding="utf-8") as file:
         return [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(file)]
 
 
@@ -104,7 +104,7 @@ def wait_for_saves(run: Path, process, count: int) -> None:
     ids=["4", "pointing", "20"],
 )
 def test_killed_at_random_moments_a_run_ends_with_the_same_weights(tmp_path, recipe, more, kills):
-    recipe.write_text(RECIPE.replace("max_epochs = 4", "max_epochs = 2") + more if more else RECIPE)
+    recipe.write_text(RECIPE.replace("max_epochs = 4", "max_epochs = 2") + more if more else RECIPE, encoding="utf-8")
     log, whole, broken = str(tmp_path / "log"), tmp_path / "whole", tmp_path / "broken"
     undisturbed = start(survivor, str(recipe), str(whole), log)
     chance = random.Random(kills)
@@ -112,13 +112,13 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_weights(tmp_path, rec
         process = start(survivor, str(recipe), str(broken), log)
         wait_for_saves(broken, process, chance.randint(0, 3))
         time.sleep(chance.uniform(0, 0.05))
-        assert process.is_alive(), f"kill {kill} came too late: {Path(log).read_text()}"
+        assert process.is_alive(), f"kill {kill} came too late: {Path(log).read_text(encoding='utf-8')}"
         process.kill()
         process.join()
     last = start(survivor, str(recipe), str(broken), log)
     for process in (undisturbed, last):
         process.join()
-        assert process.exitcode == 0, Path(log).read_text()
+        assert process.exitcode == 0, Path(log).read_text(encoding="utf-8")
     assert_same(whole, broken)
     assert [path.name for path in sorted(broken.iterdir())] == [
         ".lock",
@@ -137,9 +137,9 @@ def test_a_signal_ends_a_run_with_a_sentence_and_it_can_go_on(tmp_path, recipe, 
     wait_for_saves(run, process, 3)
     os.kill(process.pid, number)
     process.join()
-    assert process.exitcode == code, log.read_text()
-    assert log.read_text().splitlines()[-1].endswith(f"Go on with: pylon-zoo train {run} --resume")
-    assert "Traceback" not in log.read_text()
+    assert process.exitcode == code, log.read_text(encoding="utf-8")
+    assert log.read_text(encoding="utf-8").splitlines()[-1].endswith(f"Go on with: pylon-zoo train {run} --resume")
+    assert "Traceback" not in log.read_text(encoding="utf-8")
     assert RunFolder(run).load_state() is not None
     assert not list(run.rglob("*.tmp")) + list(run.rglob("*.part"))
 
@@ -157,9 +157,9 @@ def test_a_full_disk_stops_a_run_and_leaves_what_was_saved(tmp_path, recipe):
     run, log = tmp_path / "run", tmp_path / "log"
     process = start(on_a_full_disk, str(recipe), str(run), str(log))
     process.join()
-    assert process.exitcode == 0, log.read_text()
-    assert "cannot be written to: File too large" in log.read_text()
-    assert "make room, then go on with --resume" in log.read_text()
+    assert process.exitcode == 0, log.read_text(encoding="utf-8")
+    assert "cannot be written to: File too large" in log.read_text(encoding="utf-8")
+    assert "make room, then go on with --resume" in log.read_text(encoding="utf-8")
     state = RunFolder(run).load_state()
     assert state["training"]["epochs"] == 1
     load_checkpoint(run)

@@ -20,7 +20,7 @@ def test_a_run_from_recipe_to_checkpoint(tmp_path, make_recipe):
     recipe, seen = make_recipe(data={"mean": [0.4], "std": [0.2]}), []
     summary = train(recipe, tmp_path / "run", device="cpu", report=seen.append)
     assert [epoch.epoch for epoch in seen] == [1, 2]
-    assert json.loads((tmp_path / "run" / "log" / "summary.json").read_text()) == summary
+    assert json.loads((tmp_path / "run" / "log" / "summary.json").read_text(encoding="utf-8")) == summary
     assert (summary["train_images"], summary["epochs"], summary["seed"]) == (16, 2, 0)
     assert summary["images_per_second"] > 0
     assert summary["best_epoch"] == max(epoch.epoch for epoch in seen if epoch.best)
@@ -29,7 +29,7 @@ def test_a_run_from_recipe_to_checkpoint(tmp_path, make_recipe):
     assert model.label_names == PhantomCxr.classes
     assert model.pretrained_cfg["input_size"] == (1, 32, 32)
     assert (model.pretrained_cfg["mean"], model.pretrained_cfg["std"]) == ((0.4,), (0.2,))
-    config = json.loads((tmp_path / "run" / "checkpoint" / "config.json").read_text())
+    config = json.loads((tmp_path / "run" / "checkpoint" / "config.json").read_text(encoding="utf-8"))
     assert config["training"]["epoch"] == summary["best_epoch"]
     assert config["training"]["loss"] == summary["val_loss"]
 
@@ -61,7 +61,7 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path, make_r
 
 
 def test_an_existing_run_is_refused_before_the_data_is_opened(tmp_path, make_recipe, monkeypatch):
-    (tmp_path / "recipe.toml").write_text("")
+    (tmp_path / "recipe.toml").write_text("", encoding="utf-8")
     monkeypatch.setattr(train_module, "open_dataset", pytest.fail)
     with pytest.raises(ConfigError, match="--overwrite"):
         train(make_recipe(), tmp_path, device="cpu")

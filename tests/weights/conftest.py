@@ -76,7 +76,7 @@ def source_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     room.mkdir(parents=True)
     top = room.parents[1]
     (top / "setup.cfg").touch()
-    (top / manifest.MANIFEST_FILE).write_text(json.dumps({"format": 1, "weights": {}}))
+    (top / manifest.MANIFEST_FILE).write_text(json.dumps({"format": 1, "weights": {}}), encoding="utf-8")
     monkeypatch.setattr(manifest, "ROOM", room)
     return top
 
@@ -86,7 +86,9 @@ def write_manifest(source_tree: Path) -> Iterator[Callable[[dict[str, object]], 
     """Sets the entries of that tree's manifest."""
 
     def write(weights: dict[str, object]) -> None:
-        (source_tree / manifest.MANIFEST_FILE).write_text(json.dumps({"format": 1, "weights": weights}))
+        (source_tree / manifest.MANIFEST_FILE).write_text(
+            json.dumps({"format": 1, "weights": weights}), encoding="utf-8"
+        )
         manifest.read_once.cache_clear()
 
     yield write

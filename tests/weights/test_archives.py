@@ -83,7 +83,7 @@ def test_a_member_that_was_damaged_is_an_error(tmp_path: Path) -> None:
 
 def test_a_web_page_in_the_files_place_is_called_that(tmp_path: Path) -> None:
     path = tmp_path / "pretrain.zip"
-    path.write_text("\n<!DOCTYPE html><html>Google Drive can't scan this file for viruses</html>")
+    path.write_text("\n<!DOCTYPE html><html>Google Drive can't scan this file for viruses</html>", encoding="utf-8")
     with pytest.raises(WeightsError, match="is a web page"):
         checkpoint_bytes(path)
 

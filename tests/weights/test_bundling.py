@@ -31,7 +31,7 @@ def run(make_model: Callable[..., HeatmapClassifier], tmp_path: Path) -> Path:
 def evaluation(tmp_path: Path) -> Path:
     metrics = {"model": NAME, "images": 1000, "macro": {"auroc": 0.96}, "seconds": 12.5}
     (tmp_path / "evaluation").mkdir()
-    (tmp_path / "evaluation" / "metrics.json").write_text(json.dumps(metrics))
+    (tmp_path / "evaluation" / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     return tmp_path / "evaluation"
 
 
@@ -73,7 +73,7 @@ def test_other_entries_stay(run: Path, source_tree: Path, write_manifest: Callab
 
 
 def assert_nothing_was_written(tree: Path) -> None:
-    assert json.loads((tree / manifest.MANIFEST_FILE).read_text())["weights"] == {}
+    assert json.loads((tree / manifest.MANIFEST_FILE).read_text(encoding="utf-8"))["weights"] == {}
     assert not (tree / "pylon_zoo" / "weights" / "bundled").exists()
 
 
@@ -101,10 +101,10 @@ def test_a_field_that_cannot_be_right_is_refused(run: Path, source_tree: Path) -
 def test_metrics_need_their_command_and_the_right_model(run: Path, evaluation: Path, source_tree: Path) -> None:
     with pytest.raises(ConfigError, match=r"metrics\.json needs the command"):
         bundle_checkpoint(run, NAME, evaluation=evaluation)
-    (evaluation / "metrics.json").write_text('{"model": "runs/pylon"}')
+    (evaluation / "metrics.json").write_text('{"model": "runs/pylon"}', encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"is of runs/pylon, not of {NAME}"):
         bundle_checkpoint(run, NAME, evaluation=evaluation, command="c")
-    (evaluation / "metrics.json").write_text("[]")
+    (evaluation / "metrics.json").write_text("[]", encoding="utf-8")
     with pytest.raises(WeightsError, match="is no evaluation"):
         bundle_checkpoint(run, NAME, evaluation=evaluation, command="c")
     assert_nothing_was_written(source_tree)

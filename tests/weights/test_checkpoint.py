@@ -110,7 +110,7 @@ def test_strided_and_shared_tensors_are_saved(make_model: MakeModel, tmp_path: P
 def test_config_is_in_timms_schema_with_ours_at_the_root(make_model: MakeModel, tmp_path: Path) -> None:
     model = make_model(in_chans=1, label_names=("a", "b", "c"), activation="softmax")
     save_checkpoint(model, tmp_path, metrics={"auroc": 0.9})
-    config = json.loads((tmp_path / CONFIG_FILE).read_text())
+    config = json.loads((tmp_path / CONFIG_FILE).read_text(encoding="utf-8"))
     assert config["architecture"] == "pylon_test_resnet"
     assert config["num_classes"] == 3
     assert config["num_features"] == 128
@@ -122,11 +122,11 @@ def test_config_is_in_timms_schema_with_ours_at_the_root(make_model: MakeModel, 
 
 def test_thresholds_are_kept_only_where_there_are_any(make_model: MakeModel, tmp_path: Path) -> None:
     model = make_model(num_classes=2)
-    assert "thresholds" not in json.loads((save_checkpoint(model, tmp_path) / CONFIG_FILE).read_text())
+    assert "thresholds" not in json.loads((save_checkpoint(model, tmp_path) / CONFIG_FILE).read_text(encoding="utf-8"))
     model.set_thresholds([0.25, 0.5])
     assert load_checkpoint(save_checkpoint(model, tmp_path)).thresholds == (0.25, 0.5)
-    config = json.loads((tmp_path / CONFIG_FILE).read_text())
-    (tmp_path / CONFIG_FILE).write_text(json.dumps({**config, "thresholds": [0.25]}))
+    config = json.loads((tmp_path / CONFIG_FILE).read_text(encoding="utf-8"))
+    (tmp_path / CONFIG_FILE).write_text(json.dumps({**config, "thresholds": [0.25]}), encoding="utf-8")
     with pytest.raises(WeightsError, match="describes a model that cannot be built: thresholds="):
         load_checkpoint(tmp_path)
 
@@ -138,7 +138,7 @@ def test_no_encoder_weights_are_fetched_again(
         patch.setattr(timm.models._builder, "load_pretrained", lambda *args, **kwargs: None)
         model = build_model("pylon_resnet18.a1_in1k", 2, encoder_pretrained=True).eval()
     save_checkpoint(model, tmp_path)
-    assert 'pretrained": true' not in (tmp_path / CONFIG_FILE).read_text().lower()
+    assert 'pretrained": true' not in (tmp_path / CONFIG_FILE).read_text(encoding="utf-8").lower()
     images = torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
         assert torch.equal(load_checkpoint(tmp_path)(images), model(images))
@@ -261,8 +261,10 @@ def test_missing_and_unknown_tensors_are_named(kind: str, change: dict[str, obje
     ],
 )
 def test_a_config_that_is_wrong_is_named_with_the_key(change: dict[str, object], message: str, folder: Path) -> None:
-    config = {**json.loads((folder / CONFIG_FILE).read_text()), **change}
-    (folder / CONFIG_FILE).write_text(json.dumps({key: value for key, value in config.items() if value is not None}))
+    config = {**json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8")), **change}
+    (folder / CONFIG_FILE).write_text(
+        json.dumps({key: value for key, value in config.items() if value is not None}), encoding="utf-8"
+    )
     with pytest.raises(WeightsError, match=message) as error:
         load_checkpoint(folder)
     assert str(folder) in str(error.value)
@@ -270,7 +272,7 @@ def test_a_config_that_is_wrong_is_named_with_the_key(change: dict[str, object],
 
 @pytest.mark.parametrize("content", ["", "{", "[]"])
 def test_a_config_that_is_no_json_object_is_named(content: str, folder: Path) -> None:
-    (folder / CONFIG_FILE).write_text(content)
+    (folder / CONFIG_FILE).write_text(content, encoding="utf-8")
     with pytest.raises(WeightsError, match=CONFIG_FILE):
         load_checkpoint(folder)
 

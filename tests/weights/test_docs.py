@@ -22,7 +22,7 @@ def test_the_python_blocks_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry_values: dict[str, object]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("weights.json").write_text(json.dumps({"format": 1, "weights": {"pylon_a.b": entry_values}}))
+    Path("weights.json").write_text(json.dumps({"format": 1, "weights": {"pylon_a.b": entry_values}}), encoding="utf-8")
     torch.save(timm.create_model("resnet18").state_dict(), "resnet18.pth")
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL):
@@ -31,7 +31,7 @@ def test_the_python_blocks_run(
 
 
 def test_the_errors_it_explains_exist() -> None:
-    source = "".join(path.read_text() for path in (ROOT / "pylon_zoo" / "weights").glob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "pylon_zoo" / "weights").glob("*.py"))
     source = re.sub(r'"\s*\n\s*f?"', "", source)  # texts that go on in the next line
     rows = re.findall(r"^\| (`.*`.*?) \|", PAGE, flags=re.MULTILINE)
     quoted = re.findall(r"`([^`]+)`", " ".join(rows))

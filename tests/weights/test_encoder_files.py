@@ -91,16 +91,16 @@ def test_the_home_folder(donor: nn.Module, file: Path, monkeypatch: pytest.Monke
 
 def test_a_checkpoint_needs_the_file_no_more(donor: nn.Module, file: Path, tmp_path: Path):
     folder = pz.save_checkpoint(pz.create_model(NAME, num_classes=2, encoder_weights=file), tmp_path / "checkpoint")
-    assert "encoder_weights" not in (folder / "config.json").read_text()
+    assert "encoder_weights" not in (folder / "config.json").read_text(encoding="utf-8")
     file.unlink()
     assert has_it(pz.create_model(NAME, pretrained=folder), donor)
 
 
 def test_a_description_cannot_make_a_file_be_read(file: Path, tmp_path: Path):
     folder = pz.save_checkpoint(pz.create_model(NAME, num_classes=2), tmp_path / "checkpoint")
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["model_args"]["encoder_weights"] = str(tmp_path / "nowhere.pth")
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     assert pz.create_model(NAME, pretrained=folder).num_classes == 2
 
 
@@ -117,7 +117,9 @@ def folder(donor: nn.Module, tmp_path: Path) -> Path:
     path.mkdir()
     save_file(donor.state_dict(), path / "model.safetensors")
     cfg = {"tag": "ours", "mean": [0.1, 0.2, 0.3], "std": [0.4, 0.5, 0.6], "interpolation": "bilinear", "url": "x"}
-    (path / "config.json").write_text(json.dumps({"architecture": ARCH, "num_classes": 1000, "pretrained_cfg": cfg}))
+    (path / "config.json").write_text(
+        json.dumps({"architecture": ARCH, "num_classes": 1000, "pretrained_cfg": cfg}), encoding="utf-8"
+    )
     return path
 
 
@@ -172,7 +174,7 @@ def save(content: object, path: Path) -> Path:
 
 def text(content: str, path: Path) -> Path:
     path.parent.mkdir(exist_ok=True)
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8")
     return path
 
 

@@ -114,7 +114,7 @@ def in_a_process(load: Callable, which: str, report: Path, file_limit: int | Non
             end = load(which)
         except Exception as error:
             end = f"{type(error).__name__}: {error}"
-        report.write_text(end)
+        report.write_text(end, encoding="utf-8")
         os._exit(0)
 
     process = multiprocessing.get_context("fork").Process(target=work)
@@ -125,7 +125,7 @@ def in_a_process(load: Callable, which: str, report: Path, file_limit: int | Non
 @posix_only
 def test_a_full_disk(load: Callable, tmp_path: Path) -> None:
     in_a_process(load, PINNED, tmp_path / "end", file_limit=10_000).join(30)
-    end = (tmp_path / "end").read_text()
+    end = (tmp_path / "end").read_text(encoding="utf-8")
     assert end.startswith(f"WeightsError: {WEIGHTS_FILE} of {REPO}")
     assert "cannot be written (File too large). Make room" in end
     assert load(PINNED) == RIGHT
@@ -141,7 +141,7 @@ def test_two_processes_at_once(load: Callable, hub: LoopbackHub, tmp_path: Path)
     hub.resume.set()
     for process in processes:
         process.join(30)
-    assert [(tmp_path / name).read_text() for name in "01"] == [RIGHT, RIGHT]
+    assert [(tmp_path / name).read_text(encoding="utf-8") for name in "01"] == [RIGHT, RIGHT]
     assert hub.count("GET", WEIGHTS_FILE) == 1
 
 

@@ -105,7 +105,10 @@ def test_a_folder_of_another_architecture_names_both(folder: Path) -> None:
 
 def test_bundled_weights_of_another_architecture_are_refused(bundled: Path) -> None:
     top = manifest.manifest_path()
-    top.write_text(top.read_text().replace('pylon_test_resnet.nih_cxr14": {', 'cam_test_resnet.nih_cxr14": {'))
+    top.write_text(
+        top.read_text(encoding="utf-8").replace('pylon_test_resnet.nih_cxr14": {', 'cam_test_resnet.nih_cxr14": {'),
+        encoding="utf-8",
+    )
     manifest.read_once.cache_clear()
     with pytest.raises(ConfigError, match=r"'cam_test_resnet' was asked for, but .* holds 'pylon_test_resnet'"):
         load_pretrained("cam_test_resnet", True)
@@ -187,7 +190,7 @@ def test_what_is_no_tag_and_no_path_is_refused() -> None:
 
 
 def test_nothing_random_is_returned_for_a_folder_without_weights(folder: Path) -> None:
-    config = json.loads((folder / CONFIG_FILE).read_text())
+    config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
     assert config["architecture"] == NAME
     (folder / WEIGHTS_FILE).unlink()
     with pytest.raises(WeightsError, match=WEIGHTS_FILE):

@@ -48,7 +48,7 @@ def test_the_file_is_read_once_and_callers_cannot_change_it(
 ) -> None:
     write_manifest({"pylon_a.b": entry_values})
     manifest.load_manifest().clear()
-    manifest.manifest_path().write_text("not read again")
+    manifest.manifest_path().write_text("not read again", encoding="utf-8")
     assert list(manifest.load_manifest()) == ["pylon_a.b"]
 
 
@@ -63,7 +63,7 @@ def test_the_file_is_read_once_and_callers_cannot_change_it(
     ],
 )
 def test_a_malformed_file_is_named(content: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "m.json").write_text(content)
+    (tmp_path / "m.json").write_text(content, encoding="utf-8")
     with pytest.raises(WeightsError, match=message) as error:
         manifest.read_manifest(tmp_path / "m.json")
     assert str(tmp_path / "m.json") in str(error.value)
@@ -129,7 +129,9 @@ def theirs(three: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def test_the_environments_manifest_adds_and_overrides(theirs: Path, entry_values: Values) -> None:
-    theirs.write_text(text_of({"pylon_a.new": entry_values, "pylon_a.first": {**entry_values, "recipe": "theirs"}}))
+    theirs.write_text(
+        text_of({"pylon_a.new": entry_values, "pylon_a.first": {**entry_values, "recipe": "theirs"}}), encoding="utf-8"
+    )
     assert list(manifest.load_manifest()) == ["pylon_a.new", "pylon_a.first", "pylon_a.nih_cxr14", "pylon_b.only"]
     assert manifest.find("pylon_a").name == "pylon_a.new"
     assert manifest.find("pylon_a", "first").recipe == "theirs"
@@ -137,7 +139,7 @@ def test_the_environments_manifest_adds_and_overrides(theirs: Path, entry_values
 
 
 def test_registered_entries_come_before_all_others_the_latest_first(theirs: Path, entry_values: Values) -> None:
-    theirs.write_text(text_of({"pylon_a.env": entry_values}))
+    theirs.write_text(text_of({"pylon_a.env": entry_values}), encoding="utf-8")
     register_weights({"pylon_a.one": entry_values, "pylon_b.only": {**entry_values, "recipe": "mine"}})
     register_weights({"pylon_a.two": {**entry_values, "aliases": ["nih"]}})
     assert list(manifest.tags_of("pylon_a")) == ["two", "nih", "one", "env", "first", "nih_cxr14"]
@@ -149,7 +151,7 @@ def test_registered_entries_come_before_all_others_the_latest_first(theirs: Path
 
 @pytest.mark.usefixtures("three")
 def test_a_file_can_be_registered(tmp_path: Path, entry_values: Values) -> None:
-    (tmp_path / "file.json").write_text(text_of({"pylon_c.d": entry_values}))
+    (tmp_path / "file.json").write_text(text_of({"pylon_c.d": entry_values}), encoding="utf-8")
     register_weights(tmp_path / "file.json")
     assert manifest.find("pylon_c", "d").name == "pylon_c.d"
 
@@ -198,7 +200,7 @@ def test_what_cannot_be_registered_changes_nothing(entries: object, message: str
 
 
 def test_the_environments_manifest_may_be_wrong_and_is_named(theirs: Path) -> None:
-    theirs.write_text("[]")
+    theirs.write_text("[]", encoding="utf-8")
     with pytest.raises(WeightsError, match=r"theirs\.json has the format None"):
         manifest.load_manifest()
 
@@ -253,7 +255,7 @@ def test_the_copy_of_an_address_counts_while_it_cannot_be_reached(
 def test_a_cache_that_cannot_be_written_is_none(
     hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, entry_values: Values, tmp_path: Path
 ) -> None:
-    (tmp_path / "assets").write_text("a file where the folder should be")
+    (tmp_path / "assets").write_text("a file where the folder should be", encoding="utf-8")
     hub.objects["readonly.json"] = text_of({"pylon_c.d": entry_values}).encode()
     monkeypatch.setenv("PYLON_ZOO_MANIFEST", f"{hub.address}/files/readonly.json")
     assert manifest.find("pylon_c").name == "pylon_c.d"
@@ -262,7 +264,7 @@ def test_a_cache_that_cannot_be_written_is_none(
 def test_a_path_that_is_not_there_yet_is_looked_at_again(theirs: Path, entry_values: Values) -> None:
     with pytest.warns(UserWarning, match=r"theirs\.json cannot be read: there is no such file, so only the package's"):
         assert manifest.find("pylon_a").name == "pylon_a.first"
-    theirs.write_text(text_of({"pylon_a.new": entry_values}))
+    theirs.write_text(text_of({"pylon_a.new": entry_values}), encoding="utf-8")
     assert manifest.find("pylon_a").name == "pylon_a.new"
 
 

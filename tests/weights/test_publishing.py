@@ -42,7 +42,7 @@ def run(model: HeatmapClassifier, tmp_path: Path) -> Path:
     save_checkpoint(
         model, tmp_path / "run" / "checkpoint", training={"dataset": "phantom_cxr", "epoch": 3, "auroc": 0.75}
     )
-    (tmp_path / "run" / "recipe.toml").write_text('description = "PYLON on phantoms"\n')
+    (tmp_path / "run" / "recipe.toml").write_text('description = "PYLON on phantoms"\n', encoding="utf-8")
     return tmp_path / "run"
 
 
@@ -61,7 +61,7 @@ def evaluation(run: Path, tmp_path: Path) -> Path:
         "seconds": 1.5,
     }
     (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "metrics.json").write_text(json.dumps(metrics))
+    (tmp_path / "figures" / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     return tmp_path / "figures"
 
 
@@ -78,7 +78,7 @@ def test_the_round_trip_by_address_by_name_and_in_a_fresh_process(
     file = tmp_path / "weights.json"
     assert main(["weights", "publish", str(run), "--repo", REPO, "--manifest", str(file)]) == 0
     entry = json.loads(capsys.readouterr().out.partition("\nPublished")[0])
-    assert json.loads(file.read_text())["weights"] == entry
+    assert json.loads(file.read_text(encoding="utf-8"))["weights"] == entry
     assert set(published(hub)) == FILES
     pz.register_weights(entry)
     images = torch.randn(1, 1, 96, 64)
@@ -150,7 +150,7 @@ def test_the_files_are_the_runs_own(run: Path, model: HeatmapClassifier, hub: Lo
     config = json.loads(files["config.json"])
     assert config.pop("sha256") == record_of(files["model.safetensors"]).sha256
     assert config["pretrained_cfg"].pop("hf_hub_filename") == "model.safetensors"  # or timm falls back to pickles
-    assert config == json.loads((run / "checkpoint" / "config.json").read_text())
+    assert config == json.loads((run / "checkpoint" / "config.json").read_text(encoding="utf-8"))
     golden = load(files["golden.safetensors"])
     with torch.inference_mode():
         logits, heatmap = load_checkpoint(run).forward_with_heatmap(golden["input"])
@@ -227,7 +227,7 @@ def test_a_name_that_is_no_repository(repo: str, run: Path, capsys: pytest.Captu
 def test_a_manifest_that_is_none_is_found_before_the_upload(
     content: str, end: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "weights.json").write_text(content)
+    (tmp_path / "weights.json").write_text(content, encoding="utf-8")
     for file, message in (("weights.json", end), ("gone/weights.json", "its folder is not there")):
         assert main(["weights", "publish", str(run), "--repo", REPO, "--manifest", str(tmp_path / file)]) == 1
         assert message in capsys.readouterr().err
@@ -272,9 +272,9 @@ def test_an_entry_goes_to_the_top_of_a_manifest_and_the_others_stay(
 ) -> None:
     file = tmp_path / "weights.json"
     older = {"pylon_a.b": entry_values, NAME: entry_values}
-    file.write_text(json.dumps({"$schema": "x", "format": 1, "weights": older}))
+    file.write_text(json.dumps({"$schema": "x", "format": 1, "weights": older}), encoding="utf-8")
     assert main(["weights", "publish", str(run), "--repo", REPO, "--manifest", str(file)]) == 0
-    content = json.loads(file.read_text())
+    content = json.loads(file.read_text(encoding="utf-8"))
     assert list(content["weights"]) == [NAME, "pylon_a.b"]
     assert content["weights"][NAME]["source"] == "hub"
     assert content["$schema"] == "x"

@@ -70,7 +70,8 @@ def loaded_in_fresh_processes(ways: list[str], images: torch.Tensor, folder: Pat
     for index, way in enumerate(ways):
         (folder / f"way{index}.py").write_text(
             f"{way}\nimport torch\nwith torch.inference_mode():\n"
-            f"    torch.save(model.eval()(torch.load('images.pt')), 'logits{index}.pt')\n"
+            f"    torch.save(model.eval()(torch.load('images.pt')), 'logits{index}.pt')\n",
+            encoding="utf-8",
         )
         environment = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "0", "HF_HOME": str(folder / f"home{index}")}
         environment["OMP_NUM_THREADS"] = str(torch.get_num_threads())  # sums in another order differ in the last bit

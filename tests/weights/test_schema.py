@@ -15,7 +15,7 @@ from pylon_zoo.weights import manifest
 from pylon_zoo.weights.entry import CHECKS, Entry, parse_entry
 from pylon_zoo.weights.planned import planned_error
 
-SCHEMA = json.loads((manifest.ROOM / "weights_manifest.schema.json").read_text())
+SCHEMA = json.loads((manifest.ROOM / "weights_manifest.schema.json").read_text(encoding="utf-8"))
 RECORD = {"bytes": 10, "sha256": "0" * 64}
 FILES = {"config.json": RECORD, "model.safetensors": RECORD}
 HUB = {"source": "hub", "repo": "org/name", "revision": "a" * 40, "files": FILES}
@@ -119,7 +119,7 @@ def test_they_agree_on_what_is_no_manifest(content: object, tmp_path: Path) -> N
 
 def test_the_schema_is_one_and_the_shipped_manifest_follows_it() -> None:
     Draft202012Validator.check_schema(SCHEMA)
-    shipped = json.loads(manifest.manifest_path().read_text())
+    shipped = json.loads(manifest.manifest_path().read_text(encoding="utf-8"))
     Draft202012Validator(SCHEMA).validate(shipped)
     assert SCHEMA["$defs"]["entry"]["properties"].keys() | {"name"} == CHECKS.keys()
 

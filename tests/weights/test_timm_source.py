@@ -264,7 +264,7 @@ def test_a_faulty_hub_never_gives_other_weights_or_a_pickle(hub: LoopbackHub, fo
 
 
 def test_a_wrong_hash_in_the_description_raises(hub: LoopbackHub, folder: Path):
-    config = json.loads((folder / "config.json").read_text()) | {"sha256": "0" * 64}
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8")) | {"sha256": "0" * 64}
     hub.add(
         REPO,
         {

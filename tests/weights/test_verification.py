@@ -56,9 +56,9 @@ def test_weights_that_do_something_else(folder: Path, make_model: Callable[..., 
     content = golden_bytes(other)
     (folder / "golden.safetensors").write_bytes(content)
     path = manifest.manifest_path()
-    values = json.loads(path.read_text())
+    values = json.loads(path.read_text(encoding="utf-8"))
     values["weights"][NAME]["files"]["golden.safetensors"] = vars(record_of(content))
-    path.write_text(json.dumps(values))
+    path.write_text(json.dumps(values), encoding="utf-8")
     manifest.read_once.cache_clear()
     verdict = verify_weights(manifest.find("pylon_test_resnet", "one"))
     assert not verdict.right
@@ -67,9 +67,9 @@ def test_weights_that_do_something_else(folder: Path, make_model: Callable[..., 
 
 def test_without_golden_outputs_it_says_so(folder: Path) -> None:
     path = manifest.manifest_path()
-    values = json.loads(path.read_text())
+    values = json.loads(path.read_text(encoding="utf-8"))
     del values["weights"][NAME]["files"]["golden.safetensors"]
-    path.write_text(json.dumps(values))
+    path.write_text(json.dumps(values), encoding="utf-8")
     manifest.read_once.cache_clear()
     verdict = verify_weights(manifest.find("pylon_test_resnet", "one"))
     assert verdict.right

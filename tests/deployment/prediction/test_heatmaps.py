@@ -39,6 +39,6 @@ def test_the_png_is_a_grey_picture_for_anyone(tmp_path: Path) -> None:
 def test_other_files_are_refused(name: str, tmp_path: Path) -> None:
     Image.new("L", (4, 4)).save(tmp_path / "other.png")
     for text in ("text.png", "text.npz"):
-        (tmp_path / text).write_text("no map")
+        (tmp_path / text).write_text("no map", encoding="utf-8")
     with pytest.raises(ImageError, match="holds no heatmaps"):
         read_heatmaps(tmp_path / name)

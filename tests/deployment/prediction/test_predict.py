@@ -142,7 +142,7 @@ def test_all_kinds_of_source_give_the_same_numbers(tmp_path: Path, predict) -> N
     contents = {name: (folder / name).read_bytes() for name in names}
     write_tar(tmp_path / "a.tar", contents)
     pq.write_table(pa.table({"bytes": list(contents.values()), "path": names}), tmp_path / "b.parquet")
-    (folder / "list.csv").write_text("image\n" + "\n".join(names))
+    (folder / "list.csv").write_text("image\n" + "\n".join(names), encoding="utf-8")
     inputs = [folder, tmp_path / "a.tar", tmp_path / "b.parquet", folder / "list.csv"]
     table = predict(*inputs, rows_per_part=3, workers=1, batch_size=1)
     assert [Path(source).name if source else None for source in table["source"].to_pylist()] == [

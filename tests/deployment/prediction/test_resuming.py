@@ -56,7 +56,7 @@ def test_killed_twice_and_run_again_gives_the_same_bytes(tmp_path: Path, checkpo
         [sys.executable, str(SCRIPT), *map(str, words)], capture_output=True, text=True, timeout=300, env=environment()
     )
     assert done.returncode == 0, done.stderr
-    with table.open(newline="") as file:
+    with table.open(newline="", encoding="utf-8") as file:
         rows = {row["run"]: row for row in csv.DictReader(file)}
     assert rows["killed"]["same_bytes"] == "True"
     assert (rows["killed"]["kills"], rows["undisturbed"]["broken"]) == ("2", "1")

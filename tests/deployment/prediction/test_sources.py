@@ -35,7 +35,7 @@ def test_a_folder_is_searched_to_the_bottom_in_natural_order(here: Path) -> None
     write_folder(here / "scans" / "10", 1)
     write_folder(here / "scans" / "9", 1)
     write_folder(here / "scans" / ".hidden", 1)
-    (here / "scans" / "notes.txt").write_text("no list either")
+    (here / "scans" / "notes.txt").write_text("no list either", encoding="utf-8")
     assert keys("scans") == ["scans/0.png", "scans/1.jpg", "scans/2.png", "scans/9/0.png", "scans/10/0.png"]
     assert torch.equal(images("scans")[0], read_image("scans/0.png"))
 
@@ -81,13 +81,13 @@ def test_paths_in_a_list_start_at_its_folder(name: str, text: str, here: Path) -
 
 
 def test_a_csv_without_a_column_of_paths_names_the_nearest(here: Path) -> None:
-    (here / "list.csv").write_text("pathh,age\n0.png,1\n")
+    (here / "list.csv").write_text("pathh,age\n0.png,1\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"'list.csv' has no column path, image, filename.*Did you mean 'pathh'"):
         keys("list.csv")
 
 
 def test_a_csv_with_a_short_row_gives_a_row_with_the_error(here: Path) -> None:
-    (here / "list.csv").write_text("age,path\n1,0.png\n2\n")
+    (here / "list.csv").write_text("age,path\n1,0.png\n2\n", encoding="utf-8")
     items = list(list_items(["list.csv"]))
     assert [item.kind for item in items] == ["file", "problem"]
     assert "row 3" in items[1].error
