@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -76,3 +77,28 @@ def test_a_table_is_read_back_as_it_was_written(benchmark, tmp_path):
     tables.publish(rows, lambda found: f"{found[0]['ms'] * 2:.1f} ms", tmp_path / "rows.csv", page, "it")
     assert tables.read_csv(tmp_path / "rows.csv") == rows
     assert page.read_text(encoding="utf-8") == "# Title\n\n<!-- begin: it -->\n\n3.0 ms\n\n<!-- end -->\n\nrest\n"
+
+
+def test_what_needs_a_gpu_takes_ten_minutes_at_most(benchmark):
+    gpu = benchmark("gpu")
+    assert sum(step.seconds for step in gpu.STEPS) <= 600
+    assert {step.name for step in gpu.STEPS} == {"test_gpu", *ON_A_GPU}
+    assert all("--device cuda" in step.usual for step in gpu.STEPS if step.name != "test_gpu")
+
+
+def test_a_step_on_the_gpu_that_fails_or_hangs_is_named_and_stops_none(benchmark, monkeypatch, capsys):
+    gpu = benchmark("gpu")
+    ran = []
+
+    def one_fails_one_hangs(command, cwd, timeout):
+        ran.append(Path(command[1]).stem)
+        if ran[-1] == "scaling":
+            raise subprocess.TimeoutExpired(command, timeout)
+        return subprocess.CompletedProcess(command, int(ran[-1] == "training_speed"))
+
+    monkeypatch.setattr(gpu.subprocess, "run", one_fails_one_hangs)
+    assert gpu.main(["--trial"]) == 1
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == len(ran) == len(gpu.STEPS)
+    assert told[-1] == "scaling: stopped after 60 s"
+    assert any(line.startswith("training_speed: ") and line.endswith("exit code 1") for line in told)
