@@ -22,7 +22,7 @@ ROOT = Path(pylon_zoo.__file__).parent
 FLOORS = (
     ("errors", "_version", "lazy", "after_import"),
     ("placements",),
-    ("optional", "files", "lock", "progress", "regions", "cells", "symmetries"),
+    ("optional", "files", "lock", "waits", "progress", "regions", "cells", "symmetries"),
     ("data", "metrics"),
     ("models",),
     ("weights", "attribution"),

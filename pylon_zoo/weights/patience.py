@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from email.utils import parsedate_to_datetime
 from typing import Any
+
+from pylon_zoo.waits import in_words, seconds_of
 
 LONGEST = 300.0
 """Seconds that are waited for at most: the window that the Hub counts requests in. Beyond, it is an error at once."""
@@ -31,13 +30,7 @@ def asked_wait(headers: Mapping[str, str]) -> float | None:
     """
     if limited := re.search(r";\s*t\s*=\s*(\d+)", headers.get("RateLimit", "")):
         return float(limited[1])
-    value = headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None
+    return seconds_of(headers.get("Retry-After"))
 
 
 def answered(response: Any) -> str:
@@ -46,16 +39,6 @@ def answered(response: Any) -> str:
     return f"the server answered {response.status_code}" + (
         f" and asks to wait {in_words(wait)}" if wait > LONGEST else ""
     )
-
-
-def in_words(seconds: float) -> str:
-    """A wait for people.
-
-    Example:
-        >>> in_words(20), in_words(3600)
-        ('20 seconds', '60 minutes')
-    """
-    return f"{math.ceil(seconds)} seconds" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
 
 
 @contextmanager

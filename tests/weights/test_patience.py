@@ -9,7 +9,7 @@ from loopback_hub import LoopbackHub
 
 from pylon_zoo.errors import WeightsError
 from pylon_zoo.factory import create_pylon
-from pylon_zoo.weights.patience import asked_wait, in_words, short_waits
+from pylon_zoo.weights.patience import asked_wait, short_waits
 
 
 @pytest.mark.parametrize(
@@ -29,15 +29,6 @@ def test_what_a_server_asks_for(headers: dict[str, str], seconds: float | None) 
 
 def test_a_date_in_the_future() -> None:
     assert asked_wait({"Retry-After": formatdate(time.time() + 600, usegmt=True)}) == pytest.approx(600, abs=5)
-
-
-def test_words() -> None:
-    assert [in_words(seconds) for seconds in (1.5, 119, 301, 86_400)] == [
-        "2 seconds",
-        "119 seconds",
-        "6 minutes",
-        "1440 minutes",
-    ]
 
 
 def test_the_clients_session_is_left_as_it_was(hub: LoopbackHub) -> None:

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from pylon_zoo.data.download.patience import BreakError, RefusalError, Watch, persist, seconds_of
+from pylon_zoo.data.download.patience import BreakError, RefusalError, Watch, persist
 from pylon_zoo.data.download.table import PAGE, RemoteFile
 from pylon_zoo.data.download.web import LATER
 from pylon_zoo.errors import DownloadError
+from pylon_zoo.waits import seconds_of
 
 ADDRESS = re.compile(r"hub:(?P<repo>[^/@]+/[^/@]+)@(?P<commit>[0-9a-f]{40})/(?P<path>.+)")
 ADVICE = {

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
+
+from pylon_zoo.waits import in_words
 
 ResultT = TypeVar("ResultT")
 
@@ -103,34 +103,11 @@ def persist(action: Callable[[], ResultT], progress: Callable[[], int], watch: W
                 raise RefusalError(f"{error.reason}, {TRIES} times in a row", _advice(error)) from error
             wait = FIRST_WAIT * 2 ** (breaks - 1) if error.asked_for is None else error.asked_for
             capped = min(wait, LONGEST_WAIT)
-            asked = f" instead of the {_in_words(wait)} it asks for" if wait > capped else ""
-            watch.say(f"{error.reason}: trying again in {_in_words(capped)}{asked}")
+            asked = f" instead of the {in_words(wait)} it asks for" if wait > capped else ""
+            watch.say(f"{error.reason}: trying again in {in_words(capped)}{asked}")
             watch.wait(capped)
 
 
-def seconds_of(retry_after: str | None) -> float | None:
-    """How long a header Retry-After asks to wait; None where it says nothing that can be understood.
-
-    Args:
-        retry_after: seconds, or a date as HTTP writes it.
-
-    Example:
-        >>> seconds_of("3600"), seconds_of("soon"), seconds_of("Wed, 21 Oct 2015 07:28:00 GMT")
-        (3600.0, None, 0.0)
-    """
-    text = (retry_after or "").strip()
-    if text.isdecimal():
-        return float(text)
-    try:
-        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
-    except (TypeError, ValueError):
-        return None
-
-
 def _advice(error: BreakError) -> str:
-    later = "later" if error.asked_for is None else f"in {_in_words(error.asked_for)}"
+    later = "later" if error.asked_for is None else f"in {in_words(error.asked_for)}"
     return f"Run the same command again {later}; it goes on from what has arrived."
-
-
-def _in_words(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener, getproxies, proxy_bypass
 
 from pylon_zoo._version import __version__
-from pylon_zoo.data.download.patience import BreakError, RefusalError, seconds_of
+from pylon_zoo.data.download.patience import BreakError, RefusalError
 from pylon_zoo.data.download.table import PAGE
+from pylon_zoo.waits import seconds_of
 
 SILENCE = 60.0  # seconds without a byte that break a connection
 SCHEMES = ("https", "http")
