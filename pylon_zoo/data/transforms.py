@@ -160,7 +160,6 @@ class TrainTransform(_Transform):
     augmentation: str = "flip"
     min_visibility: float | None = None
     keep_boxes: bool = True
-    _least: float = field(init=False, repr=False, compare=False)
     _relabels: bool = field(init=False, repr=False, compare=False)
     _augment: Callable[..., Any] = field(init=False, repr=False, compare=False)
 
@@ -175,7 +174,7 @@ class TrainTransform(_Transform):
         least = chosen.min_visibility if self.min_visibility is None else self.min_visibility
         if not 0 <= least <= 1:
             raise ConfigError(f"min_visibility={least} must lie in [0, 1].")
-        object.__setattr__(self, "_least", least)
+        object.__setattr__(self, "min_visibility", least)
         object.__setattr__(self, "_relabels", chosen.relabels)
         object.__setattr__(self, "_augment", v2.Compose(chosen.steps(self.size, **self._resampling)))
 
@@ -204,7 +203,7 @@ class TrainTransform(_Transform):
     def _visible(self, boxes: Tensor) -> Tensor:
         whole, clipped = box_areas(boxes), clip_boxes(boxes, self.size)
         left = box_areas(clipped)
-        return clipped[(left > 0) & (left >= self._least * whole)]
+        return clipped[(left > 0) & (left >= (self.min_visibility or 0.0) * whole)]
 
 
 def _relabel(target: Tensor, before: Tensor, after: Tensor) -> Tensor:

@@ -25,6 +25,11 @@ class Scored:
         images: (P,) int64, the image's place in the dataset.
         labels: (P,) int64, the class.
         values: (P,) or (P, …), what a metric makes its figure of; a NaN says nothing.
+
+    Example:
+        >>> pairs = Scored(torch.tensor([0, 2]), torch.tensor([1, 0]), torch.tensor([0.5, 1.0]))
+        >>> pairs.select([0]).values.tolist()
+        [1.0]
     """
 
     images: Tensor

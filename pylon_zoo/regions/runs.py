@@ -20,7 +20,7 @@ class Runs(NamedTuple):
 
     Example:
         >>> runs = find_runs(np.array([[[True, False, True, True]]]))
-        >>> runs.count, runs.boxes().tolist()
+        >>> runs.regions, runs.boxes().tolist()
         (2, [[0, 0, 0, 0], [2, 0, 3, 0]])
     """
 

@@ -40,7 +40,7 @@ FAULTS = [
     ("429 an hour", HEAD, ALWAYS, "the server answered 429 and asks to wait 60 minutes. "),
     ("429 an hour", GET, ALWAYS, "the server answered 429 and asks to wait 60 minutes. Try again later"),
     ("429 the window", GET, ALWAYS, "the server answered 429 and asks to wait 60 minutes"),
-    ("503 tomorrow", HEAD, ALWAYS, "the server answered 503 and asks to wait 14[34][0-9] minutes"),
+    ("503 tomorrow", HEAD, ALWAYS, "the server answered 503 and asks to wait 1[34][0-9]{2} minutes"),
     ("500", HEAD, ALWAYS, "the server answered 500"),
     ("500", GET, ALWAYS, "the server answered 500. Try again later"),
     ("503", HEAD, 1, RIGHT),

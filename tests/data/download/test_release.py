@@ -300,8 +300,8 @@ def test_a_second_process_and_ctrl_c_midway(tiny, root, hanging):
         download(NAME, root)
     begun = time.monotonic()
     hanging.send_signal(signal.SIGINT)
-    _, message = hanging.communicate(timeout=100)
-    assert time.monotonic() - begun < 60  # the server would say something after five minutes
+    _, message = hanging.communicate(timeout=280)
+    assert time.monotonic() - begun < 240  # the server would say something after five minutes
     assert hanging.returncode == 130
     assert message.splitlines()[-2:] == [
         "What has arrived is kept: the same command goes on with it.",
@@ -312,5 +312,5 @@ def test_a_second_process_and_ctrl_c_midway(tiny, root, hanging):
 
 def test_killed_midway(tiny, root, hanging):
     hanging.kill()
-    hanging.communicate(timeout=100)
+    hanging.communicate(timeout=280)
     goes_on(tiny, root)
