@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
@@ -21,9 +20,7 @@ PARTS = ("pylon_zoo", "tests", "docs", "examples", "benchmarks")
 FILES = ("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE", "hubconf.py", MANIFEST_FILE)
 REPORT = """
 import json, site, sys
-folder, libraries = sys.argv[1:]
-site.addsitedir(folder)  # reads .pth files, by which an editable install finds its source
-sys.path.append(libraries)
+site.addsitedir(sys.argv[1])  # reads .pth files, by which an editable install finds its source
 from pylon_zoo.weights import manifest
 print(json.dumps([manifest.__file__, str(manifest.manifest_path()), list(manifest.load_manifest())]))
 """
@@ -58,8 +55,11 @@ def install(wheel: Path, site: Path) -> Path:
 
 
 def seen_from(site: Path) -> tuple[Path, Path]:
-    """The module that a fresh Python with that site folder imports, and the manifest that it reads and finds whole."""
-    command = [sys.executable, "-I", "-S", "-c", REPORT, str(site), sysconfig.get_path("purelib")]
+    """The module that a fresh Python with that site folder imports, and the manifest that it reads and finds whole.
+
+    It has no other packages, lest this one be among them: reading the manifest needs none.
+    """
+    command = [sys.executable, "-I", "-S", "-c", REPORT, str(site)]
     done = subprocess.run(command, cwd=site, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     module, path, names = json.loads(done.stdout)
