@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from pylon_zoo.experiments.results import read_rows
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.methods import METHODS
 from pylon_zoo.training.loss import DivergedError
+from pylon_zoo.training.phase import Network
 from pylon_zoo.training.recipe_files import load_recipe
 from pylon_zoo.training.train import train
 from pylon_zoo.weights.checkpoint import load_checkpoint
@@ -97,6 +99,9 @@ def test_evaluation_gives_the_cpus_figures():
         ["loop.accumulate=2", "loop.ema=0.9"],
         ["loop.checkpointing=true", "loop.channels_last=false"],
         pytest.param(["loop.compile=true"], marks=pytest.mark.slow),
+        pytest.param(["loop.compile=true", "loop.precision=no"], marks=pytest.mark.slow),
+        pytest.param(["loop.compile=true", "loop.channels_last=false", "loop.ema=0.9"], marks=pytest.mark.slow),
+        pytest.param(["loop.compile=true", "loop.precision=fp16", "consistency.views=0.5"], marks=pytest.mark.slow),
     ],
     ids=" ".join,
 )
@@ -108,6 +113,44 @@ def test_a_run_learns_and_its_checkpoint_loads_on_a_cpu(tmp_path: Path, settings
     assert seen[1].loss < seen[0].loss
     with torch.inference_mode():
         assert load_checkpoint(tmp_path / "run").eval()(torch.randn(1, 1, 64, 64)).isfinite().all()
+
+
+STAGES = {
+    "eager": "Dynamo's graph, computed as it is",
+    "aot_eager": "with its gradient's graph",
+    "inductor": "in kernels of Inductor's and Triton's",
+}
+"""Each does what the one before does and a step more, so the first that fails says where `loop.compile` breaks."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "channels-last"])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("part", ["encoder", "pass"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_compiling_stage_by_stage(
+    stage: str, part: str, precision: torch.dtype, layout: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+):
+    """The encoder alone, and all of the training pass: one graph, with the output and the gradient of plain PyTorch."""
+    torch.compiler.reset()
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=stage, fullgraph=True))
+    model = build_model("pylon_resnet10t", 8, 1, alignment="paper", decoder_channels=32).cuda().to(memory_format=layout)
+    images = torch.randn(16, 1, 64, 64, device="cuda").contiguous(memory_format=layout)
+    found = []
+    for compiled in (False, True):
+        model.zero_grad()
+        network = Network(model, compiled=compiled)
+        if part == "encoder":
+            network = torch.compile(model.encoder) if compiled else model.encoder
+        with torch.autocast("cuda", precision, enabled=precision != torch.float32):
+            given = network(images)
+        outputs = [given] if part == "pass" else given
+        sum(one.float().square().mean() for one in outputs).backward()
+        gradient = torch.cat([one.grad.flatten() for one in model.parameters() if one.grad is not None])
+        found.append([*(one.detach().float() for one in outputs), gradient])
+    tolerance = {torch.float32: 1e-3, torch.bfloat16: 0.5}[precision]  # a CPU's bfloat16 gradients differ by 0.25
+    for plain, other in zip(*found, strict=True):
+        assert (other - plain).norm() <= tolerance * plain.norm(), STAGES[stage]
 
 
 def test_a_run_that_was_cut_short_goes_on(tmp_path: Path):

@@ -15,6 +15,8 @@ from torch.amp import is_autocast_available
 from pylon_zoo.cells import Pair, both
 from pylon_zoo.models.sizes import ceil_div
 
+AUTOCAST = {kind: is_autocast_available(kind) for kind in ("cpu", "cuda", "mps", "xpu", "meta")}
+"""Kind of device → whether it has autocast; asked here, because asking breaks a compiled graph in PyTorch 2.11."""
 Places = tuple[Pair, Pair]
 """For the vertical and the horizontal axis: where the first of some cells lies and their step, in cells of a map."""
 
@@ -83,9 +85,18 @@ class ConvNormReLU(nn.Sequential):
         self.act = nn.ReLU(inplace=True)
 
 
+def exporting() -> bool:
+    """Whether `torch.export` records a graph that has to serve every size.
+
+    PyTorch 2.11 says so to `torch.compile` as well (2.14 does not any more), whose graphs need not; and the gradient of
+    what stands in for the export failed there, on maps that are channels-last.
+    """
+    return torch.compiler.is_exporting() and not torch.compiler.is_dynamo_compiling()
+
+
 def halve(maps: Tensor) -> Tensor:
     """2×2 max pooling that never empties a map: an odd side rounds up, so one cell stays one cell."""
-    if torch.compiler.is_exporting():  # the same with sizes that can be reasoned about: a line more, and round down
+    if exporting():  # the same with sizes that can be reasoned about: a line more, and round down
         return F.max_pool2d(F.pad(maps, (0, 1, 0, 1), mode="replicate"), 2)
     return F.max_pool2d(maps, 2, ceil_mode=True)
 
@@ -95,7 +106,7 @@ def same_size(size: tuple[int, int], other: tuple[int, int]) -> bool:
 
     A graph has to serve every size, so the work must be in it; where the sizes are equal it changes nothing.
     """
-    return not (torch.compiler.is_exporting() or torch.jit.is_tracing()) and tuple(size) == tuple(other)
+    return not (exporting() or torch.jit.is_tracing()) and tuple(size) == tuple(other)
 
 
 def resize_like(maps: Tensor, reference: Tensor) -> Tensor:
@@ -103,7 +114,7 @@ def resize_like(maps: Tensor, reference: Tensor) -> Tensor:
     height, width = size = both(reference.shape[-2:])
     if same_size(both(maps.shape[-2:]), size):
         return maps
-    if not torch.compiler.is_exporting():
+    if not exporting():
         return F.interpolate(maps, size=size, mode="bilinear", align_corners=True)
     # Of one cell the scale is another formula; the first of two is the same cell.
     resized = F.interpolate(maps, size=(max(height, 2), max(width, 2)), mode="bilinear", align_corners=True)
@@ -183,7 +194,7 @@ def crop_padding(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -
         >>> crop_padding(torch.zeros(1, 2, 10, 14), (300, 417), (320, 448)).shape
         torch.Size([1, 2, 10, 14])
     """
-    if torch.compiler.is_exporting():  # sizes that can be reasoned about; the same but for unpadded convolutions
+    if exporting():  # sizes that can be reasoned about; the same but for unpadded convolutions
         strides = [whole // cells for whole, cells in zip(padded, maps.shape[-2:], strict=True)]
         height, width = (ceil_div(side, stride) for side, stride in zip(size, strides, strict=True))
     else:
@@ -200,7 +211,8 @@ def first_cells(maps: Tensor, height: int, width: int) -> Tensor:
 
 def without_autocast(device_type: str) -> AbstractContextManager[None]:
     """A context in which layers keep the precision of their weights, on any device, also one that has no autocast."""
-    return torch.autocast(device_type, enabled=False) if is_autocast_available(device_type) else nullcontext()
+    available = AUTOCAST[device_type] if device_type in AUTOCAST else is_autocast_available(device_type)
+    return torch.autocast(device_type, enabled=False) if available else nullcontext()
 
 
 def initialize_decoder(module: nn.Module) -> None:

@@ -30,6 +30,7 @@ def one_step(recipe, data, precision="no"):
         ({}, {"channels_last": True}, "no", 1e-6),
         ({}, {"checkpointing": True}, "no", 1e-6),
         ({}, {"compile": True}, "no", 1e-5),
+        pytest.param({}, {"compile": True, "channels_last": True}, "bf16", 2e-2, marks=pytest.mark.slow),
         ({}, {}, "bf16", 2e-2),
         (POINTING, {"channels_last": True, "checkpointing": True}, "no", 1e-5),
         (POINTING, {}, "bf16", 2e-2),
