@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
+import run_all
 import torch
-from tables import PAGE, RESULTS_FOLDER
+from tables import PAGE
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,35 +31,30 @@ class Step:
 
     Args:
         name: of the script in benchmarks/, or `test_gpu`.
-        usual: its arguments on a GPU.
-        trial: its arguments in a trial.
+        usual: its arguments on a GPU; in a trial a script has those of `run_all.SCRIPTS`.
         seconds: that it may take.
     """
 
     name: str
     usual: str
-    trial: str
     seconds: int
 
 
-SMALL = "--backbone test_resnet --rounds 1"
 STEPS = (
-    Step("test_gpu", "-q --durations=5", "-q", 240),
-    Step("inference_speed", "--device cuda --rounds 7", f"{SMALL} --no-compile", 150),
-    Step("training_speed", "--device cuda --rounds 5", f"{SMALL} --batch 2", 70),
-    Step("attribution_speed", "--device cuda --rounds 2", f"{SMALL} --batch 2 --loop-classes 1 --size 64", 70),
-    Step("scaling", "--device cuda --rounds 3", f"{SMALL} --sizes 128 256 --classes 1 200", 60),
+    Step("test_gpu", "-q --durations=5", 240),
+    Step("inference_speed", "--device cuda --rounds 7", 150),
+    Step("training_speed", "--device cuda --rounds 5", 70),
+    Step("attribution_speed", "--device cuda --rounds 2", 70),
+    Step("scaling", "--device cuda --rounds 3", 60),
 )
 """In order of what one would least do without; together below ten minutes."""
 
 
 def command(step: Step, trial: bool, folder: Path, page: Path) -> list[str]:
     """What is run for a step: where its figures go is said in a trial, and left to the script otherwise."""
-    words = (step.trial if trial else step.usual).split()
     if step.name == "test_gpu":
-        return [sys.executable, "-m", "pytest", str(ROOT / "tests" / "test_gpu.py"), *words]
-    where = ["--csv", str(folder / f"{step.name}.csv"), "--out", str(page)] if trial else []
-    return [sys.executable, str(ROOT / "benchmarks" / f"{step.name}.py"), *words, *where]
+        return [sys.executable, "-m", "pytest", str(ROOT / "tests" / "test_gpu.py"), *step.usual.split()]
+    return run_all.command(step.name, True, folder, page) if trial else run_all.script(step.name, step.usual)
 
 
 def run(step: Step, trial: bool, folder: Path, page: Path) -> tuple[bool, str]:
@@ -80,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not trial and not torch.cuda.is_available():
         parser.error("PyTorch sees no GPU here. Add --trial to run the same steps on the CPU.")
     with tempfile.TemporaryDirectory() as scratch:
-        page = Path(shutil.copy(PAGE, scratch)) if trial else PAGE
-        ends = {step.name: run(step, trial, Path(scratch) if trial else RESULTS_FOLDER, page) for step in STEPS}
+        page = Path(shutil.copy(PAGE, scratch))
+        ends = {step.name: run(step, trial, Path(scratch), page) for step in STEPS}
     print("\n".join(f"{name}: {end}" for name, (_, end) in ends.items()))
     return int(not all(done for done, _ in ends.values()))
 

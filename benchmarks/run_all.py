@@ -96,20 +96,23 @@ def gpu(rows: Sequence[Row]) -> str:
     )
 
 
-def run(name: str, quick: bool, results: Path, page: Path) -> bool:
-    """Run a script; whether it succeeded."""
+def script(name: str, words: str) -> list[str]:
+    """The command that runs a script with these arguments."""
+    return [sys.executable, str(Path(__file__).with_name(f"{name}.py")), *words.split()]
+
+
+def command(name: str, quick: bool, results: Path, page: Path) -> list[str]:
+    """The command that runs a script of `SCRIPTS`, and tells it where to write."""
     usual, trial, writes = SCRIPTS[name]
     places = {CSV: str(results / f"{name}.csv"), OUT: str(page)}
-    where = [word for option in writes for word in (option, places[option])]
-    command = [
-        sys.executable,
-        str(Path(__file__).with_name(f"{name}.py")),
-        *(trial if quick else usual).split(),
-        *where,
-    ]
+    return script(name, trial if quick else usual) + [word for option in writes for word in (option, places[option])]
+
+
+def run(name: str, quick: bool, results: Path, page: Path) -> bool:
+    """Run a script; whether it succeeded."""
     print(f"== {name}", file=sys.stderr, flush=True)
     start = perf_counter()
-    done = subprocess.run(command)
+    done = subprocess.run(command(name, quick, results, page))
     print(f"== {name}: {perf_counter() - start:.0f} s, exit code {done.returncode}", file=sys.stderr, flush=True)
     return done.returncode == 0
 

@@ -84,3 +84,13 @@ def suggest(name: str, candidates: Iterable[str], limit: int = 3) -> str:
     """
     near = get_close_matches(name, list(candidates), n=limit, cutoff=0.6)
     return f" Did you mean {' or '.join(repr(match) for match in near)}?" if near else ""
+
+
+def first_line(error: BaseException) -> str:
+    """What another library's error says, in one line: the first of its message, or its kind where it has none.
+
+    Example:
+        >>> first_line(OSError("no answer.\\nTry again.")), first_line(KeyError())
+        ('no answer.', 'KeyError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

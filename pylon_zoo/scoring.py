@@ -9,7 +9,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from pylon_zoo.cells import CellGrid, grid_for
+from pylon_zoo.cells import CellGrid, both, grid_for
 from pylon_zoo.data.sample import Batch
 from pylon_zoo.metrics import ScoreKeeper
 from pylon_zoo.metrics.localization import MakeLocalizer
@@ -72,7 +72,7 @@ def score(
     for batch in batches:
         images = batch.images.to(device, non_blocking=True, memory_format=layout)
         logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)
-        size = (images.shape[-2], images.shape[-1])
+        size = both(images.shape[-2:])
         grid = None if heatmap is None else grid_for(model, size, placement)
         mine = None if places is None else list(islice(places, len(batch)))
         keeper.update(logits, heatmap, batch.targets, batch.boxes, size, mine, grid, batch.masks)

@@ -153,16 +153,6 @@ def shows_progress(args: argparse.Namespace) -> bool:
     return not args.quiet and sys.stderr.isatty()
 
 
-def names_in(text: str) -> list[str]:
-    """The names of an option `A,B`.
-
-    Example:
-        >>> names_in("Mass, Nodule,")
-        ['Mass', 'Nodule']
-    """
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
 def resolve_device(name: str | None) -> torch.device:
     """The device a user means.
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pylon_zoo.cli.arguments import add_quiet, names_in, positive_int, shows_progress
+from pylon_zoo.cli.arguments import add_quiet, positive_int, shows_progress
+from pylon_zoo.cli.names import names_in
 from pylon_zoo.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _download(args: argparse.Namespace, name: str, release: Release, source: str, root: Path) -> int:
-    from pylon_zoo.data.download.plan import find_parts, shown_name
+    from pylon_zoo.data.download.plan import find_parts
+    from pylon_zoo.data.registry import shown_name
 
     only = names_in(args.only or "")
     find_parts(name, release.sources[source], only)  # a mistyped one is said at once
@@ -126,7 +128,7 @@ def _check(args: argparse.Namespace, root: Path) -> int:
 def _explain(args: argparse.Namespace, name: str, release: Agreement, source: str, root: Path) -> int:
     """How to get a release that needs a login, and what is missing of it."""
     from pylon_zoo.data.download.arrived import SUMS, missing_of
-    from pylon_zoo.data.download.plan import shown_name
+    from pylon_zoo.data.registry import shown_name
 
     if args.only:
         raise ConfigError(f"--only names parts of what is downloaded here; '{shown_name(name)}' needs a login.")
@@ -169,8 +171,9 @@ def _watch() -> Watch:
 def _listed(name: str | None) -> Iterator[str]:
     """What there is, or the parts of one release."""
     from pylon_zoo.data.download import AGREEMENTS, RELEASES
-    from pylon_zoo.data.download.plan import find_release, shown_name
+    from pylon_zoo.data.download.plan import find_release
     from pylon_zoo.data.download.table import Agreement
+    from pylon_zoo.data.registry import shown_name
 
     if name is not None:
         known, release = find_release(name)
@@ -186,8 +189,8 @@ def _listed(name: str | None) -> Iterator[str]:
 
 
 def _heading(name: str, release: Release | Agreement) -> str:
-    from pylon_zoo.data.download.plan import shown_name
     from pylon_zoo.data.download.table import Release
+    from pylon_zoo.data.registry import shown_name
 
     lines = [shown_name(name), f"  {release.what}"]
     if isinstance(release, Release):

@@ -71,7 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Explain every image; 1 when one of them could not be."""
-    from pylon_zoo.cli.arguments import explained_name, load_explained, names_in, shows_progress
+    from pylon_zoo.cli.arguments import explained_name, load_explained, shows_progress
+    from pylon_zoo.cli.names import names_in
     from pylon_zoo.explanation.batch import REPORT, explain_to_folder
 
     images, out = chosen_images(args)

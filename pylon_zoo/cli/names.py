@@ -41,6 +41,16 @@ def check_names(args: argparse.Namespace) -> None:
         check_model(args)
 
 
+def names_in(text: str) -> list[str]:
+    """The names of an option `A,B`.
+
+    Example:
+        >>> names_in("Mass, Nodule,")
+        ['Mass', 'Nodule']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def metric_names(text: str | None) -> list[str]:
     """The metrics that `--metrics` names.
 
@@ -55,7 +65,7 @@ def metric_names(text: str | None) -> list[str]:
     from pylon_zoo.metrics.localization import LOCALIZATION
 
     names: list[str] = []
-    for name in filter(None, (part.strip() for part in (text or "").split(","))):
+    for name in names_in(text or ""):
         names += LOCALIZATION if name == "all" else [name]
     check_metrics(names)
     return list(dict.fromkeys(names))

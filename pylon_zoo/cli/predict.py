@@ -79,7 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict; 1 when no image could be."""
-    from pylon_zoo.cli.arguments import load_model, model_name, names_in, shows_progress
+    from pylon_zoo.cli.arguments import load_model, model_name, shows_progress
+    from pylon_zoo.cli.names import names_in
     from pylon_zoo.deployment.prediction.parquet_source import Columns
     from pylon_zoo.deployment.prediction.predict import predict_to_parquet
     from pylon_zoo.deployment.prediction.processes import own_device

@@ -119,10 +119,10 @@ def parse_data_spec(spec: str) -> tuple[str, Path | None]:
     written, _, folder = spec.partition(":")
     name = written.replace("-", "_")
     if name not in DATASETS:
-        known = [_shown(one) for one in DATASETS]
+        known = [shown_spec(one) for one in DATASETS]
         raise UnknownNameError(f"Unknown dataset '{written}': one of {', '.join(known)}.{suggest(written, known)}")
     if DATASETS[name].needs_dir and not folder:
-        raise ConfigError(f"The dataset '{written}' needs its folder: write '{_shown(name)}'.")
+        raise ConfigError(f"The dataset '{written}' needs its folder: write '{shown_spec(name)}'.")
     if folder and not DATASETS[name].needs_dir:
         raise ConfigError(f"The dataset '{written}' has no folder: write '{written}' without ':{folder}'.")
     return name, Path(folder).expanduser() if folder else None
@@ -252,6 +252,24 @@ def _check_kinds(spec: str, opener: Any, options: Mapping[str, Any]) -> None:
             raise ConfigError(f"The option {option}={value!r} of the dataset '{spec}' must be {KIND_NAMES[wanted]}.")
 
 
-def _shown(name: str) -> str:
-    """A name as the documentation writes it."""
-    return name.replace("_", "-") + (":DIR" if DATASETS[name].needs_dir else "")
+def shown_name(name: str) -> str:
+    """A dataset's name as the documentation writes it.
+
+    Example:
+        >>> shown_name("nih_cxr14")
+        'nih-cxr14'
+    """
+    return name.replace("_", "-")
+
+
+def shown_spec(name: str) -> str:
+    """What `--data` takes for a dataset, as the documentation writes it.
+
+    Args:
+        name: a key of `DATASETS`.
+
+    Example:
+        >>> shown_spec("nih_cxr14"), shown_spec("phantom")
+        ('nih-cxr14:DIR', 'phantom')
+    """
+    return shown_name(name) + (":DIR" if DATASETS[name].needs_dir else "")

@@ -216,10 +216,12 @@ class Explanation:
         Raises:
             UnknownNameError: no such label.
         """
-        finding, native = self.finding(label), self.native_probability_map(label)
+        finding = self.finding(label)
         width, height = display_size(self.width, self.height)
-        absolute = self.scaling == "absolute"
-        middle = "0.5" if absolute else "own scale"
+        ends, middle = (0.0, 1.0), "0.5"
+        if self.scaling != "absolute":
+            native = self.native_probability_map(label)
+            ends, middle = (float(native.min()), float(native.max())), "own scale"
         return Scene(
             image=self.image,
             label=label,
@@ -228,7 +230,7 @@ class Explanation:
             peak=finding.peak,
             values=self.probability_map(label, (height, width)).numpy(),
             level=self.level(label),
-            ends=(0.0, 1.0) if absolute else (float(native.min()), float(native.max())),
+            ends=ends,
             middle="share of max" if self.unit == "relevance" else middle,
             facts=f"{self.resolution} map, peak at ({finding.peak.x}, {finding.peak.y})",
         )

@@ -14,7 +14,7 @@ from timm.layers.format import Format
 from torch import Tensor, nn
 
 from pylon_zoo.cells import CellGrid, both
-from pylon_zoo.errors import ConfigError, WeightsError
+from pylon_zoo.errors import ConfigError, WeightsError, first_line
 from pylon_zoo.models.encoder_weights import EncoderWeights, fill_encoder
 from pylon_zoo.models.grids import Level, found_levels, tabled_levels
 from pylon_zoo.models.layers import crop_padding, pad_to, same_size
@@ -339,7 +339,7 @@ def _first_cause(error: BaseException) -> str:
     """What began it, in one line: the Hub's client wraps a server's answer in what it did about it."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return first_line(error).rstrip(".")
 
 
 def _check_kwargs(options: dict[str, Any]) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def in_place(maps: Tensor, views: Sequence[View], grid: CellGrid, size: tuple[in
     Returns:
         (N, K, h, w), linear between cells, the outermost cells repeated beyond theirs.
     """
-    cells = (maps.shape[-2], maps.shape[-1])
+    cells = both(maps.shape[-2:])
     wanted = symmetric(grid, cells, size)
     places = [positions(_shifted(wanted, view.shift), among=grid) for view in views]
     down, across = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pylon_zoo.errors import WeightsError
+from pylon_zoo.errors import WeightsError, first_line
 from pylon_zoo.weights.patience import answered
 
 LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
@@ -71,4 +71,4 @@ def _status(error: BaseException) -> str:
 
 
 def _short(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:150]
+    return first_line(error).rstrip(".")[:150]

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from pylon_zoo.errors import WeightsError
+from pylon_zoo.errors import WeightsError, first_line
 
 ZIP_START = b"PK\x03\x04"
 ZIP_PICKLE = "data.pkl"  # the pickle in the zip that torch.save writes since 1.6
@@ -176,4 +176,4 @@ def _in_zip(instructions: bytes) -> io.BytesIO:
 
 
 def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+    return first_line(error)[:120]

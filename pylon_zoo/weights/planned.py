@@ -32,16 +32,15 @@ def planned_error(entry: Entry) -> WeightsError:
 def _training(entry: Entry) -> str:
     """The command that trains these weights."""
     from pylon_zoo.data.download import AGREEMENTS, RELEASES
-    from pylon_zoo.data.registry import DATASETS
+    from pylon_zoo.data.registry import DATASETS, shown_name, shown_spec
 
     if " " in entry.recipe:
         return f"train them ({entry.recipe}; `pylon-zoo recipes list` has the nearest) with --out RUN"
     name = max((one for one in DATASETS if entry.tag.startswith(one)), key=len, default=None)
     data, download = "NAME:DIR", ""
     if name is not None:
-        shown = name.replace("_", "-")
-        data = f"{shown}:DIR" if DATASETS[name].needs_dir else shown
+        data = shown_spec(name)
         if name in RELEASES or name in AGREEMENTS:
             does = "gets the data" if name in RELEASES else "says how to get the data"
-            download = f" (`pylon-zoo data download {shown} DIR` {does})"
+            download = f" (`pylon-zoo data download {shown_name(name)} DIR` {does})"
     return f"`pylon-zoo train {entry.recipe} --data {data} --out RUN` makes them{download}"

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from pylon_zoo.data.download.checksums import digest
 from pylon_zoo.data.download.patience import Watch
-from pylon_zoo.data.download.plan import shown_name
 from pylon_zoo.data.download.records import read_records
 from pylon_zoo.data.download.table import Way
-from pylon_zoo.data.registry import SPLITS, open_dataset, parse_data_options
+from pylon_zoo.data.registry import SPLITS, open_dataset, parse_data_options, shown_name
 from pylon_zoo.errors import DataError, PylonZooError, UnknownNameError
 
 SUMS = "SHA256SUMS.txt"  # that PhysioNet puts into every release

@@ -14,7 +14,7 @@ from typing import Any
 from pylon_zoo.data.download.patience import BreakError, RefusalError, Watch, persist
 from pylon_zoo.data.download.table import PAGE, RemoteFile
 from pylon_zoo.data.download.web import LATER
-from pylon_zoo.errors import DownloadError
+from pylon_zoo.errors import DownloadError, first_line
 from pylon_zoo.waits import seconds_of
 
 ADDRESS = re.compile(r"hub:(?P<repo>[^/@]+/[^/@]+)@(?P<commit>[0-9a-f]{40})/(?P<path>.+)")
@@ -91,7 +91,7 @@ def _problem(error: Exception, repo: str) -> BreakError | RefusalError:
     if isinstance(error, OfflineModeIsEnabled) or constants.is_offline_mode():
         return RefusalError("offline mode (HF_HUB_OFFLINE) allows no download", "Unset HF_HUB_OFFLINE to download.")
     if response is None:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")[:150]
+        reason = first_line(error).rstrip(".")[:150]
         return BreakError(f"no answer from {constants.ENDPOINT} ({reason})")
     code = response.status_code
     if code in LATER:

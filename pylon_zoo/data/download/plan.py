@@ -11,7 +11,7 @@ from pathlib import Path
 from pylon_zoo.data.download.agreements import AGREEMENTS
 from pylon_zoo.data.download.releases import RELEASES
 from pylon_zoo.data.download.table import Agreement, Part, Release, RemoteFile
-from pylon_zoo.data.registry import DATASETS
+from pylon_zoo.data.registry import DATASETS, shown_name
 from pylon_zoo.errors import DiskFullError, UnknownNameError, suggest
 
 
@@ -68,16 +68,6 @@ def find_release(name: str) -> tuple[str, Release | Agreement]:
     raise UnknownNameError(
         f"There is nothing to download of the name '{name}': one of {', '.join(shown)}.{also}{suggest(name, shown)}"
     )
-
-
-def shown_name(name: str) -> str:
-    """A name as the documentation writes it.
-
-    Example:
-        >>> shown_name("nih_cxr14")
-        'nih-cxr14'
-    """
-    return name.replace("_", "-")
 
 
 def find_source(name: str, release: Release | Agreement, source: str | None) -> str:

@@ -10,11 +10,12 @@ from pathlib import Path
 from pylon_zoo.data.download.bring import Bringer
 from pylon_zoo.data.download.lookup import looked_up
 from pylon_zoo.data.download.patience import Watch
-from pylon_zoo.data.download.plan import Task, check_space, find_parts, find_release, find_source, plan, shown_name
+from pylon_zoo.data.download.plan import Task, check_space, find_parts, find_release, find_source, plan
 from pylon_zoo.data.download.records import FOLDER, read_records
 from pylon_zoo.data.download.table import Agreement
 from pylon_zoo.data.download.threads import for_each
 from pylon_zoo.data.download.writing import writing
+from pylon_zoo.data.registry import shown_name
 from pylon_zoo.errors import ConfigError, DiskFullError, DownloadError
 from pylon_zoo.files import check_folder, make_folder
 from pylon_zoo.lock import locked
