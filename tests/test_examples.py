@@ -20,6 +20,7 @@ ARGUMENTS = {
     "train_from_labels.py": ["--images", "32"],
     "train_masks_with_smp_loss.py": ["--images", "32", "--epochs", "1"],
 }
+QUICK = {"explain_an_image.py", "heatmap_gallery.py"}
 # Example → what makes its input.
 INPUTS = {
     "onnx_without_torch.py": (
@@ -35,7 +36,10 @@ def test_every_example_is_run():
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
 
 
-@pytest.mark.parametrize("name", sorted(ARGUMENTS))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in sorted(ARGUMENTS)],
+)
 def test_example_runs(name, tmp_path):
     if name in INPUTS:
         subprocess.run([sys.executable, "-c", INPUTS[name]], cwd=tmp_path, check=True, timeout=300)
@@ -47,6 +51,7 @@ def test_example_runs(name, tmp_path):
     assert done.stdout or expected
 
 
+@pytest.mark.slow
 def test_the_timm_script_is_one_for_any_timm_model(tmp_path):
     options = ["--model", "test_resnet", "--images", "32", "--epochs", "1", "--size", "64"]
     command = [sys.executable, str(EXAMPLES / "timm_training_script.py"), *options]

@@ -76,6 +76,7 @@ def fill(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 def test_text_tensors_and_checkpoints_survive_a_disk_that_is_full(tmp_path):
     before = fill(tmp_path)

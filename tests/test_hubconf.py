@@ -80,6 +80,7 @@ def test_dependencies_are_import_names(hubconf):
     assert all(importlib.util.find_spec(name) for name in hubconf.dependencies)
 
 
+@pytest.mark.slow
 def test_a_downloaded_checkout_works_by_itself(tmp_path: Path):
     """As `torch.hub` leaves it: the repository's files in `$TORCH_HOME/hub/owner_repo_ref`, nothing installed."""
     checkout = tmp_path / "hub" / "owner_pylon_zoo_main"

@@ -67,6 +67,7 @@ def seen_from(site: Path) -> tuple[Path, Path]:
     return Path(module), Path(path)
 
 
+@pytest.mark.slow
 def test_a_wheel_of_the_source_archive_has_the_manifest(checkout, tmp_path):
     archive = build("sdist", checkout, tmp_path / "dist")
     with tarfile.open(archive) as content:

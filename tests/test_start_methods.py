@@ -52,6 +52,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_a_command_hands_to_its_loading_processes_can_travel(folder, command, monkeypatch):
     original, travelled = DataLoader.__init__, []
@@ -70,6 +71,7 @@ def test_what_a_command_hands_to_its_loading_processes_can_travel(folder, comman
     assert travelled
 
 
+@pytest.mark.slow
 def test_a_run_with_loading_processes_that_are_started_anew_is_the_same(folder):
     def rows(run: str, workers: str) -> list[list[str]]:
         words = ["train", str(folder / "recipe.toml"), "--out", str(folder / run), "--workers", workers]

@@ -91,7 +91,9 @@ ORDERS = {
 }
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(
+    "order", [pytest.param(order, marks=[] if order == "ours first" else [pytest.mark.slow]) for order in ORDERS]
+)
 def test_our_names_are_there_whoever_is_imported_first(order: str):
     names = "import timm; print(timm.create_model('pylon_test_resnet', num_classes=2).num_classes)"
     code = f"import sys\n{ORDERS[order]}\n{names}"

@@ -124,9 +124,12 @@ def images_of(kinds: dict[str, Kind]) -> Callable[..., Tensor]:
     return images
 
 
+QUICK = {"pylon", "timm-resnet", "timm-vit"}
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`kind` runs a test on every small kind of model, `any_kind` on the large ones too."""
-    if "any_kind" in metafunc.fixturenames:
-        metafunc.parametrize("any_kind", [*KINDS, *LARGE_KINDS])
-    if "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", list(KINDS))
+    """`kind` runs a test on every small kind of model, `any_kind` on the large ones too: most with the slow tests."""
+    for argument, names in {"any_kind": [*KINDS, *LARGE_KINDS], "kind": list(KINDS)}.items():
+        if argument in metafunc.fixturenames:
+            params = [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in names]
+            metafunc.parametrize(argument, params)

@@ -32,6 +32,7 @@ def x() -> Tensor:
     return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(2))
 
 
+@pytest.mark.slow
 def test_the_same_as_by_hand(method: str, model: nn.Module, x: Tensor):
     attribution = create_attribution(method, model)
     logits, maps = attribution.with_logits(x, classes=[3, 1])

@@ -40,6 +40,7 @@ def test_errors():
         find_layers(model, [])
 
 
+@pytest.mark.slow
 def test_default_of_every_kind(any_kind: str, build_kind, images_of, kinds):
     model = build_kind(any_kind)
     name = kinds[any_kind].default

@@ -69,6 +69,7 @@ PYTORCH_GRAD_CAM = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", PYTORCH_GRAD_CAM)
 def test_pytorch_grad_cam(place, method: str):
     model, layer, x = place
@@ -88,6 +89,7 @@ def test_pytorch_grad_cam_as_its_users_call_it(place):
     np.testing.assert_allclose(actual, (expected - low) / (high - low), rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_captum(place):
     model, layer, x = place
     peer = LayerGradCam(model, model.get_submodule(layer))
@@ -106,6 +108,7 @@ def torchcams(name: str, model: nn.Module, layers: list[str], x: Tensor, **optio
 
 
 # Its Grad-CAM++ is another: it leaves the denominator of α out.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "name"), [("grad_cam", "GradCAM"), ("xgrad_cam", "XGradCAM"), ("layer_cam", "LayerCAM")]
 )

@@ -19,6 +19,7 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "socket", refuse)
 
 
+@pytest.mark.slow
 def test_demo_writes_what_explain_writes(tmp_path, capsys):
     assert main(["demo", "--out", str(tmp_path / "demo")]) == 0
     results = json.loads((tmp_path / "demo" / "results.json").read_text(encoding="utf-8"))

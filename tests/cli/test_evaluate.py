@@ -52,6 +52,7 @@ def test_options_of_the_dataset(checkpoint, tmp_path, capsys):
     assert "Did you mean 'count'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_thresholds_come_from_another_split_and_say_so(checkpoint, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(drawn.COUNTS, "val", 16)
     arguments = ["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--bootstrap", "0"]

@@ -31,6 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_export_quantize_and_measure(folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]):
     words = ["--out", "model.onnx", "--size", "160", "160", "--int8", "int8.onnx", "--measure", "8"]
     assert main(["export", "--checkpoint", checkpoint, *words, "--calibrate", "scans"]) == 0
@@ -50,6 +51,7 @@ def test_quiet_says_nothing(folder: Path, checkpoint: str, capsys: pytest.Captur
     assert Path("model.pt").exists()
 
 
+@pytest.mark.slow
 def test_a_file_that_differs_is_not_written(
     folder: Path, checkpoint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

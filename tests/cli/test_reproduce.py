@@ -57,6 +57,7 @@ def test_a_table_is_filled_and_printed(tiny, capsys):
     assert "training" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_options_of_the_dataset_reach_training_and_evaluation(tiny, capsys):
     command = ["reproduce", "tiny", "--seeds", "1", "--out", str(tiny), "--device", "cpu", "--data-option", "seed=5"]
     assert main(command) == 0
@@ -65,6 +66,7 @@ def test_options_of_the_dataset_reach_training_and_evaluation(tiny, capsys):
     assert all("--data-option seed=5" in line and "--set" not in line for line in lines)
 
 
+@pytest.mark.slow
 def test_several_runs_at_a_time_with_a_setting_changed(tiny, capsys, monkeypatch):
     # The processes draw what they are judged on in full, so here the smaller validation split.
     file = grids.GRID_FOLDER / "tiny.toml"

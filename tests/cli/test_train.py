@@ -52,6 +52,7 @@ def test_a_run(tmp_path, capsys):
     assert json.loads((out / "log" / "summary.json").read_text(encoding="utf-8"))["epochs"] == 3
 
 
+@pytest.mark.slow
 def test_options_of_the_dataset_are_written_down(tmp_path):
     (tmp_path / "quick.toml").write_text(QUICK, encoding="utf-8")
     command = ["train", str(tmp_path / "quick.toml"), "--out", str(tmp_path / "run"), "--device", "cpu", "--quiet"]

@@ -70,6 +70,7 @@ def test_ten_lines_a_recipe_and_a_report(images, tmp_path, capsys):
     assert not re.search(r"(?:src|href)=\"(?!data:)|url\(|@import|https?:", page)
 
 
+@pytest.mark.slow
 def test_the_run_can_be_repeated_from_its_recipe(run, tmp_path):
     again = tmp_path / "again"
     assert main(["train", str(run / "recipe.toml"), "--device", "cpu", "--out", str(again), "--quiet"]) == 0
@@ -85,6 +86,7 @@ def test_explain_takes_the_run_as_it_is(run, capsys):
     assert "Explained 8 of 8 images" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_stopped_run_goes_on_by_its_own_choices(images, tmp_path, capsys):
     """The clock of the second start must not choose anew, nor do its options: the run has chosen."""
@@ -118,6 +120,7 @@ def other_classes(root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_an_encoder_from_a_file(images, tmp_path, capsys):
     torch.save({"state_dict": timm.create_model("test_resnet").state_dict()}, tmp_path / "mine.pth")
     option = ["--set", f"model.options.encoder_weights={tmp_path / 'mine.pth'}"]

@@ -164,6 +164,7 @@ def test_prevalence_and_empty_pictures():
     assert abs(np.corrcoef(labels.T) - np.eye(10)).max() < 0.1
 
 
+@pytest.mark.slow
 def test_mean_and_std_are_those_of_the_pictures():
     images = np.stack([render(0, index, SIZE).image for index in range(200)]) / 255
     assert images.mean() == pytest.approx(MEAN, abs=0.01)

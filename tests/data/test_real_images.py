@@ -22,6 +22,7 @@ def spec(name: str, folder: str) -> str:
     return f"{name}:{where}"
 
 
+@pytest.mark.slow
 def test_blood_cells():
     data = open_dataset(spec("voc-xml", "bccd"), "train")
     assert (data.classes, len(data)) == (("Platelets", "RBC", "WBC"), 205)
@@ -31,6 +32,7 @@ def test_blood_cells():
     assert check_dataset(spec("voc-xml", "bccd")).problems == []
 
 
+@pytest.mark.slow
 def test_magnetic_tiles():
     data = open_dataset(spec("folders", "magnetic-tile"), "val", channels=1)
     assert (data.classes, len(data)) == (("blowhole", "break", "crack", "fray", "uneven"), 268)
@@ -42,6 +44,7 @@ def test_magnetic_tiles():
     assert (report.problems, report.splits[0].images) == ([], 670)
 
 
+@pytest.mark.slow
 def test_tiles_of_circuit_boards():
     report = check_dataset(spec("coco", "deeppcb-tiles"))
     assert report.problems == []

@@ -37,6 +37,7 @@ def difference(model: HeatmapClassifier, path: Path, format: str, batch: int, si
         return max(float((a - b).abs().max() / b.abs().max().clamp(min=1)) for a, b in pairs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 def test_one_file_serves_every_size_and_batch(format: str, tmp_path: Path):
     model = model_of(in_chans=1)
@@ -67,6 +68,7 @@ def test_resnet50_and_the_bundled_checkpoint(tmp_path: Path):
         assert export(model, tmp_path / f"{model.architecture}.onnx").difference <= TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["onnx", "torchscript"])
 def test_a_vision_transformer_exports_at_one_size(format: str, tmp_path: Path):
     model = model_of("ViT", img_size=64)
@@ -101,6 +103,7 @@ def read_torchscript(path: Path) -> dict:
     return json.loads(extra[METADATA_FILE])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("format", "read"), [("onnx", read_onnx), ("torch_export", read_torch_export), ("torchscript", read_torchscript)]
 )

@@ -18,7 +18,7 @@ from pylon_zoo.errors import ConfigError, UnknownNameError
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.methods import METHODS
-from tests.models.families import FAMILIES
+from tests.models.families import FAMILIES, by_family
 from tests.models.test_five_kinds import KINDS, SMALL, lack
 from tests.models.test_pylon import ABLATIONS
 
@@ -53,6 +53,7 @@ def difference(actual: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> floa
 CASES = [(method, kind) for method in METHODS for kind in KINDS if not lack(method, kind)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "kind"), CASES)
 def test_five_kinds_of_backbone(method: str, kind: str):
     name, kwargs = KINDS[kind]
@@ -77,9 +78,7 @@ def test_low_precision(kind: str, dtype: torch.dtype):
 QUICK = {"densenet", "repvit", "levit", "resnetv2", "nfnet", "hrnet", "fastvit", "cspnet"}
 
 
-@pytest.mark.parametrize(
-    "family", [pytest.param(family, marks=[] if family in QUICK else [pytest.mark.slow]) for family in FAMILIES]
-)
+@by_family(QUICK)
 def test_every_family(family: str):
     # In float64: with statistics drawn at random, some networks amplify the rounding of float32 a thousandfold.
     model = model_of(f"pylon_{FAMILIES[family]}", 2, decoder_channels=8).double()

@@ -60,7 +60,7 @@ def test_weights_leave_room_for_two_products_in_16_bits(folder: Path) -> None:
     assert 2 * 255 * abs(weights).max() < 2**15
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.skipif(QEMU is None or platform.machine() != "x86_64", reason="needs qemu-x86_64 on a 64-bit x86")
 @pytest.mark.parametrize("processor", ["Haswell", "SandyBridge", "Nehalem"], ids=["AVX2", "AVX", "SSE4.2"])
 def test_other_processors_give_the_same_numbers(folder: Path, processor: str) -> None:

@@ -43,6 +43,7 @@ def laboratory(grid, tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_figures_of_one(laboratory, grid, tmp_path):
     absent = {"phantom_encoder": str(tmp_path / "absent")}  # so that the third row fails in its process
     alone, together = (laboratory(name, starts=absent) for name in ("alone", "together"))
@@ -93,6 +94,7 @@ class Deadly:
         return os._exit, (1,)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_ends_it_in_one_sentence(laboratory, grid):
     with pytest.raises(PylonZooError, match=r"One of 2 processes was ended from outside.*fewer --jobs"):
         fill_at_once(laboratory("runs", data=(Deadly(),)), grid.rows[:1], [0], jobs=2)
@@ -156,6 +158,7 @@ class ToldDevice(Laboratory):
         raise DataError(f"{os.getpid()} {self._how['device']} {os.environ['CURRENT']}")
 
 
+@pytest.mark.slow
 def test_processes_of_their_own_have_a_gpu_each(grid, tmp_path):
     (tmp_path / "met").mkdir()
     pretended = PretendGpus(2, tmp_path / "met")

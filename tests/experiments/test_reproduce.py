@@ -79,6 +79,7 @@ def test_a_run_that_was_trained_but_not_judged_is_only_judged(laboratory, grid, 
     assert len(read_rows(tried.results)) == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_was_cut_short_goes_on(laboratory, grid, monkeypatch):
     expected = laboratory()
     expected.trained("phantom_encoder", [*TINY, "schedule.max_epochs=2"], 0)

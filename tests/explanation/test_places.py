@@ -153,6 +153,7 @@ def test_drawing_judging_and_masks_agree(kind):
     assert judge.compute().macro == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_exported_file_draws_at_the_same_place(kind, tmp_path):
     model = answering(kind)
@@ -162,6 +163,7 @@ def test_an_exported_file_draws_at_the_same_place(kind, tmp_path):
     assert peaks(other, bright(pixels)) == peaks(model, bright(pixels))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sides", [(64, 64), (100, 170)])
 def test_an_exported_fixed_grid_knows_its_cells(sides, tmp_path):
     model = pz.create_model("li2018_tinynet_symmetric", num_classes=1, decoder_channels=4).eval()

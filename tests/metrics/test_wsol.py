@@ -85,6 +85,7 @@ def fuzzy_maps(seed: int, kind: str) -> torch.Tensor:
     }[kind]
 
 
+@pytest.mark.slow
 @settings(max_examples=24, deadline=None)
 @given(
     seed=st.integers(0, 10_000),

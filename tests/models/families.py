@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
+import pytest
+
 from pylon_zoo.models.names import list_backbones, timm_module
 
 # The smallest member of each family (file of timm.models), as docs/backbones.md lists them.
@@ -105,7 +109,9 @@ SMALLEST = {
     "xception_aligned": "xception41p",
     "xcit": "xcit_nano_12_p8_224",
 }
-# Even their smallest member takes more than a second; they run with the slow tests.
+# One of each way to be built; the others run with the slow tests.
+QUICK = {"byobnet", "convnext", "densenet", "efficientnet", "nfnet", "regnet", "resnet", "vision_transformer"}
+# Even their smallest member takes seconds or gigabytes; they run with the sweep over all of timm.
 HEAVY = {"beit", "deepseek_vit", "gemma4_vit", "mobilenetv5", "naflexvit", "vgg"}
 
 
@@ -118,3 +124,12 @@ def families() -> dict[str, str]:
 
 
 FAMILIES = families()
+
+
+def by_family(quick: Collection[str] = QUICK, names: Iterable[str] = FAMILIES) -> pytest.MarkDecorator:
+    """Runs a test on each of these families: at once on the quick ones, and on the others when they are asked for."""
+
+    def mark(family: str) -> list[pytest.MarkDecorator]:
+        return [pytest.mark.sweep] if family in HEAVY else [pytest.mark.slow] if family not in quick else []
+
+    return pytest.mark.parametrize("family", [pytest.param(family, marks=mark(family)) for family in names])

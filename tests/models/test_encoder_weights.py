@@ -14,9 +14,8 @@ from pylon_zoo.errors import ConfigError, WeightsError
 from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.encoder_weights import EncoderWeights
-from tests.models.families import FAMILIES
+from tests.models.families import FAMILIES, by_family
 
-QUICK = {"byobnet", "convnext", "densenet", "efficientnet", "nfnet", "regnet", "resnet", "vision_transformer"}
 NAME = "test_resnet"
 
 
@@ -53,9 +52,7 @@ def assert_same(encoder: Backbone, expected: dict[str, Tensor]) -> None:
         assert name.endswith("num_batches_tracked") or torch.equal(actual[name], tensor), name
 
 
-@pytest.mark.parametrize(
-    "family", [pytest.param(family, marks=[] if family in QUICK else [pytest.mark.slow]) for family in FAMILIES]
-)
+@by_family()
 def test_every_family_gets_what_timm_would_load(family: str):
     name = FAMILIES[family]
     with warnings.catch_warnings():
@@ -65,6 +62,7 @@ def test_every_family_gets_what_timm_would_load(family: str):
         assert_same(filled(state, name), timms(state, name, **options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_chans", [1, 2, 4, 7])
 @pytest.mark.parametrize("name", ["resnet18", "test_efficientnet", "test_vit"])
 def test_stems_are_adapted_as_timm_does(name: str, in_chans: int):
@@ -73,6 +71,7 @@ def test_stems_are_adapted_as_timm_does(name: str, in_chans: int):
     assert_same(filled(state, name, in_chans=in_chans), timms(state, name, in_chans=in_chans, **options))
 
 
+@pytest.mark.slow
 def test_a_stem_of_space_and_channels_is_summed():
     state = donated("tresnet_m")
     assert_same(filled(state, "tresnet_m", in_chans=1), timms(state, "tresnet_m", in_chans=1))
@@ -101,6 +100,7 @@ TORCHVISION = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TORCHVISION)
 def test_torchvision_networks_give_their_own_logits(name: str):
     original = randomized(getattr(torchvision.models, name)(weights=None))
@@ -111,6 +111,7 @@ def test_torchvision_networks_give_their_own_logits(name: str):
         torch.testing.assert_close(model(x), original(x), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_torchvision_networks_without_an_averaged_map():
     original = randomized(torchvision.models.vgg11(weights=None))
     encoder = filled(original.state_dict(), "vgg11", output_stride=None)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 import timm
 import torch
 
 from pylon_zoo.models.build import build_model
 from pylon_zoo.models.names import timm_module
-from tests.models.families import FAMILIES, HEAVY, SMALLEST
+from tests.models.families import FAMILIES, HEAVY, QUICK, SMALLEST, by_family
 
 # Parameters that none of timm's maps depends on.
 UNUSED = {
@@ -17,9 +16,7 @@ UNUSED = {
 }
 
 
-@pytest.mark.parametrize(
-    "family", [pytest.param(family, marks=[pytest.mark.slow] if family in HEAVY else []) for family in FAMILIES]
-)
+@by_family()
 def test_forward(family: str):
     model = build_model(f"pylon_{FAMILIES[family]}", 2, decoder_channels=8).eval()
     with torch.no_grad():
@@ -32,8 +29,7 @@ def test_forward(family: str):
     assert logits.shape == (1, 2)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("family", FAMILIES)
+@by_family(quick=())
 def test_gradients_reach_every_used_parameter(family: str):
     model = build_model(f"pylon_{FAMILIES[family]}", 2, decoder_channels=8).train()
     model(torch.randn(2, 3, 64, 64)).sum().backward()
@@ -46,4 +42,4 @@ def test_the_table_names_families_and_members():
     for family, name in SMALLEST.items():
         if timm.is_model(name):
             assert timm_module(name) == family
-    assert set(SMALLEST) >= HEAVY
+    assert set(SMALLEST) >= HEAVY | QUICK

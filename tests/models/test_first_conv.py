@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import warnings
 
-import pytest
 import torch
 
 from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.build import build_model
-from tests.models.families import FAMILIES
+from tests.models.families import FAMILIES, by_family
 
 QUICK = {"byobnet", "convnext", "crossvit", "csatv2", "nfnet", "resnet", "tresnet", "vision_transformer", "xcit"}
 
 
-@pytest.mark.parametrize(
-    "family", [pytest.param(family, marks=[] if family in QUICK else [pytest.mark.slow]) for family in FAMILIES]
-)
+@by_family(QUICK)
 def test_first_conv_is_what_depends_on_the_channels(family: str):
     grey, colour = (_on_meta(FAMILIES[family], in_chans) for in_chans in (1, 3))
     shapes = {name: tensor.shape for name, tensor in colour.state_dict().items()}

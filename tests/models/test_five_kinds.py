@@ -36,6 +36,7 @@ def lack(method: str, kind: str) -> str:
     return METHODS[method].lacks(timm_module(name), name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "kind"), [case for case in CASES if not lack(*case)])
 @pytest.mark.parametrize("size", SIZES)
 def test_runs(method: str, kind: str, size: tuple[int, int]):

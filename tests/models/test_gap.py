@@ -16,7 +16,7 @@ from pylon_zoo.models.build import build_model
 from pylon_zoo.models.gap import GapBackbone
 from pylon_zoo.models.names import timm_module
 from pylon_zoo.weights.checkpoint import load_checkpoint, save_checkpoint
-from tests.models.families import FAMILIES, HEAVY
+from tests.models.families import FAMILIES, by_family
 
 # Families whose smallest member is no linear classifier on an averaged map.
 NOT_GAP = {
@@ -39,10 +39,7 @@ def with_statistics(model: nn.Module) -> nn.Module:
     return model.eval()
 
 
-@pytest.mark.parametrize(
-    "family",
-    [pytest.param(family, marks=[pytest.mark.slow] if family in HEAVY else []) for family in FAMILIES],
-)
+@by_family()
 def test_which_families_are(family: str):
     name = FAMILIES[family]
     if family in NOT_GAP:

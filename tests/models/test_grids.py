@@ -31,6 +31,7 @@ def traced(encoder: Backbone, side: int = 96) -> list[CellGrid | None]:
     return trace_grids(encoder.eval()._maps, torch.zeros(1, encoder.in_chans, *encoder.padded_size(side, side)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MEASURED)
 def test_claimed_centres_are_the_measured_ones(name):
     encoder = Backbone(name, output_stride=4).eval().requires_grad_(False)

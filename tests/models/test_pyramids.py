@@ -11,7 +11,7 @@ from pylon_zoo.models.build import build_model
 from pylon_zoo.models.methods import METHODS
 from pylon_zoo.models.names import list_backbones, timm_module
 from pylon_zoo.models.pyramids import DILATABLE, NO_PYRAMID, lacks_dilation, lacks_pyramid
-from tests.models.families import FAMILIES, HEAVY
+from tests.models.families import FAMILIES, by_family
 
 UNPADDED = "its convolutions are not padded, so its maps are a few cells short of half"
 
@@ -37,25 +37,18 @@ def check(name: str) -> None:
     assert (fits and dilates and lack == "") == (lacks_dilation(module, name) == ""), dilated
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@by_family()
 def test_the_tables_are_right_about_a_member_of_each_family(family: str):
     check(FAMILIES[family])
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", list_backbones())
 def test_the_tables_are_right_about_every_architecture(name: str):
     check(name)
 
 
-@pytest.mark.parametrize(
-    "family",
-    [
-        pytest.param(family, marks=[pytest.mark.slow] if family in HEAVY else [])
-        for family, name in FAMILIES.items()
-        if not lacks_pyramid(timm_module(name), name)
-    ],
-)
+@by_family(names=[family for family, name in FAMILIES.items() if not lacks_pyramid(timm_module(name), name)])
 def test_a_segmentation_decoder_runs_on_a_member_of_each_family_that_fits(family: str):
     name = FAMILIES[family]
     model = build_model(f"fpn_{name}", 2, pyramid_channels=8, decoder_channels=32).eval()

@@ -1,4 +1,4 @@
-"""PYLON on every timm architecture: the script that writes docs/backbones.md, on a few names and (slow) on all."""
+"""PYLON on every timm architecture: the script that writes docs/backbones.md, on a few names, and on all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def script() -> dict[str, Any]:
     return runpy.run_path(str(SCRIPT))
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_every_backbone(script: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     report = tmp_path / "backbones.md"
     code = script["main"](["--quiet", "--out", str(report)])

@@ -203,6 +203,7 @@ def test_epochs_stay_within_reason():
     assert smaller_side([192, 160, 128], slow, (1000, 10), minutes=1) == 128
 
 
+@pytest.mark.slow
 def test_heatmaps_are_made_to_agree_wherever_there_are_any(spec):
     for name in (MODEL, "fpn_test_resnet", "cam_test_resnet"):
         recipe = choose(spec, name, orientation="any", **CPU).recipe
@@ -220,6 +221,7 @@ def test_what_is_said_of_views(spec):
     assert "views" not in "".join(alone)
 
 
+@pytest.mark.slow
 def test_an_encoder_of_large_patches_is_not_cut(spec):
     options = choose(spec, "pylon_vit_tiny_patch16_224", settings=["model.options.encoder_pretrained=false"], **CPU)
     assert options.recipe.model.options["coarsest_stride"] == COARSEST_STRIDE

@@ -34,6 +34,7 @@ def fake_validation(monkeypatch):
     return fake
 
 
+@pytest.mark.slow
 def test_it_learns_where_the_spots_are(spots, make_recipe):
     recipe = make_recipe(schedule={"max_epochs": 12, "evaluate_every": 12})
     _, epochs = run(recipe, spots(count=32), spots("train", count=32))
@@ -120,6 +121,7 @@ def test_a_frozen_encoder_is_not_trained(spots, make_recipe):
     assert not torch.equal(head, model.head.weight)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("settings", "precision"), [({"channels_last": True}, "no"), ({}, "bf16")])
 def test_layout_and_precision_are_options(spots, make_recipe, settings, precision):
     slow = {"optimizer": {"lr": 1e-6}, "schedule": {"max_epochs": 1}}

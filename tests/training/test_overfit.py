@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 
 from pylon_zoo.evaluation import evaluate
@@ -30,6 +31,7 @@ SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 def test_32_phantoms_are_told_apart_and_pointed_at():
     recipe = load_recipe("phantom_cxr_pylon", SETTINGS)
     phantoms = open_split(recipe, "train")

@@ -24,6 +24,7 @@ def small_model():
     return build_model("pylon_test_resnet", 2, 1, encoder_kwargs={"drop_path_rate": 0.3})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm_stats", ["move", "stay"])
 def test_the_encoder_is_frozen_in_the_first_phase_and_trained_in_the_second(spots, make_recipe, norm_stats):
     recipe = make_recipe(phases={"encoder": BOTH, "norm_stats": norm_stats}, schedule={"max_epochs": 1})
@@ -71,6 +72,7 @@ def test_the_second_phase_begins_at_the_first_ones_best_weights_with_nothing_els
     assert [epoch.best for epoch in epochs] == [True, True, False, False, False, True], "of the run, not of a phase"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"ema": 0.9}, {"accumulate": 2}])
 def test_from_any_save_of_any_phase_it_goes_on_to_the_same_weights(spots, make_recipe, settings):
     recipe = make_recipe(

@@ -31,6 +31,7 @@ PARTS = ((2, {}), (2, {"accumulate": 2}), (1, {"accumulate": 2}))
 VIEWS = {"consistency": {"views": 0.5}, "loss": {"pooling": "topk"}, "schedule": {"name": "cosine", "max_epochs": 3}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("terms", "ways"), [({}, PARTS), (VIEWS, PARTS[:1])], ids=["labels", "views"])
 def test_two_processes_and_accumulated_parts_learn_what_one_batch_does(tmp_path, terms, ways):
     """In float64, without batch normalisation and augmentation, with unknown labels and a smaller last step."""

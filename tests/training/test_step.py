@@ -23,16 +23,20 @@ def one_step(recipe, data, precision="no"):
     return epoch, torch.cat([parameter.flatten() for parameter in model.parameters()]).detach()
 
 
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     ("terms", "settings", "precision", "tolerance"),
     [
         ({}, {"accumulate": 2}, "no", 1e-6),
-        ({}, {"channels_last": True}, "no", 1e-6),
-        ({}, {"checkpointing": True}, "no", 1e-6),
-        ({}, {"compile": True}, "no", 1e-5),
-        pytest.param({}, {"compile": True, "channels_last": True}, "bf16", 2e-2, marks=pytest.mark.slow),
-        ({}, {}, "bf16", 2e-2),
-        (POINTING, {"channels_last": True, "checkpointing": True}, "no", 1e-5),
+        slow({}, {"channels_last": True}, "no", 1e-6),
+        slow({}, {"checkpointing": True}, "no", 1e-6),
+        slow({}, {"compile": True}, "no", 1e-5),
+        slow({}, {"compile": True, "channels_last": True}, "bf16", 2e-2),
+        slow({}, {}, "bf16", 2e-2),
+        slow(POINTING, {"channels_last": True, "checkpointing": True}, "no", 1e-5),
         (POINTING, {}, "bf16", 2e-2),
     ],
 )

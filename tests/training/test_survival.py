@@ -98,11 +98,8 @@ def wait_for_saves(run: Path, process, count: int) -> None:
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize(
-    ("more", "kills"),
-    [("", 4), (POINTING, 2), pytest.param("", 20, marks=pytest.mark.slow)],
-    ids=["4", "pointing", "20"],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("more", "kills"), [("", 4), (POINTING, 2), ("", 20)], ids=["4", "pointing", "20"])
 def test_killed_at_random_moments_a_run_ends_with_the_same_weights(tmp_path, recipe, more, kills):
     recipe.write_text(RECIPE.replace("max_epochs = 4", "max_epochs = 2") + more if more else RECIPE, encoding="utf-8")
     log, whole, broken = str(tmp_path / "log"), tmp_path / "whole", tmp_path / "broken"
@@ -129,6 +126,7 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_weights(tmp_path, rec
     ]
 
 
+@pytest.mark.slow
 @posix_only
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_a_run_with_a_sentence_and_it_can_go_on(tmp_path, recipe, number, code, capsys):
@@ -152,6 +150,7 @@ def test_a_signal_ends_a_run_with_a_sentence_and_it_can_go_on(tmp_path, recipe, 
     assert "Was done already" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @posix_only
 def test_a_full_disk_stops_a_run_and_leaves_what_was_saved(tmp_path, recipe):
     run, log = tmp_path / "run", tmp_path / "log"
@@ -182,6 +181,7 @@ def test_a_loss_that_is_not_a_number_names_the_batch_and_leaves_what_was_saved(t
     assert train(make_recipe(), tmp_path, device="cpu", datasets=(train_set, spots("val")), resume=True)["epochs"] == 2
 
 
+@pytest.mark.slow
 def test_a_second_process_on_a_folder_is_refused(tmp_path, recipe):
     run = tmp_path / "run"
     process = start(survivor, str(recipe), str(run), str(tmp_path / "log"))

@@ -94,6 +94,7 @@ def test_transforms_make_what_the_model_says_it_takes(make_recipe, spots):
     assert (train_set.transform.augmentation, train_set.transform.mean) == ("xray", (0.5,))
 
 
+@pytest.mark.slow
 def test_both_phases_on_real_radiographs(tmp_path):
     if "PYLON_ZOO_NIH_DIR" not in os.environ:
         pytest.skip("set PYLON_ZOO_NIH_DIR to a folder with the NIH ChestX-ray14 release, or a sample in its layout")

@@ -67,6 +67,7 @@ def test_every_checkpoint_is_tried():
     assert set(BUNDLED) == {*DRAWN, REAL}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (TILES / "val.json").is_file(), reason="set PYLON_ZOO_REAL_DIR to a folder with deeppcb-tiles")
 def test_the_one_of_real_images_finds_and_points_in_every_class():
     """The validation tiles once more: the manifest's figures are those of the weights that ship."""

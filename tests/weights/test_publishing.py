@@ -72,6 +72,7 @@ def published(hub: LoopbackHub) -> dict[str, bytes]:
 # -- there and back ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_round_trip_by_address_by_name_and_in_a_fresh_process(
     run: Path, model: HeatmapClassifier, hub: LoopbackHub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from loopback_hub import LoopbackHub
 from systems import link
@@ -22,6 +23,7 @@ REPO = "org/chest-xray"
 ROOT = Path(pz.__file__).resolve().parents[1]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_trained(tmp_path: Path, hub: LoopbackHub) -> None:
     """By the command line alone, with figures that were measured."""
     run, figures = str(tmp_path / "run"), str(tmp_path / "figures")

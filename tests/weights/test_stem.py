@@ -29,6 +29,7 @@ def of_channels(model: nn.Module, in_chans: int) -> nn.Module:
     return model_from(model_config(model, {}), model.state_dict(), where="there", in_chans=in_chans)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", [name for name in PLAIN if name not in STANDARDISED])
 def test_a_grey_image_gives_the_same_in_one_channel_and_in_all(architecture: str) -> None:
     torch.manual_seed(0)

@@ -292,6 +292,7 @@ def goes_on(tiny, root: Path) -> None:
     assert tiny.server.asked("/train_data.zip") == [None, f"bytes={half}-"]
 
 
+@pytest.mark.slow
 @posix_only  # which have a signal for Ctrl-C
 def test_a_second_process_and_ctrl_c_midway(tiny, root, hanging):
     with pytest.raises(

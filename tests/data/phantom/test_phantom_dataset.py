@@ -93,6 +93,7 @@ def test_no_image_beyond_the_last():
         PhantomCxr("train", size=32, count=2)[2]
 
 
+@pytest.mark.slow
 def test_mean_and_std_are_those_of_the_pictures():
     images = np.stack([sample.image.numpy() for sample in PhantomCxr("train", size=48, count=200)]) / 255
     assert images.mean() == pytest.approx(MEAN, abs=0.01)

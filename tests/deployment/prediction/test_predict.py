@@ -91,6 +91,7 @@ def test_types_and_metadata(folder: Path, predict, model, tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("out")] == ["out.parquet"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"workers": 2}, {"workers": 1, "batch_size": 3}, {"rows_per_part": 2}])
 @pytest.mark.parametrize("native_size", [False, True])
 def test_neither_workers_nor_parts_nor_batches_change_the_rows(

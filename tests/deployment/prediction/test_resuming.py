@@ -49,6 +49,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, predict):
     return run
 
 
+@pytest.mark.slow
 def test_killed_twice_and_run_again_gives_the_same_bytes(tmp_path: Path, checkpoint: str) -> None:
     table = tmp_path / "figures.csv"
     words = ["--images", "150", "--few", "50", "--rows-per-part", "25", "--csv", table, "--checkpoint", checkpoint]
@@ -129,6 +130,7 @@ def test_a_file_that_is_no_result_is_not_replaced(content: bytes, folder: Path, 
     assert (tmp_path / "out.parquet").read_bytes() == content
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_bytes_of_one(folder: Path, checkpoint: str, tmp_path: Path) -> None:
     words = [
         "--checkpoint",

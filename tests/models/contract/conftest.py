@@ -12,7 +12,20 @@ from pylon_zoo.models.contract import HeatmapClassifier
 from tests.models.contract.cases import CLASSES, KINDS, METHOD_OPTIONS, Build, Kind, can_carry
 
 
-@pytest.fixture(params=[f"{method}_{kind}" for method in METHOD_OPTIONS for kind in KINDS if can_carry(kind, method)])
+def marks(method: str, kind: str) -> list[pytest.MarkDecorator]:
+    """Every method at once on one kind of backbone, and PYLON on all; the rest runs with the slow tests."""
+    first = next(kind for kind in KINDS if can_carry(kind, method))
+    return [] if kind == first or method == "pylon" else [pytest.mark.slow]
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(f"{method}_{kind}", marks=marks(method, kind))
+        for method in METHOD_OPTIONS
+        for kind in KINDS
+        if can_carry(kind, method)
+    ]
+)
 def case(request: pytest.FixtureRequest) -> tuple[str, Kind]:
     method, _, kind = request.param.partition("_")
     return method, KINDS[kind]

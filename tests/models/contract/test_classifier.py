@@ -95,6 +95,7 @@ def test_coarse_groups_are_fewer(build: Build):
     assert 2 <= len(coarse) <= len(fine)
 
 
+@pytest.mark.slow
 def test_optimizer_with_layer_decay(build: Build):
     model = build()
     optimizer = create_optimizer_v2(model, "adamw", lr=0.01, weight_decay=0.05, layer_decay=0.75)

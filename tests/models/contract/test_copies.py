@@ -76,6 +76,7 @@ TO_EXPORT = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.slow
 @TO_EXPORT
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::FutureWarning")
 def test_traces(build: Build):
@@ -85,6 +86,7 @@ def test_traces(build: Build):
         torch.testing.assert_close(traced(images(1)), model(images(1)))
 
 
+@pytest.mark.slow
 @TO_EXPORT
 def test_exports(build: Build):
     model = build().eval()

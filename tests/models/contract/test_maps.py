@@ -77,6 +77,7 @@ def test_eval_is_deterministic_and_per_image(build: Build):
     torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(32, 32), (33, 50), (97, 64)])
 @pytest.mark.parametrize("training", [True, False])
 def test_small_and_odd_sizes_are_finite(build: Build, size: tuple[int, int], training: bool):

@@ -53,6 +53,7 @@ def test_every_used_parameter_gets_a_finite_gradient(build: Build, case: tuple[s
     assert grads[f"encoder.{case[1].stem}"].abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_grad_checkpointing_changes_nothing(build: Build, case: tuple[str, Kind]):
     plain, frugal = build().train().double(), build().train().double()
     if not case[1].recomputed:

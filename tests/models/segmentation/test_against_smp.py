@@ -49,6 +49,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "backbone"), CASES)
 def test_the_numbers_are_smps(method: str, backbone: str):
     ours, theirs = pair(method, backbone)
@@ -57,6 +58,7 @@ def test_the_numbers_are_smps(method: str, backbone: str):
         torch.testing.assert_close(ours.forward_heatmap(x), theirs(x), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", THEIRS)
 @pytest.mark.parametrize("size", [(300, 417), (224, 224), (33, 70)])
 def test_other_sizes_are_padded_and_cropped(method: str, size: tuple[int, int]):
