@@ -22,7 +22,7 @@ ROOT = Path(pylon_zoo.__file__).parent
 FLOORS = (
     ("errors", "_version", "lazy", "after_import"),
     ("placements",),
-    ("optional", "files", "lock", "waits", "progress", "regions", "cells", "symmetries"),
+    ("optional", "files", "lock", "waits", "progress", "regions", "cells", "symmetries", "pages"),
     ("data", "metrics"),
     ("models",),
     ("weights", "attribution"),
@@ -41,6 +41,7 @@ LAZY = {
     "accelerate",
     "captum",
     "datasets",
+    "jinja2",
     "matplotlib",
     "onnx",
     "onnxruntime",

@@ -81,10 +81,15 @@ def test_a_wheel_of_the_source_archive_has_the_manifest(checkout, tmp_path):
     assert module.is_relative_to(site)
     assert path == module.with_name(MANIFEST_FILE)
     assert path.read_bytes() == (REPO / MANIFEST_FILE).read_bytes()
-    assert {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()} == {
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {name.partition("/")[0] for name in names} == {
         "pylon_zoo",
         f"pylon_zoo-{pylon_zoo.__version__}.dist-info",
     }
+    inside = [path for path in (checkout / "pylon_zoo").rglob("*") if path.is_file() and path.name != ".gitattributes"]
+    files = {path.relative_to(checkout).as_posix() for path in inside}
+    assert {"pylon_zoo/pages/base.html", "pylon_zoo/pages/base.css", "pylon_zoo/pages/explanations.js"} <= files
+    assert files - names == set(), "the wheel lacks what lies beside its modules"
 
 
 @pytest.mark.parametrize("settings", [{}, {"editable_mode": "strict"}], ids=["lenient", "strict"])
