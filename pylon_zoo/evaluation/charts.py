@@ -1,4 +1,4 @@
-"""Charts as inline SVG: no library, no script, readable in light, dark and on paper (`report_style` colours them)."""
+"""Charts as inline SVG: no library, no script, in light, dark and on paper; `pages/evaluation.css` colours them."""
 
 from __future__ import annotations
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from pylon_zoo.evaluation.charts import svg
+
 LEFT, TOP, WIDTH, HEIGHT, RIGHT, BOTTOM = 48, 14, 360, 190, 128, 40
 SERIES = ("curve", "curve second")
 """Classes of the style sheet, curve by curve."""
@@ -83,9 +85,7 @@ def curves(
             f'<text x="{x + 9:.1f}" y="{y + 4:.1f}"><tspan class="value">{points[-1][1]:.3g}</tspan> '
             f'<tspan class="tick">{escape(name)}</tspan></text>'
         )
-    width, height = LEFT + WIDTH + RIGHT, TOP + HEIGHT + BOTTOM
-    size = f'viewBox="0 0 {width} {height}" style="max-width:{width * 1.15:g}px"'
-    return f'<svg {size} role="img">{"".join(parts)}</svg>'
+    return svg(LEFT + WIDTH + RIGHT, TOP + HEIGHT + BOTTOM, parts)
 
 
 def ticks_between(low: float, high: float, about: int = 4) -> list[float]:

@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
-from collections.abc import Iterable
-from html import escape
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePath
+from typing import Any, NamedTuple
 
-from PIL import Image
-
-from pylon_zoo._version import __version__
 from pylon_zoo.evaluation.charts import Row, bars, curve
 from pylon_zoo.evaluation.decisions import reliability
 from pylon_zoo.evaluation.gallery import Shown
 from pylon_zoo.evaluation.intervals import intervals
-from pylon_zoo.evaluation.report_style import CSS
 from pylon_zoo.evaluation.result import Evaluation
 from pylon_zoo.evaluation.tables import AVERAGES, PLACED, VIEWED, console_rows, notes
 from pylon_zoo.evaluation.targets import targets
-from pylon_zoo.explanation.report import FOOTER
-from pylon_zoo.explanation.report_style import CSS as BASE_CSS
+from pylon_zoo.explanation.report import picture_uri
 from pylon_zoo.files import make_folder, write_text
 from pylon_zoo.metrics import Strata, wilson_interval
 from pylon_zoo.metrics.resampling import Mean
+from pylon_zoo.pages import render
 
-KINDS = {"best": "Best: hits, the surest", "random": "Drawn by lot", "worst": "Worst: sure misses, else unsure hits"}
+KINDS = {
+    True: {"best": "Best: hits, the surest", "random": "Drawn by lot", "worst": "Worst: sure misses, else unsure hits"},
+    False: {"best": "Surest of the images that have it", "worst": "Least sure of the images that have it"},
+}
+"""Whether there are boxes → kind of a picture → its heading."""
+LEGENDS = {
+    True: "blue: the true box; cross-hair: the map's highest point",
+    False: "cross-hair: the map's highest point; nobody has marked where it should be",
+}
 AIMED = 24
 """Classes at most whose offsets are drawn, those with most boxes."""
 OFFSET = "Offset: from the centre of the nearest box to the map's highest point, mean over images."
 NONE = (math.nan, math.nan)
+
+
+class Chart(NamedTuple):
+    """A picture in SVG with a heading, and what to know of it."""
+
+    title: str
+    note: str
+    svg: str
 
 
 def write_report(evaluation: Evaluation, pictures: Iterable[Shown], folder: str | Path) -> Path:
@@ -72,25 +82,26 @@ def report_html(evaluation: Evaluation, pictures: Iterable[Shown]) -> str:
     }
     if evaluation.missing:
         facts["Not evaluated"] = ", ".join(evaluation.missing)
-    listed = "".join(f"<div><dt>{name}</dt><dd>{escape(value)}</dd></div>" for name, value in facts.items())
-    title = escape(evaluation.model)
-    charts = [auroc_card(evaluation), *point_cards(evaluation), offset_card(evaluation), _reliability(evaluation)]
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}: evaluation</title>\n<style>{BASE_CSS}{CSS}</style>\n</head>\n<body>\n"
-        f'<header><p class="kicker">Evaluation of</p><h1>{title}</h1>{_headline(evaluation)}'
-        f'<div class="facts"><dl>{listed}</dl></div></header>\n<p class="hint">Whiskers are 95 % intervals; dashed '
-        "ticks are what an unseeing random map scores.</p>\n"
-        f'<main>\n<div class="charts">{"".join(charts)}</div>\n{_decided(evaluation)}{table_card(evaluation)}'
-        f"{_gallery(evaluation, pictures)}\n</main>\n"
-        f"<footer>{FOOTER}<br>Made by pylon_zoo {__version__}.</footer>\n</body>\n</html>\n"
+    return render(
+        "evaluation.html",
+        title=evaluation.model,
+        facts=facts,
+        headline=list(_headline(evaluation)),
+        charts=[
+            auroc_chart(evaluation),
+            *point_charts(evaluation),
+            *offset_charts(evaluation),
+            *_reliability(evaluation),
+        ],
+        decided=evaluation.decided,
+        decisions=list(_decisions(evaluation)),
+        numbers=all_numbers(evaluation),
+        classes=pictured(evaluation, pictures),
     )
 
 
-def _headline(evaluation: Evaluation) -> str:
-    """The averages in large."""
-    cells = []
+def _headline(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    """Value and name of the averages."""
     for name, key, result in (
         ("AUROC", "auroc", evaluation.auroc),
         ("point accuracy", "point_accuracy", evaluation.point_accuracy),
@@ -100,13 +111,11 @@ def _headline(evaluation: Evaluation) -> str:
         for average in AVERAGES:
             low, high = getattr(evaluation.intervals[key], average) if key in evaluation.intervals else NONE
             ends = "" if math.isnan(low) else f", {low:.3f} to {high:.3f}"
-            value = getattr(result, average)
-            cells.append(f"<div><b>{_number(value)}</b><span>{name}, {average}{ends}</span></div>")
-    return f'<div class="big">{"".join(cells)}</div>'
+            yield number(getattr(result, average)), f"{name}, {average}{ends}"
 
 
-def auroc_card(evaluation: Evaluation) -> str:
-    """AUROC class by class, as a card of the page."""
+def auroc_chart(evaluation: Evaluation) -> Chart:
+    """AUROC class by class."""
     interval = evaluation.intervals.get("auroc")
     rows: list[Row] = []
     for place, name in enumerate(evaluation.classes):
@@ -116,14 +125,14 @@ def auroc_card(evaluation: Evaluation) -> str:
     lows = [value for row in rows for value in row[1:3] if not math.isnan(value)]
     low = 0.5 if min(lows, default=0.5) >= 0.5 else 0.0
     note = "Does the score rank images with the finding above those without? "
-    return card("AUROC", note + ("The axis begins at chance, 0.5." if low else "Chance is 0.5."), bars(rows, low))
+    return Chart("AUROC", note + ("The axis begins at chance, 0.5." if low else "Chance is 0.5."), bars(rows, low))
 
 
-def point_cards(evaluation: Evaluation) -> list[str]:
-    """Point accuracy class by class, and by the boxes' area, as cards."""
+def point_charts(evaluation: Evaluation) -> list[Chart]:
+    """Point accuracy class by class, and by the boxes' area."""
     points = evaluation.point_accuracy
     if points is None:
-        return [card("Point accuracy", "The model has no heatmaps.", "")]
+        return [Chart("Point accuracy", "The model has no heatmaps.", "")]
     interval = evaluation.intervals.get("point_accuracy")
     wilson = wilson_interval(points.per_class * points.support, points.support)
     low, high = (interval.low, interval.high) if interval else wilson
@@ -139,7 +148,7 @@ def point_cards(evaluation: Evaluation) -> list[str]:
     ]
     random = evaluation.controls.get("random", {}).get("point_accuracy")
     marks = random.per_class.tolist() if random else []
-    cards = [card("Point accuracy", "Does the map's highest point lie in a true box?", bars(rows, marks=marks))]
+    charts = [Chart("Point accuracy", "Does the map's highest point lie in a true box?", bars(rows, marks=marks))]
     if evaluation.records is not None:
         strata = Strata.of(evaluation.records.outcomes)
         low, high = strata.interval()
@@ -158,29 +167,29 @@ def point_cards(evaluation: Evaluation) -> list[str]:
             for place, cases in enumerate(strata.cases.tolist())
         ]
         note = "All classes together, by the share of the image that the boxes cover."
-        cards.append(card("Point accuracy by box area", note, bars(rows)))
-    return cards
+        charts.append(Chart("Point accuracy by box area", note, bars(rows)))
+    return charts
 
 
-def offset_card(evaluation: Evaluation) -> str:
-    """Where peaks lie around their findings' centres, class by class, as a card; empty without boxes."""
+def offset_charts(evaluation: Evaluation) -> list[Chart]:
+    """Where peaks lie around their findings' centres, class by class; nothing without boxes."""
     if evaluation.records is None or not evaluation.pointing:
-        return ""
+        return []
     outcomes, support = evaluation.records.outcomes, evaluation.pointing["offset_down"].support
     most = [label for label in support.argsort(descending=True, stable=True)[:AIMED] if support[label] > 0]
     if not most:
-        return ""
+        return []
     aims = [(evaluation.classes[label], outcomes.offsets[outcomes.labels == label].tolist()) for label in sorted(most)]
     note = (
         f"{OFFSET} Each dot is an image, the cross the centre of its finding, the arrow goes to the dots' mean. Dots "
     )
     note += "around the cross: the map points at its findings; a cloud beside it: it points beside them."
-    return card("Where peaks lie", note, targets(aims))
+    return [Chart("Where peaks lie", note, targets(aims))]
 
 
-def _reliability(evaluation: Evaluation) -> str:
+def _reliability(evaluation: Evaluation) -> list[Chart]:
     if evaluation.records is None:
-        return ""
+        return []
     bins = reliability(evaluation)
     pooled = bins.pooled
     points = [
@@ -194,46 +203,33 @@ def _reliability(evaluation: Evaluation) -> str:
         "Of predictions with a given probability, how many are right? On the diagonal, the probability means what it "
         "says. Larger dots stand for more predictions, the line joins those of five or more; all classes pooled, "
         f"{pooled.counts.shape[1]} bins of equal width. Expected calibration error, mean over classes: "
-        f"{_number(bins.expected_error.macro)}{_ends(evaluation, 'ece')}."
+        f"{number(bins.expected_error.macro)}{_ends(evaluation, 'ece')}."
     )
     if evaluation.calibrated and evaluation.decided:
         after = ", ".join(
-            f"{name} {_number(error.macro)}{_ends(evaluation, f'ece_{name}')}"
+            f"{name} {number(error.macro)}{_ends(evaluation, f'ece_{name}')}"
             for name, error in evaluation.calibrated.items()
         )
-        note += f" After scaling fitted on {escape(str(evaluation.decided.fitted_on))}: {after}."
-    return card("Reliability", note, curve(points, "predicted probability", "share that has the finding"))
+        note += f" After scaling fitted on {evaluation.decided.fitted_on}: {after}."
+    return [Chart("Reliability", note, curve(points, "predicted probability", "share that has the finding"))]
 
 
-def _decided(evaluation: Evaluation) -> str:
+def _decisions(evaluation: Evaluation) -> Iterator[list[str]]:
+    """Class by class its name, the threshold, sensitivity and specificity."""
     point = evaluation.decided
     if point is None:
-        return ""
-    rows = "".join(
-        f"<tr><td>{escape(name)}</td><td>{_number(float(point.thresholds[place]))}</td>"
-        + "".join(
-            f"<td>{_number(float(one.per_class[place]))}{_ends(evaluation, one.name, place)}</td>"
+        return
+    for place, name in enumerate(evaluation.classes):
+        shares = (
+            number(float(one.per_class[place])) + _ends(evaluation, one.name, place)
             for one in (point.sensitivity, point.specificity)
         )
-        + "</tr>"
-        for place, name in enumerate(evaluation.classes)
-    )
-    note = f"Largest geometric mean of sensitivity and specificity, fitted on {escape(str(point.fitted_on))}, applied "
-    note += f"to {escape(point.applied_to)}."
-    if point.in_sample:
-        note += ' <span class="warning">Fitted on the split that is judged: these numbers flatter the model.</span>'
-    head = "<tr><th>class</th><th>threshold</th><th>sensitivity</th><th>specificity</th></tr>"
-    return card("Decisions at a threshold", note, f'<div class="table"><table>{head}{rows}</table></div>')
+        yield [name, number(float(point.thresholds[place])), *shares]
 
 
-def table_card(evaluation: Evaluation) -> str:
-    """All numbers, with the controls, as a card."""
-    head, *lines = console_rows(evaluation)
-    body = ""
-    for line in lines:
-        average = ' class="average"' if line[0] in AVERAGES else ""
-        body += f"<tr{average}>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>"
-    names = "".join(f"<th>{escape(name)}</th>" for name in head)
+def all_numbers(evaluation: Evaluation) -> Mapping[str, Any]:
+    """The table, with the controls, and how to read it."""
+    head, *rows = console_rows(evaluation)
     note = "Random and centre maps never saw the image, the oracle is the findings themselves: no method should be "
     note += "read without them. Intervals in brackets."
     if evaluation.by_masks:
@@ -241,56 +237,36 @@ def table_card(evaluation: Evaluation) -> str:
     if evaluation.pointing:
         note += f" {OFFSET} Same place: the largest share of images whose maps peak in one and the same cell, and that "
         note += "of the boxes' centres; far above that, one cell speaks whatever the image shows."
-    note += "".join(f" {escape(sentence)}" for sentence in notes(evaluation))
-    return card("All numbers", note, f'<div class="table"><table><tr>{names}</tr>{body}</table></div>')
+    return {"note": " ".join([note, *notes(evaluation)]), "head": head, "rows": rows, "averages": AVERAGES}
 
 
-def _gallery(evaluation: Evaluation, pictures: Iterable[Shown]) -> str:
-    """One card per class that has pictures."""
-    by_class: dict[int, dict[str, list[str]]] = {}
+def boxed(evaluation: Evaluation, label: int) -> bool:
+    """Whether any image has a place marked for a class."""
+    return bool(evaluation.point_accuracy is not None and evaluation.point_accuracy.support[label] > 0)
+
+
+def pictured(evaluation: Evaluation, pictures: Iterable[Shown]) -> list[Mapping[str, Any]]:
+    """The classes that have pictures, and those by kind."""
+    by_class: dict[int, dict[str, list[Mapping[str, str]]]] = {}
     for shown in pictures:
-        kinds = by_class.setdefault(shown.label, {})
-        kinds.setdefault(shown.kind, []).append(_figure(shown, evaluation.classes[shown.label]))
-    cards = []
+        figure = {
+            "source": picture_uri(shown.picture, quality=82),
+            "path": shown.path,
+            "name": PurePath(shown.path).name,
+            "probability": f"{shown.probability:.2f}",
+            "verdict": ("hit" if shown.hit else "miss") if boxed(evaluation, shown.label) else "",
+        }
+        by_class.setdefault(shown.label, {}).setdefault(shown.kind, []).append(figure)
+    classes: list[Mapping[str, Any]] = []
     for label, kinds in by_class.items():
-        trios = "".join(
-            f'<section><h3>{KINDS[kind]}</h3><div class="pair">{"".join(figures)}</div></section>'
-            for kind, figures in kinds.items()
-        )
-        cards.append(
-            f'<article class="card"><header><h2>{escape(evaluation.classes[label])}</h2><span class="where">blue: the '
-            f'true box; cross-hair: the map\'s highest point</span></header><div class="trios">{trios}</div></article>'
-        )
-    return "\n".join(cards)
+        marked = boxed(evaluation, label)
+        shown_kinds = [{"title": KINDS[marked][kind], "shown": figures} for kind, figures in kinds.items()]
+        classes.append({"name": evaluation.classes[label], "legend": LEGENDS[marked], "kinds": shown_kinds})
+    return classes
 
 
-def _figure(shown: Shown, name: str) -> str:
-    verdict = '<span class="hit">hit</span>' if shown.hit else '<span class="miss">miss</span>'
-    path = escape(Path(shown.path).name)
-    return (
-        f'<figure><img src="{picture_uri(shown.picture)}" alt="{escape(name)} in {path}" title="{escape(shown.path)}">'
-        f'<figcaption>{verdict} at {shown.probability:.2f} <span class="note">{path}</span></figcaption></figure>'
-    )
-
-
-def picture_uri(picture: Image.Image) -> str:
-    """A picture as an address that holds all of it.
-
-    Example:
-        >>> picture_uri(Image.new("RGB", (4, 4))).startswith("data:image/jpeg;base64,")
-        True
-    """
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=82, subsampling=0)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-def card(title: str, note: str, body: str) -> str:
-    """A part of the page; all of it is HTML already."""
-    return f'<article class="card"><h2>{title}</h2><p>{note}</p>{body}</article>\n'
-
-
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Three digits, or a dash for what is undefined."""
     return "–" if math.isnan(value) else f"{value:.3f}"
 
 

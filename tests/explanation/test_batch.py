@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -53,13 +54,13 @@ def test_thresholds_and_their_source_are_written(fixed_model, images: list[Path]
     model = fixed_model(torch.zeros(2, 2, 2), ("x", "y"))
     model.thresholds = (0.25, 0.75)
     for asked, source, values, said in (
-        (None, "model", {"y": 0.75, "x": 0.25}, "0.25 to 0.75 by class (the model&#x27;s own)"),
+        (None, "model", {"y": 0.75, "x": 0.25}, "0.25 to 0.75 by class (the model's own)"),
         (0.5, "asked", {"y": 0.5, "x": 0.5}, "0.5 (as asked for)"),
     ):
         out = tmp_path / source
         results = explain_to_folder(model, images[:1], out, model_name="m", labels=["y", "x"], threshold=asked)
         assert results["thresholds"] == {"source": source, "values": values}
-        html = (out / "report.html").read_text(encoding="utf-8")
+        html = unescape((out / "report.html").read_text(encoding="utf-8"))
         assert f"<dd>{said}</dd>" in html
         below = [label for label, value in values.items() if value > 0.5]
         assert html.count("below threshold") == len(below)

@@ -137,7 +137,7 @@ def test_the_scale_is_explained(add) -> None:
     assert "Colour: probability" in absolute.html()
     assert "its minimum" in scaled.html()
     assert "if that place alone decided" in absolute.html()
-    assert "share of each map's maximum" in relevance.html()
+    assert "share of each map's maximum" in check(relevance.html()).text
     assert "if that place alone decided" not in relevance.html()
 
 
