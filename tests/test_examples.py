@@ -20,7 +20,7 @@ ARGUMENTS = {
     "train_from_labels.py": ["--images", "32"],
     "train_masks_with_smp_loss.py": ["--images", "32", "--epochs", "1"],
 }
-QUICK = {"explain_an_image.py", "heatmap_gallery.py"}
+QUICK = {"explain_an_image.py"}
 # Example → what makes its input.
 INPUTS = {
     "onnx_without_torch.py": (

@@ -99,6 +99,7 @@ def test_what_is_imported_is_seen(outcomes: list[list[object]]):
     assert "numpy" in outcomes[-1]
 
 
+@pytest.mark.slow
 def test_a_model_needs_what_a_model_of_timms_needs():
     code = (
         "import sys, timm; timm.create_model('test_resnet')\n"

@@ -102,6 +102,7 @@ def test_our_names_are_there_whoever_is_imported_first(order: str):
     assert done.stdout == "2\n", done.stderr
 
 
+@pytest.mark.slow
 def test_registering_warns_of_nothing_and_leaves_timms_modules_alone():
     code = (
         "import warnings; warnings.simplefilter('error'); import timm; before = set(timm.list_modules())\n"

@@ -88,6 +88,7 @@ def test_other_metrics_are_run_where_they_are_named(checkpoint, tmp_path, capsys
     assert "Did you mean 'energy'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_metrics_that_ask_again_are_run_where_they_are_named_and_their_price_is_said(checkpoint, tmp_path, capsys):
     arguments = ["evaluate", "--data", "phantom", "--checkpoint", str(checkpoint), "--size", "32", "--bootstrap", "20"]
     words = ["--metrics", "deletion,iou", "--pairs-per-class", "1", "--out", str(tmp_path / "one")]

@@ -25,6 +25,7 @@ from pylon_zoo.models.views import with_views
 from pylon_zoo.preprocessing import preprocess
 
 SCRIPT = Path(__file__).resolve().parents[2] / "examples" / "onnx_without_torch.py"
+pytestmark = pytest.mark.slow
 PROBABILITY = 1e-4  # Pillow's bicubic and torchvision's are one algorithm and round differently
 
 
@@ -45,7 +46,6 @@ def int8(model: HeatmapClassifier, path: Path) -> Path:
     return quantize(path, path.with_name("int8.onnx"), (read(phantoms[i].image)[None] for i in range(20)))
 
 
-@pytest.mark.slow
 def test_it_evaluates_as_the_model_does(model: HeatmapClassifier, path: Path):
     results = [
         evaluate(one, PhantomCxr("test", size=192, count=24), controls=False) for one in (model, OnnxModel(path))
@@ -95,7 +95,6 @@ def test_what_is_no_file_of_ours(content: bytes | str | None, message: str, path
         OnnxModel(broken)
 
 
-@pytest.mark.slow
 def test_int8_is_smaller_and_close(path: Path, int8: Path):
     assert int8.stat().st_size < 0.4 * path.stat().st_size
     images = torch.stack([preprocess(OnnxModel(path))(render(2, index, 192).image) for index in range(16)])
@@ -120,7 +119,6 @@ def test_there_must_be_images_to_calibrate_on(path: Path, tmp_path: Path):
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_the_script_without_torch_says_what_explain_says(
     mode: str, model: HeatmapClassifier, path: Path, tmp_path: Path

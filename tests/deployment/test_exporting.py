@@ -119,6 +119,7 @@ def test_the_file_says_how_to_use_it(format: str, read, tmp_path: Path):
     assert values["input_size"] == [1, 64, 48]
 
 
+@pytest.mark.slow
 def test_onnx_names_its_inputs_outputs_and_axes(tmp_path: Path):
     session = open_session(export(build_model("cam_test_resnet", 2), tmp_path / "cam.onnx", opset=18).path)
     (image,), (logits, heatmap) = session.get_inputs(), session.get_outputs()

@@ -114,6 +114,7 @@ def test_a_model_without_heatmaps_has_a_page(finished, cards):
     assert "AUROC, mean" in html
 
 
+@pytest.mark.slow
 def test_a_run_is_reported_into_its_folder(tmp_path, make_tiny_recipe):
     train(make_tiny_recipe, tmp_path / "run", device="cpu")
     path = report_run(tmp_path / "run", device="cpu")

@@ -55,6 +55,7 @@ def start(laboratory, grid):
     return str(laboratory().trained("phantom_encoder", TINY, 0)[1])
 
 
+@pytest.mark.slow
 def test_a_grid_is_filled_and_filled_once(laboratory, grid, start):
     first = laboratory(starts={"phantom_encoder": start})
     assert first.fill(grid.rows, [0, 1]) == []

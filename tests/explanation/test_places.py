@@ -97,6 +97,7 @@ def test_the_papers_placement_is_off_by_what_the_paddings_say(kind):
     assert (farthest(model, on_cells, "paper", side=3 * SIDE) > 10) == (kind != "patches")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "kind"), [("attention", "symmetric"), *product(["cam", "fpn", "grad_cam", "pylon"], KINDS)]
 )

@@ -160,7 +160,8 @@ def test_weights_for_other_channels(trained: int, other: int):
         torch.testing.assert_close(of(adapted), of(model), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["ViT", pytest.param("ResNet from stride 8", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ViT", "ResNet from stride 8"])
 def test_exports(kind: str, tmp_path: Path):
     size = {"size": (64, 96)} if kind == "ViT" else {}  # whose position embedding is for one size
     model = model_of(kind, **({"img_size": 64} if size else {}))

@@ -56,6 +56,7 @@ def test_a_segmentation_decoder_runs_on_a_member_of_each_family_that_fits(family
         assert model.forward_heatmap(torch.randn(1, 3, 64, 96)).shape == (1, 2, 16, 24)
 
 
+@pytest.mark.slow
 def test_unpadded_networks_are_short_of_cells():
     for name in ("inception_v3", "legacy_xception"):
         with torch.device("meta"):

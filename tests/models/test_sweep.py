@@ -29,6 +29,7 @@ def test_every_backbone(script: dict[str, Any], tmp_path: Path, capsys: pytest.C
     assert f"{count} build and give a heatmap at their own input size, 0 fail" in report.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_few_backbones(script: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     report = tmp_path / "backbones.md"
     assert script["main"](["--quiet", "--pattern", "test_[mv]*", "--out", str(report)]) == 0

@@ -48,6 +48,7 @@ def pretrained(monkeypatch):
     monkeypatch.setattr("pylon_zoo.training.train.build_on_encoder", build)
 
 
+@pytest.mark.slow
 def test_a_fresh_encoder_takes_grey_images_as_they_are(spec):
     choices = choose(spec, MODEL, **CPU)
     recipe = choices.recipe
@@ -80,6 +81,7 @@ def test_classes_that_no_image_has_are_left_out_and_named(tmp_path):
     assert train_set.targets().sum(0).tolist() == [8.0, 8.0]
 
 
+@pytest.mark.slow
 def test_classes_that_were_asked_for_are_not_left_out(tmp_path):
     data = f"coco:{write_coco(tmp_path / 'data', classes=['bright', 'dark', 'odd'])}"
     with pytest.raises(DataError, match="has 'odd', so it cannot be learnt"):
@@ -90,6 +92,7 @@ def test_classes_that_were_asked_for_are_not_left_out(tmp_path):
     assert (chosen.survey.classes, chosen.left_out) == (("dark",), ())
 
 
+@pytest.mark.slow
 def test_colour_stays_colour(tmp_path):
     data = write_coco(tmp_path / "data", mixed=True)
     Image.new("RGB", (48, 36), (200, 30, 30)).save(data / "train" / "1.png")
@@ -100,6 +103,7 @@ def test_colour_stays_colour(tmp_path):
     assert ten_lines(choices)[1].endswith("colour; 3 channels into the model")
 
 
+@pytest.mark.slow
 def test_what_the_user_sets_stands_and_the_rest_goes_by_it(spec):
     settings = ["data.size=64", "loop.batch_size=8", "schedule.max_epochs=3", "model.head_bias=-4", "optimizer.lr=0.5"]
     recipe = choose(spec, MODEL, settings=settings, orientation="any", **CPU).recipe
@@ -108,12 +112,14 @@ def test_what_the_user_sets_stands_and_the_rest_goes_by_it(spec):
     assert recipe.optimizer.encoder_lr == rates_for("fresh", 16)["encoder_lr"]
 
 
+@pytest.mark.slow
 def test_weights_that_were_asked_for_are_not_replaced_by_fresh_ones(spec):
     with pytest.raises(WeightsError, match="cannot be had"):
         choose(spec, MODEL, settings=["model.options.encoder_pretrained=true"], **CPU)
     assert choose(spec, MODEL, settings=["model.options.encoder_pretrained=false"], **CPU).encoder == "fresh, as set"
 
 
+@pytest.mark.slow
 def test_a_section_for_every_run_is_a_line_of_the_table(spec, monkeypatch):
     monkeypatch.setitem(ALWAYS, "loop", {**ALWAYS["loop"], "ema": 0.9})
     assert choose(spec, MODEL, **CPU).recipe.loop.ema == 0.9
@@ -160,6 +166,7 @@ def test_a_batch_that_does_not_fit_is_halved(spec, monkeypatch):
     assert tried == [4, 2]
 
 
+@pytest.mark.slow
 def test_a_trial_leaves_model_and_data_as_they_are(spec):
     draft = automatic._Draft(spec, MODEL, ["data.size=64", "loop.batch_size=4"])
     model, splits = draft.model(), draft.splits()
@@ -172,6 +179,7 @@ def test_a_trial_leaves_model_and_data_as_they_are(spec):
     assert found.train_seconds < 5
 
 
+@pytest.mark.slow
 def test_an_unknown_orientation_says_so_and_a_known_one_why(spec):
     lines = ten_lines(choose(spec, MODEL, **CPU))
     assert len(lines) == 10
@@ -215,6 +223,7 @@ def test_heatmaps_are_made_to_agree_wherever_there_are_any(spec):
     assert (blind.consistency.views, blind.loss.pooling) == (0, "")
 
 
+@pytest.mark.slow
 def test_what_is_said_of_views(spec):
     assert "two views of each, whose heatmaps must agree" in "".join(ten_lines(choose(spec, MODEL, **CPU)))
     alone = ten_lines(choose(spec, MODEL, settings=["consistency.views=0"], **CPU))

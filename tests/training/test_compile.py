@@ -46,6 +46,7 @@ def test_compiling_is_no_exporting_whatever_torch_says(compiling: bool, monkeypa
     assert same_size((5, 5), (5, 5)) is compiling
 
 
+@pytest.mark.slow
 def test_what_stands_in_for_exports_stays_out(traced: list[torch.fx.GraphModule]):
     def decode(maps: Tensor) -> Tensor:
         return crop_padding(resize_like(halve(maps), maps), (5, 5), (5, 5))
@@ -56,6 +57,7 @@ def test_what_stands_in_for_exports_stays_out(traced: list[torch.fx.GraphModule]
     assert "pad" not in names(traced)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("output", "alignment", "precision"),
     [
@@ -96,6 +98,7 @@ def test_leaving_autocast_is_no_break_whatever_the_device(traced: list[torch.fx.
     assert len(traced) == 2
 
 
+@pytest.mark.slow
 def test_a_compiled_run_is_kept_and_gone_on_with_under_the_models_own_names(
     traced: list[torch.fx.GraphModule], spots, make_recipe
 ):

@@ -44,6 +44,7 @@ def test_it_learns_where_the_spots_are(spots, make_recipe):
     assert last.point_accuracy > 0.3, "a random pixel is right in 0.14 of the cases"
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights(spots, make_recipe):
     recipe = make_recipe()
     first, epochs = run(recipe, spots(), spots("val"))

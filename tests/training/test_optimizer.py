@@ -42,6 +42,7 @@ def test_a_frozen_encoder_leaves_no_empty_group(model, make_recipe):
     assert len(phase.optimizer.param_groups) == 1
 
 
+@pytest.mark.slow
 def test_the_same_rate_said_twice_changes_nothing(spots, make_recipe):
     """Groups are a matter of bookkeeping: Adam goes parameter by parameter."""
     weights = []

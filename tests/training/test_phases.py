@@ -45,6 +45,7 @@ def test_the_encoder_is_frozen_in_the_first_phase_and_trained_in_the_second(spot
     assert all(not torch.equal(first[name], second[name]) for name in parameters | statistics)
 
 
+@pytest.mark.slow
 def test_the_second_phase_begins_at_the_first_ones_best_weights_with_nothing_else_of_it(
     spots, make_recipe, monkeypatch
 ):

@@ -54,6 +54,7 @@ def test_options_change_how_a_step_is_computed_and_not_what_comes_out(
     assert (others - weights).abs().mean() < 1e-4
 
 
+@pytest.mark.slow
 def test_gradients_are_clipped_to_a_norm(spots, make_recipe, monkeypatch):
     norms = []
     step = torch.optim.Adam.step

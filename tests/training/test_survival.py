@@ -166,6 +166,7 @@ def test_a_full_disk_stops_a_run_and_leaves_what_was_saved(tmp_path, recipe):
     assert train(load_recipe(recipe), run, device="cpu", resume=True)["epochs"] == 8
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_a_number_names_the_batch_and_leaves_what_was_saved(tmp_path, make_recipe, spots):
     train_set = spots(count=4)
 

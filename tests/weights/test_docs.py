@@ -16,6 +16,7 @@ ROOT = Path(pz.__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.filterwarnings("ignore:timm's weights of tf_efficientnet_lite0")
 def test_the_python_blocks_run(

@@ -69,6 +69,7 @@ def test_the_classifier_has_heatmaps_offline(arch: str, no_network: None):
         torch.testing.assert_close(model(x), timms(arch)(x), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", LITE)
 def test_photographs_are_named_right(arch: str):
     model = offline(f"cam_{arch}", num_classes=1000, pooling="avg", activation="softmax")
