@@ -194,6 +194,7 @@ def test_relu(model: nn.Module, method: str, kind: str, kinds, x: Tensor):
         assert (signed < 0).any()
 
 
+@pytest.mark.slow
 def test_in_training_mode_after_it(cam: Attribution, model: nn.Module, x: Tensor):
     """A step of training after, and under the same autocast as, an attribution has all its gradients."""
     model.train()

@@ -49,6 +49,7 @@ def test_the_same_as_by_hand(method: str, model: nn.Module, x: Tensor):
     assert same == (method == "eigen_cam")
 
 
+@pytest.mark.slow
 def test_the_model_is_left_as_it_was(method: str, model: nn.Module, x: Tensor):
     model.train()
     for parameter in model.parameters():

@@ -90,6 +90,7 @@ def test_mirrors_change_nothing(make, seed, vertical):
     same(judge(make, heatmaps, boxes), judge(make, *flip(heatmaps, boxes, vertical)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [METRICS[name] for name in METRICS if name not in BY_BOX])
 @few
 @given(seed=st.integers(0, 10_000))

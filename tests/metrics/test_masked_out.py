@@ -75,6 +75,7 @@ def mean_model(x: Tensor) -> Tensor:
     return (x.mean((1, 2, 3)) - 0.5).unsqueeze(1)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(seed=st.integers(0, 10_000), batch_size=st.sampled_from([1, 3, 32]), step=st.sampled_from([0.005, 0.07, 0.25]))
 def test_the_scan_is_one_forward_per_step_to_the_step(seed, batch_size, step):

@@ -353,6 +353,7 @@ def test_depths_look_inside_wrappers(name: str, block: str):
     assert depths[block.format(0)] < depths[block.format(1)] < depths[block.format(2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "exempt"),
     [

@@ -167,6 +167,7 @@ def test_another_shape_is_named_with_both():
         filled(state)
 
 
+@pytest.mark.slow
 def test_weights_that_timm_cannot_convert():
     state = torchvision.models.convnext_tiny(weights=None).state_dict()
     with pytest.raises(WeightsError, match="the file do not fit convnext_tiny: timm cannot convert them"):

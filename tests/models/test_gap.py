@@ -72,6 +72,7 @@ def pretrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet10t", "test_efficientnet", "test_convnext", "densenet121", "test_nfnet"])
 def test_pretrained_networks_have_heatmaps_without_training(pretrained: Callable[[str], nn.Module], name: str):
     original = pretrained(name)

@@ -188,6 +188,7 @@ def test_ablation_runs_and_learns(options: dict[str, Any], training: bool):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", ABLATIONS.values(), ids=ABLATIONS.keys())
 def test_ablation_is_rebuilt_from_its_arguments(options: dict[str, Any]):
     model = pylon(**options)
@@ -319,6 +320,7 @@ def test_invalid_options(options: dict[str, Any], error: type[Exception], messag
 SIZES = [(224, 224), (320, 320), (300, 417), (64, 64), (32, 32)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("training", [True, False])
@@ -333,6 +335,7 @@ def test_any_size(backbone: str, size: tuple[int, int], batch: int, training: bo
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("batch", [1, 2])
 def test_any_size_with_batch_norm_in_the_encoder(size: tuple[int, int], batch: int):

@@ -38,6 +38,7 @@ def model_of(kind: str = "ViT", **options: Any) -> HeatmapClassifier:
     return randomize_norms(build_model(f"pylon_{name}", **options))
 
 
+@pytest.mark.slow
 @any_encoder
 @any_size
 @pytest.mark.parametrize("alignment", ["exact", "paper"])

@@ -9,6 +9,7 @@ from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.backbone import Backbone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     ["resnet18", "tf_efficientnet_lite0", "mobilenetv3_small_100", "convnext_atto", "densenet121", "regnetx_002"],

@@ -41,6 +41,7 @@ def test_a_few_backbones(script: dict[str, Any], tmp_path: Path, capsys: pytest.
     assert "## Failures\n\nNone." in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "rule", "strides"),
     [

@@ -101,6 +101,7 @@ def test_equals_a_plain_loop(kind: str, views: str):
     torch.testing.assert_close(found, total / len(VIEWS[views]), atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(64, 64), (65, 79)])
 @pytest.mark.parametrize(("views", "symmetries"), [("mirror", [1]), ("turns", [3, 5, 6]), ("all", range(1, 8))])
 def test_a_turned_image_has_the_turned_map(size: tuple[int, int], views: str, symmetries: list[int]):
@@ -115,6 +116,7 @@ def test_a_turned_image_has_the_turned_map(size: tuple[int, int], views: str, sy
             assert grid.first == (own.first[::-1] if k & 4 else own.first)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("views", SEVERAL)
 @pytest.mark.parametrize("method", ["pylon_test_resnet", "cam_test_resnet", "li2018_test_resnet", "fpn_test_resnet"])
 def test_logits_are_the_mean_heatmaps_pooling(method: str, views: str):
@@ -171,6 +173,7 @@ def test_a_view_alone_is_put_back():
             torch.testing.assert_close(dihedral(turned, k), whole.forward_heatmap(image))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("views", SEVERAL)
 def test_an_optimized_copy_says_the_same(views: str):
     model, image = random_model(), images(1, 1, 64, 64)

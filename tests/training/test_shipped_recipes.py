@@ -34,6 +34,8 @@ from pylon_zoo.training.sections import Origin, dump
 from pylon_zoo.training.train import model_for, open_split
 
 NAMES = list_recipes()
+# Every tenth at once, the others with the slow tests.
+SAMPLED = [pytest.param(name, marks=[pytest.mark.slow] if place % 10 else []) for place, name in enumerate(NAMES)]
 TWO_LAYERS = "model.options.up_layers=2"
 # What the official implementation's models count with 1 channel and 14 classes; its ablations have two-layer UPs.
 PARAMETERS = [
@@ -158,7 +160,7 @@ def own_table(name: str) -> dict[str, Any]:
     return tomllib.loads(recipe_path(name).read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_every_recipe_builds_its_model(name):
     recipe = load_recipe(name)
     model = build_on_meta(recipe)
@@ -168,6 +170,7 @@ def test_every_recipe_builds_its_model(name):
     assert recipe.data.augmentation in AUGMENTATIONS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "overrides", "count"), PARAMETERS)
 def test_the_papers_models_have_its_numbers_of_parameters(name, overrides, count):
     model = build_on_meta(load_recipe(on_nih(name), overrides))
@@ -277,7 +280,7 @@ def misspelt(key: str) -> list[str]:
     return [key[0] + key, key + "x", key[:half] + key[half + (len(key) > 3) :] + "z" * (len(key) <= 3)]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_a_misspelt_key_of_any_recipe_is_refused_with_the_right_one(name, tmp_path):
     file = tmp_path / "wrong.toml"
     for *above, key in paths(own_table(name)):
@@ -304,7 +307,7 @@ def prepare(name: str, override: str) -> None:
             open_split(recipe, split)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_an_impossible_number_in_any_recipe_is_refused(name):
     numbers = [key for key, value in leaves(own_table(name)) if is_number(value)]
     assert set(numbers) <= set(IMPOSSIBLE)

@@ -36,6 +36,7 @@ def test_num_features_is_the_width_before_the_head(build: Build):
     torch.testing.assert_close(before_head, pooled(model, features))
 
 
+@pytest.mark.slow
 def test_reset_classifier(build: Build):
     model = build(label_names=["a", "b", "c"], pooling="avg").eval()
     before = model.head.weight.clone()

@@ -33,6 +33,7 @@ DUPLICATES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("duplicate", DUPLICATES.values(), ids=DUPLICATES.keys())
 def test_copies_are_equal_and_independent(build: Build, duplicate: Callable[[HeatmapClassifier], HeatmapClassifier]):
     model = build(label_names=["a", "b", "c"]).eval()
@@ -50,6 +51,7 @@ def test_copies_are_equal_and_independent(build: Build, duplicate: Callable[[Hea
     )
 
 
+@pytest.mark.slow
 def test_rebuilt_from_its_own_description(build: Build):
     model = build(in_chans=1, pooling="avg").eval()
     args = dict(model.model_args)
