@@ -82,6 +82,7 @@ def test_every_page_with_python_is_run() -> None:
     assert with_python == {*PAGES, *ELSEWHERE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_the_python_of_a_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -73,6 +73,7 @@ def sources() -> list[Path]:
     return [REPO / name for name in LOOSE] + [path for room in ROOMS for path in sorted((REPO / room).rglob("*.py"))]
 
 
+@pytest.mark.slow
 def test_no_source_is_written_for_one_system():
     found = [
         f"{path.relative_to(REPO).as_posix()}, {trap}"

@@ -86,6 +86,7 @@ def test_every_family(family: str):
     assert difference(outputs(optimize(model), x), outputs(model, x)) < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", ABLATIONS.values(), ids=ABLATIONS.keys())
 @pytest.mark.parametrize("size", [(64, 64), (50, 71)])
 def test_every_option(options: dict[str, Any], size: tuple[int, int]):

@@ -35,6 +35,7 @@ def by_hand(metric, model, data):
     return metric.compute().select([1, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 3, 32])
 def test_they_say_what_they_say_by_hand(oracle, batch_size):
     names = list(FAITHFULNESS)
@@ -106,6 +107,7 @@ def test_the_price_is_no_less_than_what_is_asked(oracle):
     assert sum(asked) > 3 * (225 + 225)
 
 
+@pytest.mark.slow
 def test_classes_that_compete_are_asked_for_their_probability(cards):
     torch.manual_seed(0)
     model = build_model("cam_test_resnet", 3, 1, label_names=cards.classes, activation="softmax")

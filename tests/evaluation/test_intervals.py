@@ -93,6 +93,7 @@ def test_a_patients_images_are_drawn_together(cards, wrong_labels, monkeypatch):
         assert not close(one.low, two.low) or not close(one.high, two.high), name
 
 
+@pytest.mark.slow
 def test_batches_change_no_interval(ringed, wrong_labels):
     one, two = (
         evaluate(wrong_labels, ringed(), metrics=[*QUICK, "insertion"], bootstrap=25, batch_size=size)

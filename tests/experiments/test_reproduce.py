@@ -73,6 +73,7 @@ def test_a_grid_is_filled_and_filled_once(laboratory, grid, start):
     assert (again.said, len(read_rows(first.results))) == ([], 6)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_trained_but_not_judged_is_only_judged(laboratory, grid, start, monkeypatch):
     monkeypatch.setattr(Laboratory, "splits", pytest.fail)
     tried = laboratory()
@@ -157,6 +158,7 @@ def test_data_is_given_by_its_name_in_any_spelling(laboratory):
     assert made.data_for("vindr_cxr") is None
 
 
+@pytest.mark.slow
 def test_the_figures_are_the_evaluations(laboratory, grid, start):
     from pylon_zoo.data.registry import open_dataset
     from pylon_zoo.evaluation import evaluate
@@ -186,6 +188,7 @@ def test_settings_change_every_run_and_the_one_it_starts_from(laboratory, grid, 
     assert run.parent.name == run_name("phantom_pylon", [*TINY, *made.settings])
 
 
+@pytest.mark.slow
 def test_a_line_says_which_settings_were_changed(laboratory, grid):
     made = laboratory(settings=["optimizer.lr=0.01"])
     made.fill(grid.rows[:1], [0])

@@ -68,6 +68,7 @@ def same(first, second) -> None:
     assert torch.equal(first.support, second.support)
 
 
+@pytest.mark.slow
 @every_metric
 @few
 @given(seed=st.integers(0, 10_000), cut=st.integers(0, 7))

@@ -22,6 +22,7 @@ def on_meta(name: str, **options: Any) -> Backbone:
 # -- levels -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "output_stride", "strides"),
     [

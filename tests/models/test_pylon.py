@@ -69,6 +69,7 @@ def randomize_norms(module: nn.Module) -> nn.Module:
 # -- the paper's numbers and arithmetic -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "expected"), PARAMETERS.values(), ids=PARAMETERS.keys())
 def test_parameter_counts(options: dict[str, Any], expected: int):
     assert count("pylon_resnet50", **options) == expected
@@ -178,6 +179,7 @@ def test_initialisation():
 # -- options ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", ABLATIONS.values(), ids=ABLATIONS.keys())
 @pytest.mark.parametrize("training", [True, False])
 def test_ablation_runs_and_learns(options: dict[str, Any], training: bool):

@@ -49,6 +49,7 @@ def centroid(maps: Tensor, grid: CellGrid) -> tuple[float, float]:
     return grid.centre(float(mass.sum(1) @ rows), float(mass.sum(0) @ columns))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("views", SEVERAL)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("kind", KINDS)

@@ -61,6 +61,7 @@ def test_a_fresh_encoder_takes_grey_images_as_they_are(spec):
     assert recipe.model.head_bias == -1.0
 
 
+@pytest.mark.slow
 def test_a_pretrained_encoder_keeps_its_channels_and_learns_slower(spec, pretrained):
     recipe = choose(spec, MODEL, **CPU).recipe
     assert recipe.model.options == {"encoder_pretrained": True, **POINTING_PYLON}
@@ -68,6 +69,7 @@ def test_a_pretrained_encoder_keeps_its_channels_and_learns_slower(spec, pretrai
     assert recipe.optimizer.encoder_lr == pytest.approx(recipe.optimizer.lr * 2 / 5)
 
 
+@pytest.mark.slow
 def test_classes_that_no_image_has_are_left_out_and_named(tmp_path):
     """As of exporters that write a parent category with the id 0 and no annotation."""
     data = f"coco:{write_coco(tmp_path / 'data', classes=['parent', 'bright', 'dark', 'odd'], shown=[(1,), (2,), ()])}"

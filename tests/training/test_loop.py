@@ -57,6 +57,7 @@ def test_the_same_seed_gives_the_same_weights(spots, make_recipe):
     assert any(not torch.equal(one, two) for one, two in zip(first.parameters(), other.parameters(), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("every", "evaluated"), [(1, [1, 2, 3, 4]), (3, [3, 4]), (9, [4])])
 def test_it_evaluates_every_so_often_and_at_the_end(spots, make_recipe, every, evaluated):
     recipe = make_recipe(schedule={"max_epochs": 4, "evaluate_every": every})
@@ -71,6 +72,7 @@ def test_the_best_epoch_is_the_one_with_the_lowest_validation_loss(spots, make_r
     assert [epoch.best for epoch in epochs] == [True, False, True, False, True]
 
 
+@pytest.mark.slow
 def test_a_plateau_cuts_the_rate_and_ends_the_run(spots, make_recipe, fake_validation):
     fake_validation([0.5, 0.4, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.1])
     recipe = make_recipe(schedule={"name": "plateau", "max_epochs": 20}, optimizer={"lr": 1e-4})
@@ -79,6 +81,7 @@ def test_a_plateau_cuts_the_rate_and_ends_the_run(spots, make_recipe, fake_valid
     assert rates == pytest.approx([1e-4] * 4 + [2e-5] * 2 + [4e-6] * 2)
 
 
+@pytest.mark.slow
 def test_the_cosine_ends_near_zero(spots, make_recipe):
     _, epochs = run(make_recipe(schedule={"max_epochs": 3}), spots(), spots("val", count=4))
     rates = [epoch.lr for epoch in epochs]

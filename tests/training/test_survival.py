@@ -195,6 +195,7 @@ def test_a_second_process_on_a_folder_is_refused(tmp_path, recipe):
     train(load_recipe(recipe, ["schedule.max_epochs=1"]), run, device="cpu", overwrite=True)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_its_own_recipe_and_data_only(tmp_path, make_recipe, spots, monkeypatch):
     sets = (spots(count=4), spots("val", count=4))
     options = {"device": "cpu", "datasets": sets}

@@ -16,6 +16,7 @@ from pylon_zoo.training.train import model_for, open_split, set_transforms, trai
 from pylon_zoo.weights.checkpoint import load_checkpoint
 
 
+@pytest.mark.slow
 def test_a_run_from_recipe_to_checkpoint(tmp_path, make_recipe):
     recipe, seen = make_recipe(data={"mean": [0.4], "std": [0.2]}), []
     summary = train(recipe, tmp_path / "run", device="cpu", report=seen.append)

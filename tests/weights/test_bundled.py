@@ -40,6 +40,7 @@ DRAWN = {  # checkpoint → what it was trained on, and how many images
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_it_finds_and_points(name):
     """A slice of the thousand test images, with room for its noise; the manifest has the figures of all."""

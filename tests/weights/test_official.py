@@ -47,6 +47,7 @@ def resnet50(request: pytest.FixtureRequest, release: ModuleType) -> tuple[State
     return state, import_official(state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [256, 512])
 def test_heatmaps_of_pylon_are_theirs(size: int, resnet50: tuple[State, Pylon], release: ModuleType) -> None:
     state, model = resnet50
@@ -96,6 +97,7 @@ def small(release: ModuleType) -> State:
     return release.pylon_state("resnet18", num_classes=5, width=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("resnet", "in_chans", "layers"), [("resnet18", 1, 1), ("resnet18", 3, 2), ("resnet34", 1, 2)])
 def test_other_resnets_channels_and_layers_are_read_off(
     resnet: str, in_chans: int, layers: int, release: ModuleType
@@ -182,6 +184,7 @@ def test_a_file_as_the_authors_save_it(zipped: bool, small: State, tmp_path: Pat
     assert import_official(str(path)).architecture == "pylon_resnet18"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrap",
     [

@@ -24,6 +24,7 @@ from pylon_zoo.weights import packaged
 from pylon_zoo.weights.encoder_files import read_encoder
 from pylon_zoo.weights.packaged import PACKAGES, packaged_encoder
 
+pytestmark = pytest.mark.slow
 LITE = list(PACKAGES)
 
 
@@ -69,7 +70,6 @@ def test_the_classifier_has_heatmaps_offline(arch: str, no_network: None):
         torch.testing.assert_close(model(x), timms(arch)(x), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("arch", LITE)
 def test_photographs_are_named_right(arch: str):
     model = offline(f"cam_{arch}", num_classes=1000, pooling="avg", activation="softmax")

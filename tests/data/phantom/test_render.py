@@ -77,6 +77,7 @@ def test_forcing_the_sampled_findings_changes_nothing():
         assert np.array_equal(free.boxes, forced.boxes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finding", CLASSES)
 def test_all_evidence_lies_inside_the_boxes(finding):
     for index in range(12):
@@ -89,6 +90,7 @@ def test_all_evidence_lies_inside_the_boxes(finding):
         assert difference[~in_boxes(own, SIZE)].sum() == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finding", CLASSES)
 def test_boxes_leave_a_margin_around_the_evidence(finding):
     outer = total = 0.0

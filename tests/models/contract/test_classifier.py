@@ -105,6 +105,7 @@ def test_optimizer_with_layer_decay(build: Build):
     optimizer.step()
 
 
+@pytest.mark.slow
 def test_no_weight_decay_names_exist(build: Build, case: tuple[str, Kind]):
     model = build()
     names = dict(model.named_parameters())

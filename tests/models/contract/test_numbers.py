@@ -33,6 +33,7 @@ def test_float32_under_autocast(build: Build):
     torch.testing.assert_close(logits, reference, rtol=0.1, atol=0.1)
 
 
+@pytest.mark.slow
 def test_float32_in_a_bfloat16_model(build: Build):
     model = build().eval().bfloat16()
     seen = pooled_dtypes(model)
