@@ -41,5 +41,5 @@ def entry_patch(name: str, values: Mapping[str, Any]) -> str:
     after = manifest_text(content)
     manifest.parse_manifest(after.encode(), f"{path} with {name}")
     file = manifest.MANIFEST_FILE
-    lines = (text.splitlines(keepends=True) for text in (before, after))
-    return "".join(unified_diff(*lines, f"a/{file}", f"b/{file}"))
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    return "".join(unified_diff(old, new, f"a/{file}", f"b/{file}"))
