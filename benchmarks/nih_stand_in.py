@@ -4,9 +4,10 @@
     python benchmarks/nih_stand_in.py DIR --images 300     # the same, in small
 
 What is not drawn by lot is as NIH ships it: twelve folders of images, the official lists' sizes and patients, the
-number of boxes of each class, how often each label is given, a header whose brackets hold commas, a comma behind every
-row, ages such as `058Y` and impossible ones, `Infiltrate` for `Infiltration`, boxes with four empty names, lists whose
-last line does not end, and some images with four channels. Images are noise of a few kB, no two of the same pixels.
+number of boxes of each class, about how often each label is given, a header whose brackets hold commas, a comma behind
+every row, ages such as `058Y` and impossible ones, `Infiltrate` for `Infiltration`, boxes with four empty names, lists
+whose last line does not end, and some images with four channels. Images are noise of a few kB, no two of the same
+pixels.
 """
 
 from __future__ import annotations
@@ -78,6 +79,11 @@ def write_release(root: Path, images: int = IMAGES, side: int = 64) -> None:
         images: how many; all other numbers shrink along.
         side: of the images in pixels; 1,024 in the release.
     """
+    _write_images(root, write_tables(root, images), side)
+
+
+def write_tables(root: Path, images: int = IMAGES) -> list[str]:
+    """Write all but the images, whose names are returned, sorted."""
     draw = np.random.default_rng(0)
     share = images / IMAGES
     lists = {"test": _shrunk(TESTED, share), "train_val": _shrunk(TRAINED, share)}
@@ -95,7 +101,7 @@ def write_release(root: Path, images: int = IMAGES, side: int = 64) -> None:
     (root / "BBox_List_2017.csv").write_text(_lines([BOX_HEADER, *boxes]), encoding="utf-8", newline="\n")
     for split, listed in names.items():
         (root / f"{split}_list.txt").write_text("\n".join(sorted(listed)), encoding="utf-8", newline="\n")
-    _write_images(draw, root, list(labels), side)
+    return list(labels)
 
 
 def _shrunk(numbers: Iterable[int], share: float) -> tuple[int, ...]:
@@ -117,13 +123,16 @@ def _counts(draw: np.random.Generator, images: int, patients: int) -> list[int]:
 
 
 def _labels(draw: np.random.Generator, images: Sequence[str]) -> dict[str, list[str]]:
-    """Image → its labels, by lot in the release's shares; none for most."""
-    drawn = {name: draw.random(len(images)) < count / FOUND for name, count in LABELS.items()}
+    """Image → its labels, by lot in the release's shares: none for most, else one and now and then more."""
+    counts = np.array(list(LABELS.values()))
     found = draw.random(len(images)) < FOUND / IMAGES
-    return {
-        image: [name for name in sorted(LABELS) if found[place] and drawn[name][place]]
-        for place, image in enumerate(images)
-    }
+    first = draw.choice(len(counts), len(images), p=counts / counts.sum())
+    more = draw.random((len(images), len(counts))) < counts * (1 / FOUND - 1 / counts.sum())
+    names = list(LABELS)
+    drawn = [
+        {names[one], *(names[label] for label in others.nonzero()[0])} for one, others in zip(first, more, strict=True)
+    ]
+    return {image: sorted(drawn[place] if found[place] else ()) for place, image in enumerate(images)}
 
 
 def _boxes(draw: np.random.Generator, tested: Sequence[str], labels: dict[str, list[str]], share: float) -> list[str]:
@@ -157,8 +166,9 @@ def _rows(draw: np.random.Generator, labels: dict[str, list[str]]) -> list[str]:
     return rows
 
 
-def _write_images(draw: np.random.Generator, root: Path, images: Sequence[str], side: int) -> None:
+def _write_images(root: Path, images: Sequence[str], side: int) -> None:
     """The files: pictures of noise in turns, each with the image's number in its first pixels."""
+    draw = np.random.default_rng(1)
     noise = [_noise(draw, side) for _ in range(PICTURES)]
     colourful = round(IMAGES / FOUR_CHANNELS)
     index = 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path, PurePath
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from pylon_zoo.data.deep_colour import deep_pixels, with_key
 from pylon_zoo.data.dicom import NamedBytes, read_dicom
-from pylon_zoo.data.image_files import DICOM, FORMATS, PILLOW_FORMATS, SIGNATURES, find_images
+from pylon_zoo.data.image_files import DICOM, FORMATS, PILLOW_FORMATS, SIGNATURES, find_images, mode_of
 from pylon_zoo.errors import ConfigError, ImageError
 
 __all__ = ["find_images", "read_image", "read_image_bytes", "to_channels"]
@@ -137,7 +136,7 @@ def _from_file(path: str | Path) -> Tensor:
     # Of a text no Path is made, and the file is asked for once: of a small image both take longer than its pixels.
     name = f"'{path}'"
     try:
-        mode = _mode(path)
+        mode = mode_of(path)
         if stat.S_ISDIR(mode):
             raise ImageError(f"{name} is a folder, not an image: name a file in it, or search it with find_images.")
         if not mode:
@@ -156,14 +155,6 @@ def _from_file(path: str | Path) -> Tensor:
     except OSError as error:
         raise ImageError(f"{name} cannot be opened: {error.strerror or error}.") from error
     return read_dicom(Path(path))
-
-
-def _mode(path: str | Path) -> int:
-    """What kind of thing is at a path; 0 where there is nothing."""
-    try:
-        return os.stat(path).st_mode  # noqa: PTH116
-    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: a name that no file can have
-        return 0
 
 
 def _is_dicom(path: str | PurePath, head: bytes) -> bool:
