@@ -19,6 +19,7 @@ WITH_TABLES = (
     "inference_speed",
     "localization_speed",
     "region_finding",
+    "release_scale",
     "scaling",
     "training_speed",
 )

@@ -23,6 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bits", type=int, choices=(8, 16), default=8, help="depth of grey copies (default: 8)")
     parser.add_argument(
+        "--compression",
+        type=int,
+        choices=range(10),
+        metavar="0-9",
+        default=6,
+        help="of PNG copies: 0 stores them as they are, which is read soonest and takes most room (default: 6)",
+    )
+    parser.add_argument(
         "--dicom",
         choices=("lut", "window", "none", "paper"),
         default="lut",
@@ -41,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     name, _ = parse_data_spec(args.data)
     size = args.size or (None if args.dicom == "paper" else DEFAULT_SIZE)
-    options = PrepareOptions(name, size, args.bits, args.dicom)
+    options = PrepareOptions(name, size, args.bits, args.dicom, args.compression)
     done = prepare(
         args.data,
         args.out,

@@ -1,4 +1,4 @@
-"""`pylon-zoo reproduce TABLE --data NAME[:DIR] --seeds 5`: fill a table of the paper, or one of ours."""
+"""`pylon-zoo reproduce TABLE --data NAME[:DIR] --seeds 5`: fill a table, the paper's or ours; or make a release."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from pylon_zoo.cli import reproduce_release
 from pylon_zoo.cli.arguments import (
     add_data_options,
     add_device,
@@ -16,10 +17,14 @@ from pylon_zoo.cli.arguments import (
     positive_int,
 )
 
+SEEDS = 5
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
-    parser.add_argument("table", metavar="TABLE", nargs="?", help="its name; without one the tables are listed")
+    parser.add_argument(
+        "table", metavar="TABLE", nargs="?", help="its name, or the word release; without one the tables are listed"
+    )
     parser.add_argument(
         "--data",
         action="append",
@@ -28,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where a dataset is, such as nih-cxr14:DIR; repeat it for a table that takes several",
     )
     add_data_options(parser)
-    parser.add_argument("--seeds", type=positive_int, default=5, metavar="N", help="runs a row (default: %(default)s)")
+    parser.add_argument(
+        "--seeds", type=positive_int, metavar="N", help="runs of each recipe (default: 5 for a table, 1 for a release)"
+    )
     parser.add_argument(
         "--first-seed", type=non_negative_int, default=0, metavar="N", help="the first of them (default: %(default)s)"
     )
@@ -56,13 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs",
         type=positive_int,
-        default=1,
         metavar="N",
         help="runs at a time, a process each; several GPUs are shared out (default: 1)",
     )
     add_device(parser)
     add_workers(parser)
     add_quiet(parser)
+    reproduce_release.add_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,6 +78,12 @@ def run(args: argparse.Namespace) -> int:
     from pylon_zoo.errors import ConfigError
     from pylon_zoo.experiments.grid import list_grids, load_grid
 
+    reproduce_release.check(args)
+    for given in args.start:
+        if "=" not in given:
+            raise ConfigError(f"--start {given!r} is not of the form RECIPE=CHECKPOINT.")
+    if args.table == reproduce_release.WORD:
+        return reproduce_release.run(args)
     if args.table is None:
         names = list_grids()
         width = max(map(len, names))
@@ -83,9 +96,6 @@ def run(args: argparse.Namespace) -> int:
     from pylon_zoo.experiments.results import read_rows
     from pylon_zoo.experiments.summary import markdown, summarize, write_summary
 
-    for given in args.start:
-        if "=" not in given:
-            raise ConfigError(f"--start {given!r} is not of the form RECIPE=CHECKPOINT.")
     results = args.csv or args.out / f"{grid.name}.csv"
     laboratory = Laboratory(
         grid,
@@ -100,8 +110,9 @@ def run(args: argparse.Namespace) -> int:
         progress=shows_progress(args),
         say=(lambda text: None) if args.quiet else lambda text: print(text, flush=True),
     )
-    wanted = grid.select(args.rows), range(args.first_seed, args.first_seed + args.seeds)
-    failures = laboratory.fill(*wanted) if args.jobs == 1 else fill_at_once(laboratory, *wanted, args.jobs)
+    jobs = args.jobs or 1
+    wanted = grid.select(args.rows), range(args.first_seed, args.first_seed + (args.seeds or SEEDS))
+    failures = laboratory.fill(*wanted) if jobs == 1 else fill_at_once(laboratory, *wanted, jobs)
     for failure in failures if args.quiet else ():  # otherwise it has been said when it came
         print(f"pylon-zoo: error: {failure.row}, seed {failure.seed}: {failure.error}", file=sys.stderr)
     if lines := read_rows(results):  # none where every row failed

@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from pylon_zoo.cli.arguments import add_quiet
+
 if TYPE_CHECKING:
     from pylon_zoo.weights.entry import Entry
     from pylon_zoo.weights.publishing import Publication
@@ -30,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     publish.add_argument("--manifest", metavar="FILE", help="write the entry into this manifest too")
     publish.add_argument("--tag", metavar="TAG", help="the weights' tag; by default from the repository's name")
     add_facts(publish)
+    add_quiet(publish)
 
     official = actions.add_parser("import-official", help="turn a checkpoint of the paper's authors into one of ours")
     official.add_argument(
@@ -138,7 +141,8 @@ def publish(args: argparse.Namespace) -> int:
         show_plan(publication)
         return 0
     entry, values, new = publish(publication, private=args.private)
-    print(json.dumps({entry.name: values}, indent=2, ensure_ascii=False))
+    if not args.quiet:
+        print(json.dumps({entry.name: values}, indent=2, ensure_ascii=False))
     done = "Published" if new else "Nothing new to upload: this is published already,"
     print(f"{done} {entry.name} at hf-hub:{entry.repo}@{entry.revision}")
     if args.manifest:

@@ -46,6 +46,8 @@ def deep_pixels(image: Image.Image) -> np.ndarray | None:
         >>> deep_pixels(Image.new("RGB", (2, 2))) is None
         True
     """
+    if image.mode == "L":  # most radiographs, and never deeper than it says
+        return None
     kinds = {_unpacker(tile) for tile in getattr(image, "tile", ())}
     if len(kinds) != 1 or not isinstance(image, ImageFile.ImageFile) or image.fp is None:
         return None

@@ -95,3 +95,16 @@ def natural_order(path: Path) -> tuple[list[str | int], str]:
     """What to sort paths by, so that `2.png` comes before `10.png`."""
     parts = re.split(r"(\d+)", str(path))
     return [int(part) if index % 2 else part.casefold() for index, part in enumerate(parts)], str(path)
+
+
+def mode_of(path: str | Path) -> int:
+    """What kind of thing is at a path, for the functions of `stat`; 0 where there is nothing.
+
+    Example:
+        >>> mode_of("no such file")
+        0
+    """
+    try:
+        return os.stat(path).st_mode  # noqa: PTH116 (of a text, without making a Path of it)
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last for a name that no file can have
+        return 0

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import io
 import math
+import stat
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from pylon_zoo.data.deep_colour import deep_pixels, with_key
 from pylon_zoo.data.dicom import NamedBytes, read_dicom
-from pylon_zoo.data.image_files import DICOM, FORMATS, PILLOW_FORMATS, SIGNATURES, find_images
+from pylon_zoo.data.image_files import DICOM, FORMATS, PILLOW_FORMATS, SIGNATURES, find_images, mode_of
 from pylon_zoo.errors import ConfigError, ImageError
 
 __all__ = ["find_images", "read_image", "read_image_bytes", "to_channels"]
@@ -24,6 +25,8 @@ __all__ = ["find_images", "read_image", "read_image_bytes", "to_channels"]
 BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # TIFF tags
 GREY_MODES = frozenset({"1", "L", "LA", "La"})
 HEAD_BYTES = 132  # DICOM's preamble and magic word
+OPENED = [one.name for one in PILLOW_FORMATS]
+UPRIGHT = 1  # value of the EXIF orientation
 
 
 def read_image(source: str | Path | Image.Image | np.ndarray | Tensor) -> Tensor:
@@ -52,7 +55,7 @@ def read_image(source: str | Path | Image.Image | np.ndarray | Tensor) -> Tensor
         torch.Size([3, 4, 6])
     """
     if isinstance(source, str | Path):
-        return _from_file(Path(source))
+        return _from_file(source)
     if isinstance(source, Image.Image):
         return _from_pil(source, "The PIL image")
     if isinstance(source, np.ndarray):
@@ -129,17 +132,19 @@ def _luminance(image: Tensor) -> Tensor:
     return grey.to(torch.uint8)[None]
 
 
-def _from_file(path: Path) -> Tensor:
+def _from_file(path: str | Path) -> Tensor:
+    # Of a text no Path is made, and the file is asked for once: of a small image both take longer than its pixels.
     name = f"'{path}'"
     try:
-        if path.is_dir():
+        mode = mode_of(path)
+        if stat.S_ISDIR(mode):
             raise ImageError(f"{name} is a folder, not an image: name a file in it, or search it with find_images.")
-        if not path.exists():
+        if not mode:
             raise ImageError(f"{name} does not exist: check the path.")
-        if not path.is_file():
+        if not stat.S_ISREG(mode):
             raise ImageError(f"{name} is neither a file nor a folder: give an image file.")
         # Opened here and not by Pillow, which maps a TIFF it opens by name, and garbles one that is to be rotated.
-        with path.open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123
             head = file.read(HEAD_BYTES)
             if not head:
                 raise _empty(name)
@@ -149,18 +154,20 @@ def _from_file(path: Path) -> Tensor:
         raise
     except OSError as error:
         raise ImageError(f"{name} cannot be opened: {error.strerror or error}.") from error
-    return read_dicom(path)
+    return read_dicom(Path(path))
 
 
-def _is_dicom(path: PurePath, head: bytes) -> bool:
+def _is_dicom(path: str | PurePath, head: bytes) -> bool:
     # Many are written without the preamble and its magic word, and have only their name to say what they are.
-    return head[128:] == b"DICM" or (path.suffix.lower() in DICOM.suffixes and not head.startswith(SIGNATURES))
+    if head.startswith(SIGNATURES):
+        return head[128:] == b"DICM"
+    return head[128:] == b"DICM" or PurePath(path).suffix.lower() in DICOM.suffixes
 
 
 def _from_stream(file: BinaryIO, head: bytes, name: str) -> Tensor:
     file.seek(0)
     try:
-        image = Image.open(file, formats=[one.name for one in PILLOW_FORMATS])
+        image = Image.open(file, formats=OPENED)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(name, error) from error
     except Exception as error:  # decoders fail in many ways on foreign bytes; which one does not matter to the caller
@@ -181,7 +188,7 @@ def _from_pil(image: Image.Image, name: str) -> Tensor:
         tags: Mapping[int, Any] = getattr(image, "tag_v2", {}) if image.format == "TIFF" else {}
         pixels = deep_pixels(image)
         if pixels is None:
-            pixels = _pil_pixels(ImageOps.exif_transpose(image), tags.get(BITS_PER_SAMPLE, (16,))[0], name)
+            pixels = _pil_pixels(_upright(image), tags.get(BITS_PER_SAMPLE, (16,))[0], name)
         # Pillow inverts "white is zero" for 8-bit TIFFs only
         white_is_zero = tags.get(PHOTOMETRIC) == 0
     except ImageError:
@@ -192,6 +199,14 @@ def _from_pil(image: Image.Image, name: str) -> Tensor:
         raise _damaged(name, error) from error
     tensor = _from_pixels(pixels, name)
     return 1 - tensor if white_is_zero and tensor.is_floating_point() else tensor
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """An image turned as its EXIF orientation says; the image itself, and no copy of it, where it is upright."""
+    image.load()
+    if image.getexif().get(ExifTags.Base.Orientation, UPRIGHT) == UPRIGHT:
+        return image
+    return ImageOps.exif_transpose(image)
 
 
 def _pil_pixels(image: Image.Image, bits: int, name: str) -> np.ndarray:
@@ -209,7 +224,7 @@ def _pil_pixels(image: Image.Image, bits: int, name: str) -> np.ndarray:
     mode = "L" if image.mode in GREY_MODES else "RGB"
     if image.has_transparency_data:
         mode = {"L": "LA", "RGB": "RGBA"}[mode]
-    pixels = np.asarray(image.convert(mode))
+    pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
@@ -247,7 +262,7 @@ def _from_pixels(pixels: np.ndarray, name: str) -> Tensor:
         raise ImageError(f"{name} has dtype {pixels.dtype}: give uint8, uint16, or floating point in [0, 1].")
     if pixels.shape[-1] in (2, 4):
         pixels = _over_black(pixels)
-    return torch.from_numpy(np.moveaxis(pixels, -1, 0).copy())
+    return torch.from_numpy(pixels.transpose(2, 0, 1).copy())
 
 
 def _check_range(pixels: np.ndarray, name: str) -> None:

@@ -18,12 +18,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pylon_zoo.cells import both
 from pylon_zoo.data.boxes import scale_boxes
 from pylon_zoo.data.dataset import LabelledDataset, SampleTransform
 from pylon_zoo.data.images import read_image, to_channels
 from pylon_zoo.data.problems import row_problems
 from pylon_zoo.data.records import stack_boxes
-from pylon_zoo.data.sample import Sample
+from pylon_zoo.data.sample import Sample, no_boxes
 from pylon_zoo.data.splits import assign_by_hash, check_patient_leak
 from pylon_zoo.data.tables import find_columns, pick, read_rows
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError, suggest
@@ -141,11 +142,11 @@ class NihChestXray14(LabelledDataset):
         """The image as on disk, in grey, with boxes scaled to its pixels."""
         path = self._paths[index]
         image = to_channels(read_image(path), self.channels)
-        height, width = image.shape[-2:]
+        rows = self._boxes.get(index)
         return Sample(
             image=image,
             target=self._targets[index].clone(),
-            boxes=scale_boxes(stack_boxes(self._boxes.get(index, ())), BOX_SIZE, (height, width)),
+            boxes=scale_boxes(stack_boxes(rows), BOX_SIZE, both(image.shape[-2:])) if rows else no_boxes(),
             patient=self._patients[index],
             path=path,
         )

@@ -23,21 +23,25 @@ class PrepareOptions:
         size: the shorter side in pixels; images that are smaller stay as they are, and None leaves all so.
         bits: 8 or 16, per grey value.
         dicom: how DICOM becomes grey: a `voi` of `read_dicom`, or `"paper"`.
+        compression: of PNG copies, from 0 (stored as they are, which is read soonest) to 9 (smallest).
 
     Raises:
-        ConfigError: options that exclude each other, or a size below 1.
+        ConfigError: options that exclude each other, a size below 1, or a compression that is none.
     """
 
     dataset: str
     size: int | None = 320
     bits: int = 8
     dicom: str = "lut"
+    compression: int = 6
 
     def __post_init__(self) -> None:
         if self.size is not None and self.size < 1:
             raise ConfigError(f"--size {self.size} must be at least 1 pixel.")
         if self.bits not in (8, 16):
             raise ConfigError(f"--bits {self.bits} must be 8 or 16.")
+        if self.compression not in range(10):
+            raise ConfigError(f"--compression {self.compression} must be from 0 to 9.")
         if self.dicom == "paper" and self.bits == 16:
             raise ConfigError("--dicom paper makes 8-bit pictures: leave --bits 16 out, or convert with --dicom lut.")
 

@@ -28,12 +28,11 @@ class Writer(NamedTuple):
     options: dict[str, Any]
 
 
-PNG = {"compress_level": 6}
 JPEG = Writer(None, "JPEG", False, {"quality": 95, "subsampling": 0})
 TIFF = Writer(None, "TIFF", True, {})
-DICOM = Writer(".png", "PNG", True, PNG)
+DICOM = Writer(".png", "PNG", True, {})
 WRITERS = {
-    ".png": Writer(None, "PNG", True, PNG),
+    ".png": Writer(None, "PNG", True, {}),
     ".jpg": JPEG,
     ".jpeg": JPEG,
     ".tif": TIFF,
@@ -85,7 +84,8 @@ def shrink(path: Path, options: PrepareOptions, channels: int) -> tuple[bytes, t
     image = _resized(v2.functional.to_dtype(image, torch.float32, scale=True), options.size)
     deep = options.bits == 16 and writer.deep and image.shape[0] == 1
     stream = io.BytesIO()
-    _picture(image, deep).save(stream, writer.format, **writer.options)
+    compression = {"compress_level": options.compression} if writer.format == "PNG" else {}
+    _picture(image, deep).save(stream, writer.format, **writer.options, **compression)
     return stream.getvalue(), original
 
 

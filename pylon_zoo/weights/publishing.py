@@ -182,6 +182,11 @@ def manifest_content(path: Path) -> dict[str, Any]:
     return {"format": manifest.FORMAT, "weights": {}}
 
 
+def manifest_text(content: Mapping[str, Any]) -> str:
+    """A manifest as its file has it."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
 def write_entry(path: str | Path, name: str, values: Mapping[str, Any]) -> None:
     """Write an entry into a manifest file, first of all; the file is made if it is not there.
 
@@ -192,7 +197,7 @@ def write_entry(path: str | Path, name: str, values: Mapping[str, Any]) -> None:
     content = manifest_content(path)
     others = {other: fields for other, fields in content["weights"].items() if other != name}
     content["weights"] = {name: dict(values), **others}
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    text = manifest_text(content)
     manifest.parse_manifest(text.encode(), path)
     try:
         write_text(path, text)

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from pylon_zoo.cli.main import main
+from pylon_zoo.data.images import read_image_bytes
 from pylon_zoo.data.nih import NihChestXray14
 from pylon_zoo.data.prepare import prepare
 from pylon_zoo.data.prepared import JOURNAL, MANIFEST, PrepareOptions, original_sizes
@@ -180,6 +181,15 @@ def test_a_copy_of_a_copy_remembers_the_originals(release, tmp_path):
     assert NihChestXray14(tmp_path / "b", "test")[0].image.shape == (1, 16, 32)
 
 
+def test_compression_changes_the_size_and_no_pixel(release):
+    path = next(release.glob("images*/**/*.png"))
+    copies = [shrink(path, PrepareOptions("nih_cxr14", 64, compression=level), 1)[0] for level in (0, 6, 9)]
+    assert len(copies[0]) > len(copies[1]) >= len(copies[2])
+    pixels = [read_image_bytes(copy, "copy.png") for copy in copies]
+    assert torch.equal(pixels[0], pixels[1])
+    assert torch.equal(pixels[0], pixels[2])
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 def test_depth_and_small_images_stay(tmp_path, bits):
     from pylon_zoo.data.images import read_image
@@ -194,9 +204,9 @@ def test_depth_and_small_images_stay(tmp_path, bits):
     assert (read_image(tmp_path / "b.png").dtype == torch.uint8) == (bits == 8)
 
 
-@pytest.mark.parametrize("options", [{"size": 0}, {"bits": 12}, {"dicom": "paper", "bits": 16}])
+@pytest.mark.parametrize("options", [{"size": 0}, {"bits": 12}, {"dicom": "paper", "bits": 16}, {"compression": 10}])
 def test_options_that_make_no_sense(options):
-    with pytest.raises(ConfigError, match=r"--(size|bits|dicom)"):
+    with pytest.raises(ConfigError, match=r"--(size|bits|dicom|compression)"):
         PrepareOptions("nih_cxr14", **options)
 
 

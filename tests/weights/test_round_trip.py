@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from fresh_processes import loaded_in_fresh_processes
 from loopback_hub import LoopbackHub
-from systems import link
 
-import pylon_zoo as pz
 from pylon_zoo.cli.main import main
 from pylon_zoo.data.phantom import PhantomCxr
 from pylon_zoo.data.splits import split_hash
 from pylon_zoo.weights.checkpoint import load_checkpoint
 
 REPO = "org/chest-xray"
-ROOT = Path(pz.__file__).resolve().parents[1]
 
 
 @pytest.mark.slow
@@ -62,22 +57,3 @@ def test_a_run_that_was_trained(tmp_path: Path, hub: LoopbackHub) -> None:
         expected = load_checkpoint(run)(images)
     for logits in loaded_in_fresh_processes(ways, images, tmp_path):
         assert torch.equal(logits, expected)
-
-
-def loaded_in_fresh_processes(ways: list[str], images: torch.Tensor, folder: Path) -> list[torch.Tensor]:
-    """The logits of the `model` that each piece of code makes, run at the same time, each with a cache of its own."""
-    torch.save(images, folder / "images.pt")
-    link(folder / "pylon_zoo", ROOT)  # the clone that torch.hub is told of
-    processes = []
-    for index, way in enumerate(ways):
-        (folder / f"way{index}.py").write_text(
-            f"{way}\nimport torch\nwith torch.inference_mode():\n"
-            f"    torch.save(model.eval()(torch.load('images.pt')), 'logits{index}.pt')\n",
-            encoding="utf-8",
-        )
-        environment = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "0", "HF_HOME": str(folder / f"home{index}")}
-        environment["OMP_NUM_THREADS"] = str(torch.get_num_threads())  # sums in another order differ in the last bit
-        command = [sys.executable, "-P", f"way{index}.py"]
-        processes.append(subprocess.Popen(command, cwd=folder, env=os.environ | environment))
-    assert [process.wait(timeout=300) for process in processes] == [0] * len(ways)
-    return [torch.load(folder / f"logits{index}.pt") for index in range(len(ways))]
