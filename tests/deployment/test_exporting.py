@@ -51,7 +51,7 @@ def test_one_file_serves_every_size_and_batch(format: str, tmp_path: Path):
     assert [path.name for path in tmp_path.iterdir()] == [done.path.name]
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_backbone_exports_at_every_size(kind: str, tmp_path: Path):
     model, path = model_of(kind), tmp_path / "model.onnx"
@@ -60,7 +60,7 @@ def test_every_kind_of_backbone_exports_at_every_size(kind: str, tmp_path: Path)
         assert difference(model, path, "onnx", batch, size) <= TOLERANCE
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_resnet50_and_the_bundled_checkpoint(tmp_path: Path):
     torch.manual_seed(0)
     resnet50 = randomize_norms(build_model("pylon_resnet50", 14))

@@ -78,7 +78,7 @@ def test_low_precision(kind: str, dtype: torch.dtype):
 QUICK = {"densenet", "repvit", "levit", "resnetv2", "nfnet", "hrnet", "fastvit", "cspnet"}
 
 
-@by_family(QUICK)
+@by_family(QUICK, others=pytest.mark.sweep)
 def test_every_family(family: str):
     # In float64: with statistics drawn at random, some networks amplify the rounding of float32 a thousandfold.
     model = model_of(f"pylon_{FAMILIES[family]}", 2, decoder_channels=8).double()

@@ -126,10 +126,12 @@ def families() -> dict[str, str]:
 FAMILIES = families()
 
 
-def by_family(quick: Collection[str] = QUICK, names: Iterable[str] = FAMILIES) -> pytest.MarkDecorator:
+def by_family(
+    quick: Collection[str] = QUICK, names: Iterable[str] = FAMILIES, others: pytest.MarkDecorator = pytest.mark.slow
+) -> pytest.MarkDecorator:
     """Runs a test on each of these families: at once on the quick ones, and on the others when they are asked for."""
 
     def mark(family: str) -> list[pytest.MarkDecorator]:
-        return [pytest.mark.sweep] if family in HEAVY else [pytest.mark.slow] if family not in quick else []
+        return [pytest.mark.sweep] if family in HEAVY else [others] if family not in quick else []
 
     return pytest.mark.parametrize("family", [pytest.param(family, marks=mark(family)) for family in names])

@@ -52,7 +52,7 @@ def assert_same(encoder: Backbone, expected: dict[str, Tensor]) -> None:
         assert name.endswith("num_batches_tracked") or torch.equal(actual[name], tensor), name
 
 
-@by_family(quick=())
+@by_family(others=pytest.mark.sweep)
 def test_every_family_gets_what_timm_would_load(family: str):
     name = FAMILIES[family]
     with warnings.catch_warnings():

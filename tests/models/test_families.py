@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import timm
 import torch
 
@@ -29,7 +30,7 @@ def test_forward(family: str):
     assert logits.shape == (1, 2)
 
 
-@by_family(quick=())
+@by_family(others=pytest.mark.sweep)
 def test_gradients_reach_every_used_parameter(family: str):
     model = build_model(f"pylon_{FAMILIES[family]}", 2, decoder_channels=8).train()
     model(torch.randn(2, 3, 64, 64)).sum().backward()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 
+import pytest
 import torch
 
 from pylon_zoo.models.backbone import Backbone
@@ -12,7 +13,7 @@ from pylon_zoo.models.build import build_model
 from tests.models.families import FAMILIES, by_family
 
 
-@by_family({"resnet", "vision_transformer"})
+@by_family({"resnet", "vision_transformer"}, others=pytest.mark.sweep)
 def test_first_conv_is_what_depends_on_the_channels(family: str):
     grey, colour = (_on_meta(FAMILIES[family], in_chans) for in_chans in (1, 3))
     shapes = {name: tensor.shape for name, tensor in colour.state_dict().items()}

@@ -98,8 +98,15 @@ def wait_for_saves(run: Path, process, count: int) -> None:
         time.sleep(0.001)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("more", "kills"), [("", 4), (POINTING, 2), ("", 20)], ids=["4", "pointing", "20"])
+@pytest.mark.parametrize(
+    ("more", "kills"),
+    [
+        pytest.param("", 4, marks=pytest.mark.slow),
+        pytest.param(POINTING, 2, marks=pytest.mark.slow),
+        pytest.param("", 20, marks=pytest.mark.sweep),
+    ],
+    ids=["4", "pointing", "20"],
+)
 def test_killed_at_random_moments_a_run_ends_with_the_same_weights(tmp_path, recipe, more, kills):
     recipe.write_text(RECIPE.replace("max_epochs = 4", "max_epochs = 2") + more if more else RECIPE, encoding="utf-8")
     log, whole, broken = str(tmp_path / "log"), tmp_path / "whole", tmp_path / "broken"
