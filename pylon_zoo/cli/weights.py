@@ -192,6 +192,8 @@ def bundle(args: argparse.Namespace) -> int:
     print(f"Bundled {entry.name}: {entry.bytes} bytes, sha256 {entry.sha256}")
     if not entry.metrics:
         print(f"It has no metrics yet: evaluate it with --model {entry.name}, then bundle again with --evaluation.")
+    if missing := [name.replace("_", " ") for name in STATED if name != "aliases" and getattr(args, name) is None]:
+        print(f"The entry is written anew and states no {', '.join(missing)}: options of this command.")
     return 0
 
 

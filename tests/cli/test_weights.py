@@ -79,7 +79,9 @@ def test_bundle_list_and_info(tree: Path, run: Path, capsys: pytest.CaptureFixtu
     assert "names no weights yet" in capsys.readouterr().out
     options = ["--name", NAME, "--recipe", "r.toml", "--training-data", "phantoms", "--licence", "CC0-1.0"]
     assert main(["weights", "bundle", str(run), *options, "--alias", "phantom"]) == 0
-    assert "bundle again with --evaluation" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "bundle again with --evaluation" in said
+    assert "states no split hash: options" in said
     assert main(["weights", "list"]) == 0
     listed = capsys.readouterr().out
     assert listed.startswith(NAME)
