@@ -173,7 +173,7 @@ def test_inside_inference_mode():
     assert x.grad.abs().sum() > 0
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_compiled():
     model = model_of("pylon_test_resnet")
     fast = optimize(model, compile=True)
