@@ -13,8 +13,8 @@ from pylon_zoo.training.loop import fit
 from pylon_zoo.training.recipe_files import load_recipe
 from pylon_zoo.training.train import model_for, open_split, set_transforms
 
-# With the encoder of the bundled checkpoint, which has seen none of these phantoms, and a decoder that knows nothing. From
-# scratch 32 images are learnt by heart as well (AUROC 1), but through whatever cell happens to know them.
+# With the encoder of the bundled checkpoint, which has seen none of these phantoms, and a decoder that knows nothing.
+# From scratch 32 images are learnt by heart as well (AUROC 1), but through whatever cell happens to know them.
 SETTINGS = [
     "data.options.seed=4",  # every class at least four times
     "data.train.count=32",
