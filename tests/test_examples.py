@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from quick import slow_but
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 ARGUMENTS = {
@@ -36,10 +37,7 @@ def test_every_example_is_run():
     assert {path.name for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in sorted(ARGUMENTS)],
-)
+@pytest.mark.parametrize("name", slow_but(QUICK, sorted(ARGUMENTS)))
 def test_example_runs(name, tmp_path):
     if name in INPUTS:
         subprocess.run([sys.executable, "-c", INPUTS[name]], cwd=tmp_path, check=True, timeout=300)

@@ -12,6 +12,7 @@ import timm
 import timm.optim
 import timm.utils
 import torch
+from quick import slow_but
 from timm.models import get_pretrained_cfg_value
 
 import pylon_zoo as pz
@@ -91,9 +92,7 @@ ORDERS = {
 }
 
 
-@pytest.mark.parametrize(
-    "order", [pytest.param(order, marks=[] if order == "ours first" else [pytest.mark.slow]) for order in ORDERS]
-)
+@pytest.mark.parametrize("order", slow_but({"ours first"}, ORDERS))
 def test_our_names_are_there_whoever_is_imported_first(order: str):
     names = "import timm; print(timm.create_model('pylon_test_resnet', num_classes=2).num_classes)"
     code = f"import sys\n{ORDERS[order]}\n{names}"

@@ -10,6 +10,7 @@ import pytest
 import timm
 import torch
 import torchvision
+from quick import slow_but
 from torch import Tensor, nn
 
 import pylon_zoo
@@ -131,5 +132,4 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`kind` runs a test on every small kind of model, `any_kind` on the large ones too: most with the slow tests."""
     for argument, names in {"any_kind": [*KINDS, *LARGE_KINDS], "kind": list(KINDS)}.items():
         if argument in metafunc.fixturenames:
-            params = [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in names]
-            metafunc.parametrize(argument, params)
+            metafunc.parametrize(argument, slow_but(QUICK, names))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
+import runpy
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -17,15 +17,12 @@ SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "nih_stand_in.py"
 
 
 @pytest.fixture(scope="module")
-def stand_in() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("nih_stand_in", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def stand_in() -> SimpleNamespace:
+    return SimpleNamespace(**runpy.run_path(str(SCRIPT)))
 
 
 @pytest.fixture(scope="module")
-def small(stand_in: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small(stand_in: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("nih")
     stand_in.write_release(root, images=240, side=16)
     return root
@@ -61,7 +58,7 @@ def test_it_is_read_without_a_problem(small: Path) -> None:
 
 
 @pytest.mark.slow
-def test_at_full_size_its_numbers_are_the_releases(stand_in: ModuleType, tmp_path: Path) -> None:
+def test_at_full_size_its_numbers_are_the_releases(stand_in: SimpleNamespace, tmp_path: Path) -> None:
     images = stand_in.write_tables(tmp_path)
     assert len(set(images)) == 112_120
     assert len({image[:8] for image in images}) == 30_805

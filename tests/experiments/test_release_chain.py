@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import runpy
 import shutil
 import subprocess
 import time
@@ -45,10 +45,7 @@ WAYS = (
 
 def write_stand_in(folder: Path) -> None:
     """120 images of the generator that the benchmark takes."""
-    spec = importlib.util.spec_from_file_location("nih_stand_in", ROOT / "benchmarks" / "nih_stand_in.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.write_release(folder, images=120, side=48)
+    runpy.run_path(str(ROOT / "benchmarks" / "nih_stand_in.py"))["write_release"](folder, images=120, side=48)
 
 
 def until(there: Path, process, what: str, log: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from quick import slow_but
 
 from pylon_zoo.data.augmentations import AUGMENTATIONS
 from pylon_zoo.data.dataset import LabelledDataset
@@ -35,7 +36,7 @@ from pylon_zoo.training.train import model_for, open_split
 
 NAMES = list_recipes()
 # Every tenth at once, the others with the slow tests.
-SAMPLED = [pytest.param(name, marks=[pytest.mark.slow] if place % 10 else []) for place, name in enumerate(NAMES)]
+SAMPLED = slow_but(NAMES[::10], NAMES)
 TWO_LAYERS = "model.options.up_layers=2"
 # What the official implementation's models count with 1 channel and 14 classes; its ablations have two-layer UPs.
 PARAMETERS = [
