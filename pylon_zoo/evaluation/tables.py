@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,8 @@ def rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 def console_rows(evaluation: Evaluation) -> list[list[str]]:
     """The rows as text, headings first; ends of intervals stand in brackets behind their value.
 
-    Of the controls only point accuracy's are shown; the files have all. An offset is shown in words (above 0 in its
-    interval is down, and right), and after the share of peaks in the same place that of the boxes' centres.
+    Of the controls only point accuracy's are shown; the files have all. An offset is shown in words, and after the
+    share of peaks in the same place that of the boxes' centres.
     """
     hidden = {f"{name}_{control}" for control in evaluation.controls for name in evaluation.others}
     hidden |= set(evaluation.pointing) - set(POINTED)
@@ -240,23 +240,30 @@ def _short(name: str) -> str:
     return HEADINGS.get(name, name.replace("_", " "))
 
 
-def offset_in_words(down: float, right: float) -> str:
-    """A mean offset of peaks, in pixels.
+def offset_in_words(down: float, right: float, *intervals: Sequence[float]) -> str:
+    """A mean offset of peaks, in pixels, with the ends of both intervals where they are given.
+
+    An interval counts in the direction that its value has: below 0 is the other way.
 
     Example:
-        >>> offset_in_words(-3.14, 0.02)
-        '3.1 up, 0.0 right'
+        >>> offset_in_words(-3.14, 0.02, (-4.0, 0.5), (-0.5, 0.6))
+        '3.1 up (-0.5 to 4.0), 0.0 right (-0.5 to 0.6)'
     """
     if math.isnan(down):
         return "-"
-    return f"{abs(down):.1f} {'up' if down < 0 else 'down'}, {abs(right):.1f} {'left' if right < 0 else 'right'}"
+    words = []
+    for value, names, interval in zip((down, right), ("up down", "left right"), intervals or ((), ()), strict=True):
+        sign = -1 if value < 0 else 1
+        ends = sorted(sign * end for end in interval)
+        words.append(f"{abs(value):.1f} {names.split()[value >= 0]}" + _in_brackets(ends, 1))
+    return ", ".join(words)
 
 
 def _shown(row: dict[str, Any], key: str) -> str:
     """One cell of a table to read."""
     if key == "offset_down":
-        ends = [_ends(row, one).strip(" ()") for one in ("offset_down", "offset_right")]
-        return offset_in_words(row[key], row["offset_right"]) + (f" ({', '.join(ends)})" if all(ends) else "")
+        axes = ("offset_down", "offset_right")
+        return offset_in_words(*(row[one] for one in axes), *(_interval(row, one) for one in axes))
     if key == "same_place" and not math.isnan(row[key]):
         boxes = f"boxes {row['same_place_boxes']:.2f}{_ends(row, 'same_place_boxes')}"
         return f"{row[key]:.2f}{_ends(row, key)}, {boxes}"
@@ -265,10 +272,17 @@ def _shown(row: dict[str, Any], key: str) -> str:
 
 def _ends(row: dict[str, Any], key: str) -> str:
     """An interval in brackets after its value."""
+    return _in_brackets(_interval(row, key), 2)
+
+
+def _interval(row: dict[str, Any], key: str) -> list[float]:
+    """Both ends of a value's interval, or none."""
     ends = [row.get(f"{key}_{end}", math.nan) for end in ENDS]
-    if any(map(math.isnan, ends)):
-        return ""
-    return f" ({ends[0]:.2f} to {ends[1]:.2f})" if min(ends) < 0 else f" ({ends[0]:.2f}–{ends[1]:.2f})"
+    return [] if any(map(math.isnan, ends)) else ends
+
+
+def _in_brackets(ends: Sequence[float], digits: int) -> str:
+    return f" ({ends[0]:.{digits}f}{' to ' if ends[0] < 0 else '–'}{ends[1]:.{digits}f})" if ends else ""
 
 
 def _cell(value: str | int | float) -> str:

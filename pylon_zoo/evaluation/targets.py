@@ -9,7 +9,7 @@ from html import escape
 from pylon_zoo.evaluation.charts import svg
 from pylon_zoo.evaluation.tables import offset_in_words
 
-COLUMNS, SIDE, GAP, HEAD = 4, 128, 16, 34
+COLUMNS, SIDE, GAP, HEAD, DOT = 4, 128, 16, 34, 2.2
 DOTS = 300
 """Drawn per class at most, evenly spaced among the images, so that a browser can still open the page."""
 WITHIN = 0.9
@@ -51,7 +51,7 @@ def _reach(offsets: Sequence[Offset]) -> float:
 
 def _target(name: str, offsets: Sequence[Offset], reach: float, x: float, y: float) -> list[str]:
     """The parts of one target with its centre at (x, y)."""
-    radius = SIDE / 2
+    radius = SIDE / 2 - DOT  # a dot on the rim is whole
     mean_down, mean_right = (sum(axis) / len(offsets) for axis in zip(*offsets, strict=True))
     mean = offset_in_words(mean_down, mean_right)
     title = f"{name}: mean offset {mean} px, {len(offsets)} images"
@@ -63,7 +63,7 @@ def _target(name: str, offsets: Sequence[Offset], reach: float, x: float, y: flo
     ]
     for down, right in offsets[:: math.ceil(len(offsets) / DOTS)]:
         across, below = _on_target(down, right, reach)
-        parts.append(f'<circle class="aim" cx="{x + radius * across:.1f}" cy="{y + radius * below:.1f}" r="2.2"/>')
+        parts.append(f'<circle class="aim" cx="{x + radius * across:.1f}" cy="{y + radius * below:.1f}" r="{DOT:g}"/>')
     across, below = (radius * share for share in _on_target(mean_down, mean_right, reach))
     parts.append(f'<path class="whisker" d="M{x - 5:g} {y:g}h10M{x:g} {y - 5:g}v10"/>')
     if math.hypot(across, below) >= 8:  # a shorter one would hide what it points at

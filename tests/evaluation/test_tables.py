@@ -13,7 +13,7 @@ import torch
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.evaluation import Evaluation, console_table, write_tables
 from pylon_zoo.evaluation.latex import latex_table
-from pylon_zoo.evaluation.tables import as_json, rows
+from pylon_zoo.evaluation.tables import as_json, offset_in_words, rows
 from pylon_zoo.metrics import POINTING, Interval, MetricResult
 
 NAN = float("nan")
@@ -162,3 +162,8 @@ def test_metrics_judged_by_masks_are_named(evaluation, tmp_path):
         assert {row["by_masks"] for row in csv.DictReader(file)} == {"energy"}
     assert "by_masks" not in as_json(evaluation)
     assert "by_masks" not in (write_tables(evaluation, tmp_path)[1]).read_text(encoding="utf-8")
+
+
+def test_the_interval_of_an_offset_counts_in_its_direction():
+    assert offset_in_words(-2.0, 0.5, (-3.25, -1.0), (-0.5, 1.75)) == "2.0 up (1.0–3.2), 0.5 right (-0.5 to 1.8)"
+    assert offset_in_words(2.0, -0.5, (), ()) == "2.0 down, 0.5 left"

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pylon_zoo.evaluation.targets import DOTS, targets
+from pylon_zoo.evaluation.targets import DOT, DOTS, targets
 
 
 def dots(picture: str) -> list[tuple[float, float]]:
@@ -17,9 +17,20 @@ def dots(picture: str) -> list[tuple[float, float]]:
 
 def test_dots_lie_where_peaks_do():
     ((x, y), *_) = dots(targets([("Mass", [(5.0, -10.0)] * 9 + [(1000.0, 0.0)])]))
-    # 11.2 px fit on a target of 20; its radius is 64 and its centre at (64, 98)
-    assert (x, y) == (pytest.approx(64 - 64 / 2), pytest.approx(98 + 64 / 4))
-    assert dots(targets([("Mass", [(5.0, -10.0)] * 9 + [(1000.0, 0.0)])]))[-1] == (64, 98 + 64)
+    # 11.2 px fit on a target of 20; its centre is at (64, 98)
+    radius = 64 - DOT
+    assert (x, y) == (pytest.approx(64 - radius / 2, abs=0.05), pytest.approx(98 + radius / 4, abs=0.05))
+    *_, farthest = dots(targets([("Mass", [(5.0, -10.0)] * 9 + [(1000.0, 0.0)])]))
+    assert farthest == (64, pytest.approx(98 + radius))
+
+
+def test_nothing_is_cut_off_at_the_edges():
+    picture = ElementTree.fromstring(targets([("Mass", [(9.0, 0.0), (0.0, 9.0), (0.0, -9.0), (-9.0, 0.0)])] * 5))
+    _, _, width, height = map(float, picture.get("viewBox").split())
+    for circle in picture.iter("circle"):
+        x, y, radius = (float(circle.get(name)) for name in ("cx", "cy", "r"))
+        assert radius <= x <= width - radius
+        assert radius <= y <= height - radius
 
 
 def test_it_is_xml_and_names_are_escaped():
