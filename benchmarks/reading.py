@@ -1,6 +1,6 @@
 """How long a dataset's tables take to read, and how much memory: 112,120 images, half of them with a box.
 
-    python benchmarks/reading.py            # writes benchmarks/results/reading.csv
+    python benchmarks/reading.py            # writes docs/speed.md and benchmarks/results/reading.csv
 
 Writes the tables of NIH ChestX-ray14 in its release's layout, and the same as a plain CSV table, with empty files for
 images, to a temporary folder. Each run is a fresh process that opens the training split once. Seconds are medians over
@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 
 from machine import describe, load
-from tables import results_file, write_csv
+from tables import PAGE, Row, command_for, publish, results_file
 
 from pylon_zoo.data.nih import CLASSES
 
@@ -95,12 +95,30 @@ def measure(spec: str) -> list[float]:
     return [float(word) for word in done.stdout.split()]
 
 
+def report(rows: Sequence[Row]) -> str:
+    """The table for the page."""
+    return "\n".join(
+        [
+            "| dataset | images | boxes | seconds, least to most | of the processor | peak memory over the library's |",
+            "|---|---|---|---|---|---|",
+            *(
+                f"| `{row['dataset']}` | {row['rows']:,} | {row['boxes']:,} | {row['seconds']:.2f} "
+                f"({row['least']:.2f}–{row['most']:.2f}) | {row['processor_seconds']:.2f} | {row['peak_mb']:.0f} MB |"
+                for row in rows
+            ),
+            "",
+            f"Medians over {rows[0]['runs']} runs; load {rows[0]['load']}; {rows[0]['machine']}.",
+        ]
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write; 1 where a limit is passed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=ROWS, help="images (default: %(default)s)")
     parser.add_argument("--runs", type=int, default=5, help="fresh processes for each reader (default: %(default)s)")
     parser.add_argument("--csv", type=Path, default=results_file(NAME))
+    parser.add_argument("--out", type=Path, default=PAGE, help="Markdown file whose table to replace")
     args = parser.parse_args(argv)
     lines = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -125,13 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     "machine": describe(),
                 }
             )
-    write_csv(args.csv, lines)
-    for line in lines:
-        print(
-            f"{line['dataset']}: {line['rows']:,} rows and {line['boxes']:,} boxes in {line['seconds']} s "
-            f"({line['processor_seconds']} s of the processor), {line['peak_mb']} MB; limits: {LIMIT_SECONDS} s, "
-            f"{LIMIT_MEGABYTES} MB"
-        )
+    publish(lines, report, args.csv, args.out, command_for(NAME))
     return int(any(line["seconds"] > LIMIT_SECONDS or line["peak_mb"] > LIMIT_MEGABYTES for line in lines))
 
 
