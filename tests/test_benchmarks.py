@@ -18,6 +18,7 @@ WITH_TABLES = (
     "import_time",
     "inference_speed",
     "localization_speed",
+    "reading",
     "region_finding",
     "release_scale",
     "scaling",
@@ -59,6 +60,11 @@ def test_the_page_on_cells_has_the_tables_of_the_results(name, benchmark):
     script, tables = benchmark(name), benchmark("tables")
     shown = tables.read_between_marks(script.PAGE, tables.command_for(name))
     assert shown == script.report(tables.read_csv(tables.results_file(name))).strip()
+
+
+def test_the_page_on_cells_has_the_picture_that_the_script_draws(benchmark):
+    script = benchmark("cell_pictures")
+    assert (script.DOCS / "images" / "cells.svg").read_text(encoding="utf-8") == script.strips()
 
 
 def test_the_readme_has_the_table_of_the_results(benchmark):
