@@ -29,6 +29,9 @@ from pylon_zoo.training.loss import known_labels, summed_bce
 from pylon_zoo.training.order import VIEW, mixed
 from pylon_zoo.training.recipe import SHARPNESS, LossSection, Recipe
 
+LEVELS_APART = ("levels", "fine_first")
+"""Settings of `[loss]` that look at the levels of a heatmap, which only PYLON's has."""
+
 Pool = Callable[[Tensor], Tensor]
 """Heatmaps (N, K, h, w) → logits (N, K)."""
 
@@ -72,16 +75,17 @@ class Objective:
     def __init__(self, recipe: Recipe, model: HeatmapClassifier) -> None:
         self.loss, self.consistency, self.model = recipe.loss, recipe.consistency, model
         asked = self.consistency.views or self.consistency.swap or self.consistency.tiles or self.loss.pooling
-        self.output = "levels" if self.loss.levels else "heatmap" if asked else "logits"
+        apart = [name for name in LEVELS_APART if getattr(self.loss, name)]
+        self.output = "levels" if apart else "heatmap" if asked else "logits"
         if self.output != "logits" and not model.has_heatmap:
             raise ConfigError(
                 f"{recipe.origin.at('consistency')} and {recipe.origin.at('loss')} ask for heatmaps, which "
                 f"{model.architecture} has not. Leave them out, or take a head with a heatmap."
             )
-        if self.loss.levels and not isinstance(model, Pylon):
+        if apart and not isinstance(model, Pylon):
             raise ConfigError(
-                f"{recipe.origin.at('loss.levels')} is for pylon models: the heatmap of {model.architecture} is not a "
-                "sum of its levels. Set it to 0."
+                f"{recipe.origin.at(f'loss.{apart[0]}')} is for pylon models: the heatmap of {model.architecture} is "
+                "not a sum of its levels. Set it to 0."
             )
 
     @property
@@ -115,7 +119,7 @@ class Objective:
         rectangle = draw_rectangle(size, part.generator(0)) if self.consistency.swap and len(images) > 1 else None
         shown = copies if rectangle is None else [*copies, swapped(copies[0], rectangle)]
         levels = network(torch.cat(shown))
-        maps = levels.sum(0).split(len(images))
+        maps = self._summed(levels, part.progress).split(len(images))
 
         losses = [summed_bce(pool(one), targets) for one in maps[: len(copies)]]
         labels = sum(losses[1:], losses[0]) / len(losses)
@@ -134,7 +138,7 @@ class Objective:
             places = places + weight * self.consistency.swap * (apart * either).sum() / 2
             labels = labels + weight * self.consistency.swap * (follows * ~targets.isnan()).sum()
         if self.consistency.tiles:
-            quarters = self._quarters(network, copies[0], maps[0])
+            quarters = self._quarters(network, copies[0], maps[0], part.progress)
             places = places + weight * self.consistency.tiles * (tile_errors(quarters, maps[0]) * present).sum()
         return torch.stack([labels, places])
 
@@ -146,17 +150,26 @@ class Objective:
         drawn = [draw_views(size, orientation, part.generator(image)) for image in range(len(part.batch))]
         return [list(views) for views in zip(*drawn, strict=True)]
 
-    def _levels_loss(self, levels: Tensor, targets: Tensor, pool: Pool) -> Tensor:
-        """Mean over levels (and views) of the loss of each level's own map; the first of them holds the bias."""
+    def _summed(self, levels: Tensor, progress: float) -> Tensor:
+        """(N, K, h, w) heatmaps of their levels, of the coarsest of which `fine_first` holds a part back."""
+        heard = min(1.0, progress / self.loss.fine_first) if self.loss.fine_first else 1.0
+        whole = levels.sum(0)
+        return whole if heard == 1 else whole - (1 - heard) * (levels[0] - self._bias())
+
+    def _bias(self) -> Tensor:
+        """(1, K, 1, 1) the head's, which the coarsest level holds."""
         assert isinstance(self.model.head, ConvHead)  # as of every model that gives levels
-        bias = self.model.head.bias.float().view(1, -1, 1, 1)
-        own = [level if number == 0 else level + bias for number, level in enumerate(levels)]
+        return self.model.head.bias.float().view(1, -1, 1, 1)
+
+    def _levels_loss(self, levels: Tensor, targets: Tensor, pool: Pool) -> Tensor:
+        """Mean over levels (and views) of the loss of each level's own map."""
+        own = [level if number == 0 else level + self._bias() for number, level in enumerate(levels)]
         losses = [summed_bce(pool(maps), targets) for level in own for maps in level.split(len(targets))]
         return torch.stack(losses).mean()
 
-    def _quarters(self, network: nn.Module, images: Tensor, maps: Tensor) -> Tensor:
+    def _quarters(self, network: nn.Module, images: Tensor, maps: Tensor, progress: float) -> Tensor:
         if images.shape[2] % 2 == 0 and images.shape[3] % 2 == 0:
-            quarters: Tensor = network(tiled(images)).sum(0)
+            quarters = self._summed(network(tiled(images)), progress)
             if (2 * quarters.shape[2], 2 * quarters.shape[3]) == maps.shape[-2:]:
                 return quarters
         raise ConfigError(

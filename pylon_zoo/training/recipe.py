@@ -109,6 +109,8 @@ class LossSection:
         start, end: of the pooling's option; in between it moves by equal factors.
         until: share of training after which it stays at `end`.
         levels: weight of the loss of each level's own map, which PYLON's heatmap is the sum of; 0 is none.
+        fine_first: share of training in which the coarsest level's part of PYLON's heatmap rises evenly from nothing
+            to the whole; 0 is the whole from the start.
     """
 
     pooling: str = setting("", choices=("", *SHARPNESS))
@@ -116,6 +118,7 @@ class LossSection:
     end: float = setting(0.003, above=0)
     until: float = setting(0.8, above=0, at_most=1)
     levels: float = setting(0.0, at_least=0)
+    fine_first: float = setting(0.0, at_least=0, at_most=1)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pylon_zoo.training.phase import Network
 from pylon_zoo.training.recipe import LossSection
 
 EVERYTHING = {
-    "loss": {"pooling": "topk", "levels": 0.5},
+    "loss": {"pooling": "topk", "levels": 0.5, "fine_first": 0.5},
     "consistency": {"views": 0.5, "swap": 0.3, "tiles": 0.2, "ramp": 0.0, "orientation": "any"},
 }
 
@@ -129,9 +129,31 @@ def test_models_without_a_heatmap_are_refused(make_recipe):
         Objective(make_recipe(consistency={"views": 0.5}), blind)
 
 
-def test_levels_are_pylons(make_recipe):
-    with pytest.raises(ConfigError, match=r"loss\.levels is for pylon models: .* Set it to 0"):
-        Objective(make_recipe(loss={"levels": 0.5}), build_model("cam_test_resnet", 2, 1))
+@pytest.mark.parametrize("setting", ["levels", "fine_first"])
+def test_levels_are_pylons(make_recipe, setting):
+    with pytest.raises(ConfigError, match=rf"loss\.{setting} is for pylon models: .* Set it to 0"):
+        Objective(make_recipe(loss={setting: 0.5}), build_model("cam_test_resnet", 2, 1))
+
+
+@pytest.mark.parametrize(("progress", "heard"), [(0.0, 0.0), (0.1, 0.25), (0.4, 1.0), (0.9, 1.0)])
+def test_the_coarsest_level_comes_in(make_recipe, model, batch, progress, heard):
+    """Its part of the map, the bias aside, has so much say."""
+    coarsest, *finer = model.forward_levels(batch.images)
+    bias = model.head.bias.view(1, -1, 1, 1)
+    maps = bias + heard * (coarsest - bias) + sum(finer)
+    expected = masked_bce(maps.amax((2, 3)), batch.targets)
+    loss = value(make_recipe(loss={"fine_first": 0.4}), model, [batch], [range(8)], progress)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_what_has_no_say_learns_nothing(make_recipe, model, batch):
+    model.zero_grad()
+    value(make_recipe(loss={"fine_first": 0.5}), model, [batch], [range(8)], progress=0.0).backward()
+    moved = {name for name, weight in model.named_parameters() if weight.grad is not None and weight.grad.any()}
+    model.zero_grad()
+    assert not any(name.startswith("decoder.attention") for name in moved)
+    assert "head.bias" in moved
+    assert any(name.startswith("decoder.upsampling.0") for name in moved)
 
 
 def test_quarters_need_a_size_that_halves(make_recipe, model, batch):
