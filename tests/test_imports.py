@@ -41,6 +41,7 @@ LAZY = {
     "accelerate",
     "captum",
     "datasets",
+    "highdicom",
     "jinja2",
     "matplotlib",
     "onnx",

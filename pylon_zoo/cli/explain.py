@@ -61,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="absolute",
         help="colours from probability 0 to 1, or from each map's minimum to its maximum (default: absolute)",
     )
+    parser.add_argument(
+        "--format",
+        choices=("report", "dicom"),
+        default="report",
+        help="dicom adds a folder of DICOM objects for each DICOM file: heatmaps, regions, overlays, structured report "
+        "(default: report)",
+    )
     parser.add_argument("--save-heatmaps", choices=("npz",), help="keep the raw maps, one file per image")
     add_placement(parser)
     add_views(parser)
@@ -89,6 +96,7 @@ def run(args: argparse.Namespace) -> int:
         scaling=args.scaling,
         batch_size=args.batch_size,
         save_heatmaps=args.save_heatmaps is not None,
+        dicom=args.format == "dicom",
         progress=shows_progress(args),
     )
     failed = [entry["error"] for entry in results["images"] if entry["error"]]

@@ -91,7 +91,7 @@ def decode(path: str | Path | NamedBytes, use: Callable[[np.ndarray, Dataset], n
     pydicom = require("pydicom", extra="dicom")
     try:
         dataset = pydicom.dcmread(path, force=True)  # files without the preamble are common
-        _check_kind(dataset, path)
+        check_kind(dataset, path)
         if "TransferSyntaxUID" not in dataset.file_meta:
             implicit, _ = dataset.original_encoding
             syntax = pydicom.uid.ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
@@ -108,7 +108,16 @@ def decode(path: str | Path | NamedBytes, use: Callable[[np.ndarray, Dataset], n
         raise ImageError(f"'{path}' is not a DICOM that can be read ({reason}): {todo}.") from error
 
 
-def _check_kind(dataset: Dataset, path: str | Path | NamedBytes) -> None:
+def check_kind(dataset: Dataset, path: str | Path | NamedBytes) -> None:
+    """Refuse whatever holds no single grey image.
+
+    Args:
+        dataset: of the file, pixels included.
+        path: how the message names it.
+
+    Raises:
+        ImageError: says what it holds instead.
+    """
     if "PixelData" not in dataset:
         raise ImageError(f"'{path}' holds no DICOM image (no PixelData): give a radiograph, not a report or directory.")
     frames = int(dataset.get("NumberOfFrames") or 1)

@@ -86,7 +86,7 @@ def read_image_bytes(content: bytes, name: str) -> Tensor:
     head = content[:HEAD_BYTES]
     if not head:
         raise _empty(f"'{name}'")
-    if _is_dicom(PurePath(name), head):
+    if is_dicom(PurePath(name), head):
         return read_dicom(NamedBytes(content, name))
     return _from_stream(io.BytesIO(content), head, f"'{name}'")
 
@@ -148,7 +148,7 @@ def _from_file(path: str | Path) -> Tensor:
             head = file.read(HEAD_BYTES)
             if not head:
                 raise _empty(name)
-            if not _is_dicom(path, head):
+            if not is_dicom(path, head):
                 return _from_stream(file, head, name)
     except ImageError:
         raise
@@ -157,7 +157,13 @@ def _from_file(path: str | Path) -> Tensor:
     return read_dicom(Path(path))
 
 
-def _is_dicom(path: str | PurePath, head: bytes) -> bool:
+def is_dicom(path: str | PurePath, head: bytes) -> bool:
+    """Whether a file is to be read as DICOM.
+
+    Args:
+        path: its name.
+        head: its first `HEAD_BYTES` bytes.
+    """
     # Many are written without the preamble and its magic word, and have only their name to say what they are.
     if head.startswith(SIGNATURES):
         return head[128:] == b"DICM"

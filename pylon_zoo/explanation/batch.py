@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +12,15 @@ import numpy as np
 from tqdm import tqdm
 
 from pylon_zoo.errors import ConfigError, PylonZooError
+from pylon_zoo.explanation.dicom.source import EXTRA, no_dicom, read_source
+from pylon_zoo.explanation.dicom.source import Source as Identity
 from pylon_zoo.explanation.explainer import Explainer, check_finite
 from pylon_zoo.explanation.names import ImageNames, overlay_name
 from pylon_zoo.explanation.overlay import render_overlay, with_caption
 from pylon_zoo.explanation.report import Report
 from pylon_zoo.explanation.result import Explanation
 from pylon_zoo.explanation.staging import staged
+from pylon_zoo.optional import require
 
 if TYPE_CHECKING:
     from pylon_zoo.models.heatmap_model import HeatmapModel
@@ -42,14 +46,15 @@ def explain_to_folder(
     views: str = "none",
     batch_size: int = 8,
     save_heatmaps: bool = False,
+    dicom: bool = False,
     progress: bool = False,
 ) -> dict[str, Any]:
     """Explain images and write what was found; an image that cannot be explained does not stop the others.
 
     Writes `results.json`, `report.html`, `overlays/*.png` and, with `save_heatmaps`, `heatmaps/*.npz` (arrays
     `heatmaps` (K, h, w) float32 raw logits, `probabilities` (K,), `labels` (K,), `cells`, the first cell's centre and
-    the step, each (vertical, horizontal) in pixels of the image, and the image's `path`). All of it appears at the end
-    or not at all.
+    the step, each (vertical, horizontal) in pixels of the image, and the image's `path`). With `dicom`, every image has
+    a folder of objects in `dicom/`, as `Explanation.to_dicom` writes them. All of it appears at the end or not at all.
 
     Args:
         model: whatever gives heatmaps.
@@ -60,17 +65,21 @@ def explain_to_folder(
         top: findings per image, the most probable first, whether or not they reach the threshold.
         batch_size: images per pass of the model.
         save_heatmaps: keep the raw maps.
+        dicom: write DICOM objects; an image that is no DICOM file of a patient and study then counts as one that cannot
+            be explained.
         progress: show a progress bar on stderr.
 
     Returns:
         The content of `results.json`: `{"model", "thresholds": {"source", "values": {label: probability}}, "images":
         [{"path", "width", "height", "error", "findings":
         [{"label", "probability", "peak": {"x", "y"}, "overlay"}]}]}`. Sizes and peaks in pixels of the original
-        image, `overlay` relative to `out`; after an error, `findings` is empty and the sizes are None.
+        image, `overlay` relative to `out`; after an error, `findings` is empty and the sizes are None. With `dicom`,
+        images that were explained have a key `"dicom"` besides: the files, relative to `out`.
 
     Raises:
         UnknownNameError: a label, scaling or views that do not exist.
         ConfigError: an option with an impossible value, or an `out` that cannot be written to.
+        MissingDependencyError: `dicom` without highdicom.
 
     Example:
         >>> from tempfile import mkdtemp
@@ -85,39 +94,51 @@ def explain_to_folder(
     for option, value in (("top", top), ("batch_size", batch_size)):
         if value < 1:
             raise ConfigError(f"{option}={value} must be at least 1.")
+    if dicom:
+        require("highdicom", extra=EXTRA)
     explainer = Explainer(model, labels, threshold=threshold, scaling=scaling, placement=placement, views=views)
     with staged(out, last=RESULTS) as folder, tqdm(total=len(images), unit=" images", disable=not progress) as bar:
         writer = _Writer(folder, model_name, explainer, top, save_heatmaps)
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
-            for path, outcome in _explain_each(explainer, batch):
+            for path, outcome, identity in _explain_each(explainer, batch, dicom):
                 if isinstance(outcome, Explanation):
-                    writer.add(outcome)
+                    writer.add(outcome, identity)
                 else:
                     writer.add_error(path, outcome)
                 bar.update()
         return writer.finish()
 
 
-def _explain_each(explainer: Explainer, batch: Sequence[Source]) -> Iterator[tuple[str, Explanation | PylonZooError]]:
-    """Path and explanation, or path and error, of every image of a batch, in order."""
-    outcomes: list[tuple[str, Any]] = []
+def _explain_each(
+    explainer: Explainer, batch: Sequence[Source], dicom: bool
+) -> Iterator[tuple[str, Explanation | PylonZooError, Identity | None]]:
+    """Path and explanation, or path and error, of every image of a batch, in order; with `dicom`, whose it is, too."""
+    outcomes: list[tuple[str, Any, Identity | None]] = []
     for source in batch:
         path, image = source if isinstance(source, tuple) else (str(source), source)
         try:
-            outcomes.append((path, explainer.load(image, path)))
+            identity = _identity(source) if dicom else None
+            outcomes.append((path, explainer.load(image, path), identity))
         except PylonZooError as error:
-            outcomes.append((path, error))
-    loaded = [outcome for _, outcome in outcomes if not isinstance(outcome, PylonZooError)]
+            outcomes.append((path, error, None))
+    loaded = [outcome for _, outcome, _ in outcomes if not isinstance(outcome, PylonZooError)]
     explanations = iter(explainer.run(loaded) if loaded else ())
-    for path, outcome in outcomes:
+    for path, outcome, identity in outcomes:
         if isinstance(outcome, PylonZooError):
-            yield path, outcome
+            yield path, outcome, None
             continue
         try:
-            yield path, check_finite(next(explanations))
+            yield path, check_finite(next(explanations)), identity
         except PylonZooError as error:
-            yield path, error
+            yield path, error, None
+
+
+def _identity(source: Source) -> Identity:
+    """Whose image it is."""
+    if isinstance(source, tuple):
+        raise no_dicom(source[0])
+    return read_source(source)
 
 
 class _Writer:
@@ -125,6 +146,8 @@ class _Writer:
 
     def __init__(self, folder: Path, model_name: str, explainer: Explainer, top: int, save_heatmaps: bool) -> None:
         self.folder = folder
+        self.model_name = model_name
+        self.started = datetime.now()
         self.top = top
         self.save_heatmaps = save_heatmaps
         self.names = ImageNames()
@@ -140,7 +163,7 @@ class _Writer:
         if save_heatmaps:
             (folder / "heatmaps").mkdir()
 
-    def add(self, explanation: Explanation) -> None:
+    def add(self, explanation: Explanation, identity: Identity | None) -> None:
         name = self.names.take(explanation.path)
         entry: dict[str, Any] = {
             "path": explanation.path,
@@ -149,6 +172,12 @@ class _Writer:
             "error": None,
             "findings": [],
         }
+        if identity is not None:
+            try:
+                entry["dicom"] = self._write_dicom(name, explanation, identity)
+            except PylonZooError as error:
+                self.add_error(explanation.path, error)
+                return
         pictures = []
         for rank, finding in enumerate(explanation.top(self.top), start=1):
             scene = explanation.scene(finding.label)
@@ -175,6 +204,18 @@ class _Writer:
             )
         self.results["images"].append(entry)
         self.report.add(entry, explanation, pictures)
+
+    def _write_dicom(self, name: str, explanation: Explanation, identity: Identity) -> list[str]:
+        """The image's objects, by their files relative to the folder."""
+        labels = [finding.label for finding in explanation.top(self.top)]
+        files = explanation.to_dicom(
+            self.folder / "dicom" / name,
+            model_name=self.model_name,
+            source=identity,
+            labels=labels,
+            when=self.started,
+        )
+        return [file.relative_to(self.folder).as_posix() for file in files]
 
     def add_error(self, path: str, error: PylonZooError) -> None:
         entry: dict[str, Any] = {"path": path, "width": None, "height": None, "error": str(error), "findings": []}

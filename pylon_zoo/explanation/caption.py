@@ -59,6 +59,26 @@ def add_caption(
     return canvas
 
 
+def add_notice(picture: Image.Image, text: str) -> Image.Image:
+    """A picture with a line of text above it.
+
+    Args:
+        picture: RGB.
+        text: cut with an ellipsis where it is wider than the picture.
+
+    Returns:
+        RGB, as wide, the picture unchanged at the bottom.
+    """
+    font = _font(round(max(picture.width / 32, 17)))
+    pad = round(0.5 * font.size)
+    height = round(font.size) + 2 * pad
+    canvas = Image.new("RGB", (picture.width, picture.height + height), BACKGROUND)
+    canvas.paste(picture, (0, height))
+    line = _fit(drawable(text), font, picture.width - 2 * pad)
+    ImageDraw.Draw(canvas).text((picture.width / 2, height / 2), line, INK, font=font, anchor="mm")
+    return canvas
+
+
 def format_probability(probability: float) -> str:
     """A probability for people, never rounded to certainty.
 

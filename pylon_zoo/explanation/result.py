@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,40 +14,15 @@ from PIL import Image
 from torch import Tensor
 
 from pylon_zoo.cells import CellGrid, tiling, to_pixels
+from pylon_zoo.data.dicom import NamedBytes
 from pylon_zoo.errors import UnknownNameError
+from pylon_zoo.explanation.dicom.source import Source
+from pylon_zoo.explanation.dicom.writing import KINDS, write_dicom
+from pylon_zoo.explanation.finding import Finding
 from pylon_zoo.explanation.labels import unknown_label
 from pylon_zoo.explanation.overlay import Scene, display_size, render_overlay
-from pylon_zoo.explanation.peaks import Box, Point, find_boxes, find_peak
+from pylon_zoo.explanation.peaks import find_boxes, find_peak
 from pylon_zoo.explanation.thresholds import HALF, Thresholds
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One class of one image.
-
-    Attributes:
-        label: the class.
-        probability: of the class in the image, in [0, 1].
-        peak: where its map is highest, in pixels of the original image.
-        boxes: around each region whose probability reaches the threshold, the one with the highest value first;
-            borders included, in pixels of the original image. Empty when no region does.
-        threshold: the probability from which on the class counts as found.
-
-    Example:
-        >>> Finding("crack", 0.9, Point(x=12, y=7), (Box(10, 5, 14, 9),), 0.5).peak.x
-        12
-    """
-
-    label: str
-    probability: float
-    peak: Point
-    boxes: tuple[Box, ...]
-    threshold: float
-
-    @property
-    def found(self) -> bool:
-        """Whether the probability reaches the threshold."""
-        return self.probability >= self.threshold
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,6 +212,44 @@ class Explanation:
             middle="share of max" if self.unit == "relevance" else middle,
             facts=f"{self.resolution} map, peak at ({finding.peak.x}, {finding.peak.y})",
         )
+
+    def to_dicom(
+        self,
+        folder: str | Path,
+        *,
+        model_name: str,
+        source: str | Path | NamedBytes | Source | None = None,
+        labels: Iterable[str] | None = None,
+        kinds: Iterable[str] = tuple(KINDS),
+        when: datetime | None = None,
+    ) -> list[Path]:
+        """Write DICOM objects of the same patient and study as the image (needs the extra `[dicom-out]`).
+
+        `map_*.dcm` are Parametric Maps of `probability_map`, float32 at the size of the image; `segmentation.dcm` has
+        the regions that reach the threshold, a segment for each class with one, and is left out where there is none;
+        `capture_*.dcm` are Secondary Captures of `overlay`; `report.dcm` is a Comprehensive SR by TID 1500 with every
+        class's probability, threshold, peak and boxes. All say that they are for research use only. UIDs follow from
+        what is written, so the same explanation by the same version always has the same.
+
+        Args:
+            folder: made if it is not there; files of the same names are replaced.
+            model_name: what objects call the model.
+            source: the DICOM file that was explained, or its bytes; None is `path`.
+            labels: classes whose maps and overlays are written, in this order; None is the three most probable.
+            kinds: keys of `pylon_zoo.explanation.dicom.writing.KINDS`.
+            when: date and time of the objects; None is now. With the same, files are the same to the byte.
+
+        Returns:
+            The files written.
+
+        Raises:
+            ImageError: the source is no DICOM image, names no patient and study, has another size than what was
+                explained, or is not given for an image from memory.
+            UnknownNameError: no such label or kind.
+            ConfigError: `folder` cannot be one.
+            MissingDependencyError: highdicom is not installed.
+        """
+        return write_dicom(self, folder, model_name=model_name, source=source, labels=labels, kinds=kinds, when=when)
 
     def index(self, label: str) -> int:
         """Position of a label in `labels`, `probabilities` and the maps.
