@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 TOP = 3
+ANATOMY = ("BodyPartExamined", "Laterality", "ImageLaterality")
+ODD_NAME = "The string .* is unlikely to represent the intended person name"
+"""What highdicom warns of where a patient has one name only, as the anonymous have."""
 KINDS: Mapping[str, Callable[[Job], Iterator[tuple[str, Dataset]]]] = {
     "map": parametric_maps,
     "segmentation": segmentations,
@@ -105,9 +109,11 @@ def _finish(dataset: Dataset, job: Job) -> None:
 def _say_what_is_shown(dataset: Dataset, source: Dataset) -> None:
     """The source's orientation, body part and side."""
     dataset.PatientOrientation = source.get("PatientOrientation")  # empty where unknown
-    for keyword in ("BodyPartExamined", "Laterality", "ImageLaterality"):
-        if source.get(keyword):
-            setattr(dataset, keyword, source.get(keyword))
+    known = [keyword for keyword in ANATOMY if source.get(keyword)]
+    for keyword in known:
+        setattr(dataset, keyword, source.get(keyword))
+    if not known and dataset.Modality != "SEG":  # whose segments say it
+        dataset.Laterality = None  # as the standard writes that nobody knows
 
 
 def _maker(kind: str) -> Callable[[Job], Iterator[tuple[str, Dataset]]]:
@@ -118,9 +124,16 @@ def _maker(kind: str) -> Callable[[Job], Iterator[tuple[str, Dataset]]]:
 
 def _made(maker: Callable[[Job], Iterator[tuple[str, Dataset]]], job: Job) -> Iterator[tuple[str, Dataset]]:
     """What it makes; whatever highdicom says against the source becomes one sentence."""
+    objects = maker(job)
     try:
-        yield from maker(job)
-    except (PylonZooError, GeneratorExit):
+        while True:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ODD_NAME)
+                made = next(objects, None)
+            if made is None:
+                return
+            yield made
+    except PylonZooError:
         raise
     except Exception as error:  # in many ways, by what a file's writer understood differently
         reason = " ".join(str(error).split())
