@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from radiographs import write_radiograph
 
 import pylon_zoo as pz
 from pylon_zoo.cli.main import COMMANDS
@@ -45,6 +46,12 @@ def images(channels: int = 3) -> Names:
     return {"images": torch.rand(1, channels, 64, 64)}
 
 
+def radiograph() -> Names:
+    """A radiograph as DICOM, and a model."""
+    write_radiograph(Path("chest.dcm"))
+    return {"model": pz.create_model("pylon_resnet18.phantom_cxr")}
+
+
 def found() -> Names:
     """What `pylon-zoo predict --heatmaps png` leaves of one radiograph, under the name that the page has."""
     chest()
@@ -60,6 +67,7 @@ def found() -> Names:
 PAGES: dict[str, Callable[[], Names]] = {
     "cells.md": dict,
     "circuit-board-tiles.md": parts,
+    "dicom.md": radiograph,
     "how-to/from-cam-libraries.md": dict,
     "how-to/from-smp.md": images,
     "how-to/from-timm.md": images,

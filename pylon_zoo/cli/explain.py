@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     """Explain every image; 1 when one of them could not be."""
     from pylon_zoo.cli.arguments import explained_name, load_explained, shows_progress
     from pylon_zoo.cli.names import names_in
-    from pylon_zoo.explanation.batch import REPORT, explain_to_folder
+    from pylon_zoo.explanation.batch import DICOM, REPORT, explain_to_folder
 
     images, out = chosen_images(args)
     results = explain_to_folder(
@@ -106,6 +106,8 @@ def run(args: argparse.Namespace) -> int:
         if len(results["images"]) <= SUMMARISED_AT_MOST:
             print(summary(results), end="")
         print(f"Found means a probability of at least {said(results)}.")
+        if any(entry.get("dicom") for entry in results["images"]):
+            print(f"DICOM objects are in {out}/{DICOM}.")
         done = len(results["images"]) - len(failed)
         print(f"Explained {done} of {len(results['images'])} images. Open {out}/{REPORT}")
     return 1 if failed else 0

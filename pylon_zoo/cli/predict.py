@@ -54,6 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="found",
         help="classes that reach the threshold somewhere, or all (default: found)",
     )
+    parser.add_argument("--dicom-dir", metavar="DIR", help="folder for DICOM objects of images that are DICOM files")
+    parser.add_argument(
+        "--dicom-kinds",
+        default="map,segmentation,report",
+        metavar="A,B",
+        help="which DICOM objects: maps of classes that reach the threshold, their regions, the report (default: "
+        "%(default)s)",
+    )
     parser.add_argument(
         "--rows-per-part",
         type=positive_int,
@@ -102,6 +110,8 @@ def run(args: argparse.Namespace) -> int:
         heatmaps=args.heatmaps,
         heatmaps_dir=args.heatmaps_dir,
         heatmaps_of=args.heatmaps_of,
+        dicom_dir=args.dicom_dir,
+        dicom_kinds=names_in(args.dicom_kinds),
         columns=Columns(args.image_column, args.id_column),
         optimized=args.optimize,
         overwrite=args.overwrite,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 RESULTS = "results.json"
 REPORT = "report.html"
+DICOM = "dicom"
 
 Source = str | Path | tuple[str, Any]
 """A path, or a name with an image from memory."""
@@ -209,7 +210,7 @@ class _Writer:
         """The image's objects, by their files relative to the folder."""
         labels = [finding.label for finding in explanation.top(self.top)]
         files = explanation.to_dicom(
-            self.folder / "dicom" / name,
+            self.folder / DICOM / name,
             model_name=self.model_name,
             source=identity,
             labels=labels,

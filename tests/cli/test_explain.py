@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from radiographs import write_radiograph
 
 from pylon_zoo.cli.main import main
 from pylon_zoo.models.build import build_model
@@ -113,6 +115,7 @@ def test_quiet_says_nothing(folder: Path, checkpoint: str, capsys: pytest.Captur
         (["--threshold", "2"], "threshold=2"),
         (["--scaling", "log"], "--scaling"),
         (["--save-heatmaps", "csv"], "--save-heatmaps"),
+        (["--format", "dcm"], "--format"),
         (["--device", "quantum"], "--device quantum"),
         (["--batch-size", "-1"], "--batch-size"),
         (["--out", "broken.png"], "broken.png' is a file"),
@@ -186,4 +189,32 @@ def test_without_images_it_takes_a_runs_or_says_so(
     assert "only --checkpoint RUN" in capsys.readouterr().err
     assert main(["explain", "scans", "--checkpoint", checkpoint]) == 2
     assert "--out DIR" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_dicom_objects_of_dicom_files(folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("highdicom", reason="needs the extra [dicom-out]")
+    write_radiograph(folder / "a.dcm")
+    paths = ["a.dcm", "scans/1.png"]
+    words = ["--format", "dicom", "--top", "1", "--threshold", "0.1"]
+    assert main(["explain", *paths, "--checkpoint", checkpoint, "--out", "out", *words]) == 1
+    one, other = results()["images"]
+    label = one["findings"][0]["label"]
+    names = [f"map_1_{label}", "segmentation", f"capture_1_{label}", "report"]
+    assert one["dicom"] == [f"dicom/a/{name}.dcm" for name in names]
+    assert all(Path("out", file).is_file() for file in one["dicom"])
+    assert "1.png' is no DICOM file" in other["error"]
+    assert other["findings"] == []
+    captured = capsys.readouterr()
+    assert captured.err.count("pylon-zoo: error:") == 1
+    assert "DICOM objects are in out/dicom" in captured.out
+
+
+def test_dicom_objects_need_what_writes_them(
+    folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    words = ["explain", "scans", "--checkpoint", checkpoint, "--out", "out", "--format", "dicom"]
+    assert main(words) == 2
+    assert 'pip install "pylon-zoo[dicom-out]"' in capsys.readouterr().err
     assert not Path("out").exists()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from pylon_zoo.data.dicom import NamedBytes
 from pylon_zoo.data.images import read_image, read_image_bytes
 from pylon_zoo.errors import DataError, ImageError
 
@@ -19,7 +20,7 @@ class Item(NamedTuple):
     Attributes:
         key: what the table calls it: its path, the member's name, its id.
         source: the shard or table it lies in; empty for a file of its own.
-        kind: a key of `OPENERS`.
+        kind: a key of `FILES`.
         file: what is opened.
         start, size: of the bytes in `file` for `"span"`; `start` is the row for `"row"`.
         error: for `"problem"`, why there is no image.
@@ -56,10 +57,21 @@ def open_item(item: Item) -> Tensor:
         DataError: there is none.
         MissingDependencyError: a DICOM file without pydicom installed.
     """
-    return OPENERS[item.kind](item)
+    file = file_of(item)
+    return read_image(file) if isinstance(file, str) else read_image_bytes(file.getvalue(), file.name)
 
 
-def _open_span(item: Item) -> Tensor:
+def file_of(item: Item) -> str | NamedBytes:
+    """What an item is opened from: a path, or the bytes of a file and what errors call it.
+
+    Raises:
+        ImageError: the bytes cannot be had.
+        DataError: there are none.
+    """
+    return FILES[item.kind](item)
+
+
+def _span(item: Item) -> NamedBytes:
     name = f"{item.source}/{item.key}"
     try:
         with Path(item.file).open("rb") as file:
@@ -71,23 +83,23 @@ def _open_span(item: Item) -> Tensor:
         raise ImageError(
             f"'{name}' is cut short: the shard ends {item.size - len(content)} bytes early. Copy it again."
         )
-    return read_image_bytes(content, name)
+    return NamedBytes(content, name)
 
 
-def _open_row(item: Item) -> Tensor:
+def _row(item: Item) -> NamedBytes:
     if item.content is None:
         raise ImageError(f"'{item.source}' row {item.start + 1} ('{item.key}') has no image: fill it in.")
-    return read_image_bytes(item.content, item.key)
+    return NamedBytes(item.content, item.key)
 
 
-def _no_image(item: Item) -> Tensor:
+def _no_image(item: Item) -> NamedBytes:
     raise DataError(item.error)
 
 
-OPENERS: dict[str, Callable[[Item], Tensor]] = {
-    "file": lambda item: read_image(item.file),
-    "span": _open_span,
-    "row": _open_row,
+FILES: dict[str, Callable[[Item], str | NamedBytes]] = {
+    "file": lambda item: item.file,
+    "span": _span,
+    "row": _row,
     "problem": _no_image,
 }
-"""Kind of item → how its image is opened."""
+"""Kind of item → what its image is opened from."""

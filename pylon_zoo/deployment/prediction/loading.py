@@ -14,8 +14,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from pylon_zoo.cells import both
 from pylon_zoo.data.transforms import EvalTransform
-from pylon_zoo.deployment.prediction.items import Item, open_item
+from pylon_zoo.deployment.prediction.items import Item, file_of, open_item
 from pylon_zoo.errors import PylonZooError
+from pylon_zoo.explanation.dicom.source import Source, read_source
 
 AHEAD = 2
 """Batches that are loaded, or being loaded, before the model asks for them."""
@@ -32,6 +33,8 @@ class Loaded(NamedTuple):
         size: (H, W) of the original; None with an error.
         inputs: (in_chans, H', W') float32, as the model wants it; None with an error.
         error: empty when all went well.
+        identity: whose image it is, where that was asked for and is known.
+        no_identity: why it is not known.
     """
 
     number: int
@@ -40,6 +43,8 @@ class Loaded(NamedTuple):
     size: tuple[int, int] | None = None
     inputs: Tensor | None = None
     error: str = ""
+    identity: Source | None = None
+    no_identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,19 +54,30 @@ class Loader(Dataset[Loaded]):
     Args:
         transform: the model's.
         native_size: leave every image the height and width it has.
+        identities: find out whose images they are, as DICOM files say it.
     """
 
     transform: EvalTransform
     native_size: bool = False
+    identities: bool = False
 
     def __getitem__(self, item: Item) -> Loaded:
         try:
             image = open_item(item)
             size = both(image.shape[-2:])
             transform = replace(self.transform, size=size) if self.native_size else self.transform
-            return Loaded(item.number, item.key, item.source, size, transform.image(image))
+            loaded = Loaded(item.number, item.key, item.source, size, transform.image(image))
         except PylonZooError as error:
             return Loaded(item.number, item.key, item.source, error=str(error))
+        return _identified(loaded, item) if self.identities else loaded
+
+
+def _identified(loaded: Loaded, item: Item) -> Loaded:
+    """The image with its identity, or why it has none."""
+    try:
+        return loaded._replace(identity=read_source(file_of(item)))
+    except PylonZooError as error:
+        return loaded._replace(no_identity=str(error))
 
 
 def load(items: Iterable[Item], loader: Loader, batch_size: int, workers: int) -> Iterator[Loaded]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pylon_zoo.deployment.optimization import optimize
+from pylon_zoo.deployment.prediction.dicom_files import PREDICTED, DicomFiles
 from pylon_zoo.deployment.prediction.heatmaps import CLASSES, WRITERS, HeatmapFiles
 from pylon_zoo.deployment.prediction.loading import Loaded, Loader, batches, load
 from pylon_zoo.deployment.prediction.manifest import listed, make_manifest, unlisted
@@ -71,6 +72,8 @@ def predict_to_parquet(
     heatmaps: str | None = None,
     heatmaps_dir: str | Path | None = None,
     heatmaps_of: str = "found",
+    dicom_dir: str | Path | None = None,
+    dicom_kinds: Iterable[str] = PREDICTED,
     columns: Columns = Columns(),  # noqa: B008 (immutable)
     optimized: str | None = None,
     overwrite: bool = False,
@@ -97,6 +100,9 @@ def predict_to_parquet(
         heatmaps: `"png"` or `"npz"` writes heatmaps to `heatmaps_dir`, see `read_heatmaps`; None writes none.
         heatmaps_dir: their folder.
         heatmaps_of: `"found"`, classes with a box, or `"all"`.
+        dicom_dir: a folder for DICOM objects of images that are DICOM files, as `Explanation.to_dicom` writes them,
+            with maps of classes with a box; None writes none.
+        dicom_kinds: which: `"map"`, `"segmentation"`, `"report"`.
         columns: where Parquet inputs keep image and name.
         optimized: `"float32"` or `"bfloat16"` runs a copy made by `pylon_zoo.optimize` in that precision, sooner and
             with the numbers that `docs/speed.md` promises; None runs the model as it is.
@@ -109,7 +115,7 @@ def predict_to_parquet(
     Raises:
         ConfigError, UnknownNameError: an option that cannot work, or an earlier run with others.
         ImageError: a folder or pattern without an image, or no image at all.
-        MissingDependencyError: pyarrow is not installed.
+        MissingDependencyError: pyarrow is not installed, or, with `dicom_dir`, highdicom.
 
     Example:
         >>> from PIL import Image; from pylon_zoo.models.build import build_model
@@ -122,11 +128,14 @@ def predict_to_parquet(
     require("pyarrow.parquet", extra="predict")
     out = Path(out)
     files = _heatmap_files(heatmaps, heatmaps_dir, heatmaps_of)
+    dicom = DicomFiles.chosen(dicom_dir, dicom_kinds, model_name)
     running = model if optimized is None else optimize(model, dtype=_dtype(optimized))
     explainer = Explainer(running, labels, threshold=threshold, placement=placement, views=views)
     inputs = list(inputs)
     if files is not None:
-        _check_outside(files.folder, inputs)
+        _check_outside(files.folder, inputs, "--heatmaps-dir")
+    if dicom is not None:
+        _check_outside(dicom.folder, inputs, "--dicom-dir")
     make_folder(out.parent)
     with joined() as processes, tempfile.TemporaryFile("w+", encoding="utf-8", dir=out.parent) as spool:
         found = listed(list_items(inputs, columns), spool)
@@ -145,6 +154,7 @@ def predict_to_parquet(
             "device": next(model.parameters()).device.type,
             "heatmaps": heatmaps,
             "heatmaps_of": heatmaps_of if heatmaps else None,
+            "dicom": dicom and list(dicom.kinds),
             "columns": columns._asdict(),
         }
         manifest = make_manifest(model, model_name, options, found)
@@ -161,10 +171,11 @@ def predict_to_parquet(
         processes.wait()  # until all have seen what there is
         wanted = set(mine)
         items = (item for item in unlisted(spool) if item.number // rows_per_part in wanted)
-        loaded = load(with_content(items, columns), Loader(eval_transform(model), native_size), batch_size, workers)
-        table = schema(explainer.labels, files is not None, manifest)
+        loader = Loader(eval_transform(model), native_size, identities=dicom is not None)
+        loaded = load(with_content(items, columns), loader, batch_size, workers)
+        table = schema(explainer.labels, files is not None, dicom is not None, manifest)
         shown = bar(batches(loaded, batch_size, rows_per_part), "predicting", missing, progress and processes.is_main)
-        _predict(explainer, shown, files, parts, table)
+        _predict(explainer, shown, files, dicom, parts, table)
         processes.wait()
         return Outcome(parts.total, parts.join(table), done) if processes.is_main else None
 
@@ -173,6 +184,7 @@ def _predict(
     explainer: Explainer,
     batched: Iterable[list[Loaded]],
     files: HeatmapFiles | None,
+    dicom: DicomFiles | None,
     parts: Parts,
     table: pyarrow.Schema,
 ) -> None:
@@ -187,6 +199,8 @@ def _predict(
             rows[one.number] = row(one, outcome)
             if files is not None:
                 rows[one.number]["heatmaps"] = files.write(outcome, one.number, part)
+            if dicom is not None:
+                rows[one.number] |= dicom.write(outcome, one, part)
         if len(rows) == parts.rows_in(part):
             parts.write(part, rows, table)
             rows = {}
@@ -236,11 +250,11 @@ def _heatmap_files(kind: str | None, folder: str | Path | None, classes: str) ->
     return HeatmapFiles(make_folder(folder, "--heatmaps-dir"), kind, classes)
 
 
-def _check_outside(folder: Path, inputs: Iterable[str | Path]) -> None:
-    """That heatmaps will not be taken for images when the run is continued."""
+def _check_outside(folder: Path, inputs: Iterable[str | Path], option: str) -> None:
+    """That what is written will not be taken for images when the run is continued."""
     for given in map(Path, inputs):
         if given.is_dir() and folder.resolve().is_relative_to(given.resolve()):
             raise ConfigError(
-                f"--heatmaps-dir {folder} lies in the input {given}, so heatmaps would be taken for images: give a "
+                f"{option} {folder} lies in the input {given}, so what is written would be taken for images: give a "
                 "folder outside it."
             )

@@ -17,17 +17,18 @@ METADATA_KEY = b"pylon_zoo"
 """Where the file's schema metadata keeps, as JSON, what made it."""
 
 
-def schema(labels: Sequence[str], heatmaps: bool, metadata: Mapping[str, Any]) -> pyarrow.Schema:
+def schema(labels: Sequence[str], heatmaps: bool, dicom: bool, metadata: Mapping[str, Any]) -> pyarrow.Schema:
     """The columns of the result.
 
     Args:
         labels: of the K classes predicted.
         heatmaps: whether heatmap files are written.
+        dicom: whether DICOM objects are written.
         metadata: what made the table.
 
     Returns:
         `path`, `source`, `width`, `height`, `error`, then K each of `p_LABEL` (float32, probability), `x_LABEL` and
-        `y_LABEL` (int32, the peak), then `boxes` and, if asked for, `heatmaps`.
+        `y_LABEL` (int32, the peak), then `boxes` and, if asked for, `heatmaps`, and `dicom` with `dicom_error`.
     """
     pa = require("pyarrow", extra="predict")
     box = pa.struct(
@@ -48,6 +49,7 @@ def schema(labels: Sequence[str], heatmaps: bool, metadata: Mapping[str, Any]) -
         *((f"{axis}_{label}", pa.int32()) for label in labels for axis in ("x", "y")),
         ("boxes", pa.list_(box)),
         *([("heatmaps", pa.list_(file))] if heatmaps else []),
+        *([("dicom", pa.list_(pa.string())), ("dicom_error", pa.string())] if dicom else []),
     ]
     return pa.schema(fields, metadata={METADATA_KEY: json.dumps(metadata, sort_keys=True).encode()})
 

@@ -37,6 +37,7 @@ def captures(job: Job) -> Iterator[tuple[str, Dataset]]:
             patient_orientation=("L", "F"),  # must be given; the source's own, if it has one, comes later
             **job.common("capture", place, label, picture.tobytes()),
         )
+        dataset.copy_patient_and_study_information(source)
         dataset.DateOfSecondaryCapture, dataset.TimeOfSecondaryCapture = dataset.ContentDate, dataset.ContentTime
         dataset.BurnedInAnnotation = source.get("BurnedInAnnotation") or "NO"  # text of the source would be here too
         dataset.DerivationDescription = f"Heatmap of {long_string(label, 'class')!r} over the source"

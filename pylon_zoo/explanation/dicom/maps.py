@@ -54,7 +54,7 @@ def parametric_maps(job: Job) -> Iterator[tuple[str, Dataset]]:
             contains_recognizable_visual_features=False,
             content_label=_code_string(label),
             content_description=long_string(label, "class"),
-            **job.common("map", place, label, values.tobytes()),
+            **job.common("map", place, label, says, job.explanation.resolution, values.tobytes()),
         )
         if placed is not job.source.dataset:
             del dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices  # of one

@@ -10,7 +10,7 @@ import numpy as np
 
 from pylon_zoo._version import __version__
 from pylon_zoo.explanation.dicom.codes import label_code, long_string, scheme_item, threshold_code
-from pylon_zoo.explanation.dicom.job import MANUFACTURER, NOTICE, Job
+from pylon_zoo.explanation.dicom.job import MANUFACTURER, NOTICE, Explained, Job
 from pylon_zoo.explanation.dicom.uids import derived_uid
 from pylon_zoo.explanation.finding import Finding
 from pylon_zoo.explanation.peaks import Box, Point
@@ -72,10 +72,12 @@ def reports(job: Job) -> Iterator[tuple[str, Dataset]]:
         name=long_string(job.model_name, "model"), version=__version__, parameters=[NOTICE]
     )
     groups: list[MeasurementsAndQualitativeEvaluations | PlanarROIMeasurementsAndQualitativeEvaluations] = []
-    findings = job.explanation.top()
-    for finding in findings:
+    facts = []
+    for finding in job.explanation.top():
+        highest = _highest(job.explanation, finding)
         groups.append(_class_group(job, finding, algorithm))
-        groups += [_box_group(job, finding, place, algorithm) for place in range(len(finding.boxes))]
+        groups += [_box_group(job, finding, place, value, algorithm) for place, value in enumerate(highest)]
+        facts.append((finding.label, finding.probability, finding.threshold, finding.peak, finding.boxes, highest))
     observer = DeviceObserverIdentifyingAttributes(
         uid=DEVICE, name=f"{MANUFACTURER} ({NOTICE.lower()})", manufacturer_name=MANUFACTURER, model_name=job.model_name
     )
@@ -91,7 +93,7 @@ def reports(job: Job) -> Iterator[tuple[str, Dataset]]:
         content=content,
         is_complete=True,
         coding_schemes=[scheme_item()],
-        **job.common("report", 0, json.dumps([_facts(finding) for finding in findings])),
+        **job.common("report", 0, json.dumps(facts)),
     )
     yield "report.dcm", dataset
 
@@ -126,7 +128,7 @@ def _class_group(
 
 
 def _box_group(
-    job: Job, finding: Finding, place: int, algorithm: AlgorithmIdentification
+    job: Job, finding: Finding, place: int, highest: float, algorithm: AlgorithmIdentification
 ) -> PlanarROIMeasurementsAndQualitativeEvaluations:
     from highdicom.sr import (
         GraphicTypeValues,
@@ -138,8 +140,6 @@ def _box_group(
     from pydicom.sr.codedict import codes
 
     box = finding.boxes[place]
-    shown = job.explanation.probability_map(finding.label)
-    highest = float(shown[box.y0 : box.y1 + 1, box.x0 : box.x1 + 1].max())
     return PlanarROIMeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             job.uid("box", finding.label, str(place), str(tuple(box))), f"{finding.label} {place + 1}"
@@ -178,5 +178,9 @@ def _add_notice(root: Dataset) -> None:
     root.ContentSequence.append(container)
 
 
-def _facts(finding: Finding) -> list[object]:
-    return [finding.label, finding.probability, finding.threshold, finding.peak, finding.boxes]
+def _highest(explanation: Explained, finding: Finding) -> list[float]:
+    """The highest value of the class's map inside each of its boxes."""
+    if not finding.boxes:
+        return []
+    shown = explanation.probability_map(finding.label)
+    return [float(shown[box.y0 : box.y1 + 1, box.x0 : box.x1 + 1].max()) for box in finding.boxes]

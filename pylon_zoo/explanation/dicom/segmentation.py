@@ -31,14 +31,14 @@ def segmentations(job: Job) -> Iterator[tuple[str, Dataset]]:
     labels = [label for label in explanation.labels if explanation.finding(label).boxes]
     if not labels:
         return
-    masks = np.stack(
-        [explanation.probability_map(label).numpy() >= explanation.level(label) for label in labels], axis=-1
-    )
+    levels = [explanation.level(label) for label in labels]
+    maps = [explanation.probability_map(label).numpy() for label in labels]
+    masks = np.stack([values >= level for values, level in zip(maps, levels, strict=True)], axis=-1)
     algorithm = AlgorithmIdentificationSequence(
         long_string(job.model_name, "model"), codes.DCM.ArtificialIntelligence, __version__
     )
     descriptions = []
-    for number, label in enumerate(labels, start=1):
+    for number, (label, level) in enumerate(zip(labels, levels, strict=True), start=1):
         description = SegmentDescription(
             segment_number=number,
             segment_label=long_string(label, "class"),
@@ -49,7 +49,7 @@ def segmentations(job: Job) -> Iterator[tuple[str, Dataset]]:
             tracking_id=long_string(label, "class"),
             tracking_uid=job.uid("finding", label),
         )
-        description.SegmentDescription = f"{NOTICE}. Where the map reaches {explanation.level(label):g}."
+        description.SegmentDescription = f"{NOTICE}. Where the map reaches {level:g}."
         descriptions.append(description)
     dataset = Segmentation(
         [job.source.dataset],
@@ -59,7 +59,7 @@ def segmentations(job: Job) -> Iterator[tuple[str, Dataset]]:
         content_label="REGIONS",
         content_description=NOTICE,
         coding_schemes=[scheme_item()],
-        **job.common("segmentation", 0, *labels, np.packbits(masks).tobytes()),
+        **job.common("segmentation", 0, *labels, *map(str, levels), np.packbits(masks).tobytes()),
     )
     shared = dataset.SharedFunctionalGroupsSequence[0]
     if "PlaneOrientationSequence" not in shared and "PixelMeasuresSequence" in shared:
