@@ -63,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--format",
+        dest="output_format",  # `format` is what export takes, and checked as such
         choices=("report", "dicom"),
         default="report",
         help="dicom adds a folder of DICOM objects for each DICOM file: heatmaps, regions, overlays, structured report "
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
         scaling=args.scaling,
         batch_size=args.batch_size,
         save_heatmaps=args.save_heatmaps is not None,
-        dicom=args.format == "dicom",
+        dicom=args.output_format == "dicom",
         progress=shows_progress(args),
     )
     failed = [entry["error"] for entry in results["images"] if entry["error"]]
