@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,8 +57,8 @@ def write_dicom(
     try:
         for maker in makers:
             for name, dataset in _made(maker, job):
-                _finish(dataset, job)
-                with replacing(folder / name) as temporary:
+                with _blaming(job.source), replacing(folder / name) as temporary:
+                    _finish(dataset, job)
                     dataset.save_as(temporary, enforce_file_format=True)
                 written.append(folder / name)
     except PylonZooError:
@@ -123,21 +124,27 @@ def _maker(kind: str) -> Callable[[Job], Iterator[tuple[str, Dataset]]]:
 
 
 def _made(maker: Callable[[Job], Iterator[tuple[str, Dataset]]], job: Job) -> Iterator[tuple[str, Dataset]]:
-    """What it makes; whatever highdicom says against the source becomes one sentence."""
+    """What it makes, without highdicom's doubts about names."""
     objects = maker(job)
+    while True:
+        with _blaming(job.source), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ODD_NAME)
+            made = next(objects, None)
+        if made is None:
+            return
+        yield made
+
+
+@contextmanager
+def _blaming(source: Source) -> Iterator[None]:
+    """Whatever highdicom and pydicom say against a source becomes one sentence."""
     try:
-        while True:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", ODD_NAME)
-                made = next(objects, None)
-            if made is None:
-                return
-            yield made
-    except PylonZooError:
+        yield
+    except (PylonZooError, OSError):
         raise
     except Exception as error:  # in many ways, by what a file's writer understood differently
         reason = " ".join(str(error).split())
         raise ImageError(
-            f"'{job.source.path}' has attributes that no DICOM result can be made with ({reason}): correct them, or "
-            "export the image again."
+            f"'{source.path}' has attributes that no DICOM result can be made with ({reason}): correct them, or export "
+            "the image again."
         ) from error

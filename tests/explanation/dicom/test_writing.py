@@ -194,10 +194,11 @@ def test_white_as_zero_changes_no_result(explained: Callable, tmp_path: Path) ->
 
 def test_the_same_results_have_the_same_identifiers(explained: Callable, tmp_path: Path) -> None:
     explanation = explained()
-    first = explanation.to_dicom(tmp_path / "1", model_name=MODEL, when=WHEN)
-    again = explanation.to_dicom(tmp_path / "2", model_name=MODEL, when=WHEN)
+    options = {"model_name": MODEL, "labels": ["nodule"]}
+    first = explanation.to_dicom(tmp_path / "1", when=WHEN, **options)
+    again = explanation.to_dicom(tmp_path / "2", when=WHEN, **options)
     assert [file.read_bytes() for file in first] == [file.read_bytes() for file in again]
-    later = written(explanation, tmp_path / "3", when=datetime(2027, 1, 1))
+    later = written(explanation, tmp_path / "3", when=datetime(2027, 1, 1), **options)
     assert {file.stem: pydicom.dcmread(file).SOPInstanceUID for file in first} == {
         stem: dataset.SOPInstanceUID for stem, dataset in later.items()
     }
@@ -221,9 +222,10 @@ def test_other_results_have_other_identifiers(fixed_model: Callable, tmp_path: P
 
 
 def test_images_of_a_series_share_series(explained: Callable, tmp_path: Path) -> None:
-    one = written(explained("a.dcm"), tmp_path / "1")
-    two = written(explained("b.dcm", InstanceNumber=2), tmp_path / "2")
-    other = written(explained("c.dcm", SeriesInstanceUID="1.2.3", SeriesNumber=None), tmp_path / "3")
+    one = written(explained("a.dcm"), tmp_path / "1", labels=["nodule"])
+    two = written(explained("b.dcm", InstanceNumber=2), tmp_path / "2", labels=["nodule"])
+    elsewhere = explained("c.dcm", SeriesInstanceUID="1.2.3", SeriesNumber=None)
+    other = written(elsewhere, tmp_path / "3", labels=["nodule"])
     for stem, dataset in one.items():
         assert dataset.SeriesInstanceUID == two[stem].SeriesInstanceUID != other[stem].SeriesInstanceUID
         assert dataset.SOPInstanceUID != two[stem].SOPInstanceUID
