@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pylon_zoo import evaluation as evaluation
     from pylon_zoo import experiments as experiments
     from pylon_zoo import explanation as explanation
+    from pylon_zoo import figures as figures
     from pylon_zoo import metrics as metrics
     from pylon_zoo import models as models
     from pylon_zoo import training as training
@@ -54,6 +55,7 @@ else:
             "evaluation",
             "experiments",
             "explanation",
+            "figures",
             "metrics",
             "models",
             "training",

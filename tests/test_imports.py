@@ -30,7 +30,7 @@ FLOORS = (
     ("timm_plugin",),
     ("training", "explanation"),
     ("evaluation", "deployment"),
-    ("experiments",),
+    ("experiments", "figures"),
     ("cli",),
     ("__init__", "__main__"),
 )

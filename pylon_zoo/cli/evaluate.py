@@ -64,7 +64,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_placement(parser)
     add_views(parser)
     parser.add_argument(
-        "--out", required=True, metavar="DIR", help="folder for report.html, metrics.json, metrics.csv and metrics.tex"
+        "--out",
+        required=True,
+        metavar="DIR",
+        help="folder for report.html, metrics.json, metrics.csv, metrics.tex and predictions.npz",
     )
     add_device(parser)
     add_batch_size(parser, default=32)
@@ -81,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from pylon_zoo.evaluation.decisions import decide, fit_thresholds
     from pylon_zoo.evaluation.evaluate import prepared
     from pylon_zoo.evaluation.gallery import gallery
+    from pylon_zoo.evaluation.predictions import write_predictions
     from pylon_zoo.evaluation.report import write_report
     from pylon_zoo.files import check_folder
 
@@ -116,7 +120,7 @@ def run(args: argparse.Namespace) -> int:
         evaluation = decide(evaluation, fitting or evaluation)
         if fitting is None:
             print(f"The thresholds are fitted on {args.split} itself and flatter the model there.", file=sys.stderr)
-    written = write_tables(evaluation, args.out)
+    written = [*write_tables(evaluation, args.out), write_predictions(evaluation, args.out)]
     pictures = gallery(model, prepared(model, dataset, args.size), evaluation)
     written.insert(0, write_report(evaluation, pictures, args.out))
     if not args.quiet:

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("pylon_zoo.cli.explain", "show what a model finds in images, and where"),
     "train": ("pylon_zoo.cli.train", "train a model from image-level labels, by a recipe or by what the data are like"),
     "evaluate": ("pylon_zoo.cli.evaluate", "measure a model on a dataset, class by class"),
+    "figure": ("pylon_zoo.cli.figure", "draw a figure for a paper: maps in rows and columns, or curves"),
     "reproduce": ("pylon_zoo.cli.reproduce", "fill a table of the paper: train what is missing, evaluate, average"),
     "predict": ("pylon_zoo.cli.predict", "predict many images into one Parquet file"),
     "export": ("pylon_zoo.cli.export", "write a model as ONNX, torch.export or TorchScript, and check it"),

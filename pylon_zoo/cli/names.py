@@ -16,6 +16,7 @@ CHECKS: LateTable[Callable[[str], object]] = LateTable(
         "data": late("pylon_zoo.data.registry:parse_data_spec"),
         "format": late("pylon_zoo.deployment.registry:check_format"),
         "method": late("pylon_zoo.attribution.registry:attribution_key"),
+        "methods": late("pylon_zoo.cli.names:check_method"),
         "metrics": late("pylon_zoo.cli.names:metric_names"),
         "trackers": late("pylon_zoo.training.trackers:check_tracker"),
     }
@@ -81,23 +82,48 @@ def check_model(args: argparse.Namespace) -> None:
         UnknownNameError: no such model or tag.
         ConfigError: `--pretrained` beside `--checkpoint`, or a name without weights.
     """
+    if not args.checkpoint:
+        check_weights(args.model, args.pretrained)
+    elif args.pretrained:
+        raise ConfigError("--pretrained names the weights of a --model; a --checkpoint has its own. Leave one out.")
+
+
+def check_weights(model: str, pretrained: str | None = None) -> None:
+    """Refuse a model's name that names no weights, or none that there are.
+
+    Args:
+        model: perhaps with a tag.
+        pretrained: the tag, where the name has none.
+
+    Raises:
+        UnknownNameError: no such model or tag.
+        ConfigError: there is no tag.
+    """
     from pathlib import Path
 
     from pylon_zoo.models.methods import split_name
     from pylon_zoo.models.names import check_architecture
     from pylon_zoo.weights.manifest import find
 
-    if args.checkpoint:
-        if args.pretrained:
-            raise ConfigError("--pretrained names the weights of a --model; a --checkpoint has its own. Leave one out.")
-        return
-    architecture, _, tag = args.model.partition(".")
-    if not (args.pretrained or tag):
-        raise _no_weights(args.model)
+    architecture, _, tag = model.partition(".")
+    if not (pretrained or tag):
+        raise _no_weights(model)
     check_architecture(split_name(architecture)[1])
-    which = args.pretrained or tag
+    which = pretrained or tag
     if ":" not in which and "/" not in which and not Path(which).exists():  # else it is an address or a folder
         find(architecture, which)
+
+
+def check_method(name: str) -> None:
+    """Refuse what is neither an attribution method nor `own`, the model's own heatmaps.
+
+    Raises:
+        UnknownNameError: it is neither.
+    """
+    from pylon_zoo.attribution.registry import attribution_key
+
+    if name != "own":
+        attribution_key(name)
 
 
 def _no_weights(name: str) -> ConfigError | UnknownNameError:

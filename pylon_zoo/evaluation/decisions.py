@@ -37,7 +37,7 @@ def decide(evaluation: Evaluation, fitting: Evaluation) -> Evaluation:
     Raises:
         ConfigError: an evaluation without records.
     """
-    judged, learnt = _records(evaluation), _records(fitting)
+    judged, learnt = records_of(evaluation), records_of(fitting)
     told, truth = judged.probabilities, judged.targets
     fitted = fit_thresholds(fitting)
     point = fitted.apply(told, truth, evaluation.split)
@@ -58,7 +58,7 @@ def fit_thresholds(fitting: Evaluation) -> GeometricMeanThresholds:
     Raises:
         ConfigError: an evaluation without records.
     """
-    learnt = _records(fitting)
+    learnt = records_of(fitting)
     return GeometricMeanThresholds.fit(learnt.probabilities, learnt.targets, fitting.split)
 
 
@@ -72,11 +72,16 @@ def _decisions(probabilities: Tensor, targets: Tensor, thresholds: Tensor) -> It
 
 def reliability(evaluation: Evaluation) -> Reliability:
     """Predictions by bins of probability."""
-    records = _records(evaluation)
+    records = records_of(evaluation)
     return Reliability.of(records.probabilities, records.targets)
 
 
-def _records(evaluation: Evaluation) -> Records:
+def records_of(evaluation: Evaluation) -> Records:
+    """What was predicted for each image.
+
+    Raises:
+        ConfigError: an evaluation without records.
+    """
     if evaluation.records is None:
         raise ConfigError(
             f"This evaluation of {evaluation.model} on {evaluation.dataset} holds no records of its images; take one "

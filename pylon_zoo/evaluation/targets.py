@@ -29,7 +29,7 @@ def targets(aims: Sequence[tuple[str, Sequence[Offset]]]) -> str:
         >>> targets([("Mass", [(-4.0, 1.0), (2.0, 0.5)])]).count('class="aim"')
         2
     """
-    reach = _reach([offset for _, offsets in aims for offset in offsets])
+    reach = reach_of([offset for _, offsets in aims for offset in offsets])
     rows = math.ceil(len(aims) / COLUMNS)
     columns = min(COLUMNS, len(aims))
     parts = []
@@ -41,7 +41,7 @@ def targets(aims: Sequence[tuple[str, Sequence[Offset]]]) -> str:
     return svg(columns * (SIDE + GAP) - GAP, foot + 6, parts)
 
 
-def _reach(offsets: Sequence[Offset]) -> float:
+def reach_of(offsets: Sequence[Offset]) -> float:
     """Pixels from a target's centre to its outer ring: a round number."""
     distances = sorted(math.hypot(*offset) for offset in offsets)
     wanted = max(distances[math.ceil(WITHIN * len(distances)) - 1], 1.0)
@@ -62,9 +62,9 @@ def _target(name: str, offsets: Sequence[Offset], reach: float, x: float, y: flo
         *(f'<circle class="ring" cx="{x:g}" cy="{y:g}" r="{radius * share:g}"/>' for share in (0.5, 1)),
     ]
     for down, right in offsets[:: math.ceil(len(offsets) / DOTS)]:
-        across, below = _on_target(down, right, reach)
+        across, below = on_target(down, right, reach)
         parts.append(f'<circle class="aim" cx="{x + radius * across:.1f}" cy="{y + radius * below:.1f}" r="{DOT:g}"/>')
-    across, below = (radius * share for share in _on_target(mean_down, mean_right, reach))
+    across, below = (radius * share for share in on_target(mean_down, mean_right, reach))
     parts.append(f'<path class="whisker" d="M{x - 5:g} {y:g}h10M{x:g} {y - 5:g}v10"/>')
     if math.hypot(across, below) >= 8:  # a shorter one would hide what it points at
         turned = math.degrees(math.atan2(below, across))
@@ -74,7 +74,7 @@ def _target(name: str, offsets: Sequence[Offset], reach: float, x: float, y: flo
     return [*parts, "</g>"]
 
 
-def _on_target(down: float, right: float, reach: float) -> tuple[float, float]:
+def on_target(down: float, right: float, reach: float) -> tuple[float, float]:
     """Across and down as shares of the outer ring's radius, onto the ring from beyond it."""
     shrunk = max(math.hypot(down, right) / reach, 1.0) * reach
     return right / shrunk, down / shrunk

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -30,7 +29,7 @@ from pylon_zoo.files import write_text
 from pylon_zoo.metrics import Outcomes
 from pylon_zoo.models.heatmap_model import HeatmapModel
 from pylon_zoo.pages import render
-from pylon_zoo.training.run_folder import METRICS, REPORT, RunFolder
+from pylon_zoo.training.run_folder import REPORT, RunFolder
 from pylon_zoo.training.train import open_split
 from pylon_zoo.weights.checkpoint import load_checkpoint
 
@@ -141,10 +140,8 @@ def _facts(run: RunFolder, evaluation: Evaluation) -> dict[str, str]:
 
 
 def _curves(run: RunFolder) -> list[Chart]:
-    with (run.path / METRICS).open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    columns = run.history()
     best = (run.summary() or {})["best_epoch"]
-    columns = {name: [float(row[name] or math.nan) for row in rows] for name in rows[0] if name != "best"}
     seen = {"AUROC": columns["val_auroc"], "point acc.": columns["val_point_accuracy"]}
     seen = {name: values for name, values in seen.items() if any(map(math.isfinite, values))}
     loss = {"training": columns["train_loss"], "validation": columns["val_loss"]}

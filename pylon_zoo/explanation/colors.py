@@ -62,6 +62,21 @@ def lookup_table(name: str = "inferno") -> np.ndarray:
     return np.stack(channels, axis=1).astype(np.float32)
 
 
+def between(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
+    """Values as what colours stand for: 0 at the first end, 1 at the second.
+
+    Args:
+        values: of any shape.
+        ends: lower and upper; where they are equal everything is 0.
+
+    Example:
+        >>> between(np.array([0.0, 0.3, 0.9]), (0.1, 0.5)).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    low, high = ends
+    return ((values - low) / (high - low)).clip(0, 1) if high > low else np.zeros_like(values)
+
+
 def opacity(values: np.ndarray) -> np.ndarray:
     """How strongly a value covers the image: 0 at 0, rising to `MAX_OPACITY` at 1.
 

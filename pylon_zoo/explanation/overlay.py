@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from pylon_zoo.explanation.caption import add_caption
-from pylon_zoo.explanation.colors import blend, lookup_table
+from pylon_zoo.explanation.colors import between, blend, lookup_table
 from pylon_zoo.explanation.marks import draw_contour, draw_crosshair
 from pylon_zoo.explanation.peaks import Point
 
@@ -80,9 +80,7 @@ def render_overlay(
     """
     height, width = scene.values.shape
     grey = np.asarray(to_picture(scene.image, (width, height)).convert("L"), dtype=np.float32)
-    low, high = scene.ends
-    values = ((scene.values - low) / (high - low)).clip(0, 1) if high > low else np.zeros_like(scene.values)
-    canvas = blend(grey, values, lookup_table(colormap))
+    canvas = blend(grey, between(scene.values, scene.ends), lookup_table(colormap))
     if contour:
         draw_contour(canvas, scene.values, scene.level)
     # Pixel centres lie at whole numbers in both images, hence the halves.

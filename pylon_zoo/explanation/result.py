@@ -159,6 +159,17 @@ class Explanation:
         own = self.thresholds.values[self.index(label)]
         return HALF if self.unit == "relevance" and self.thresholds.source != "asked" else own
 
+    def ends(self, label: str) -> tuple[float, float]:
+        """The values of a class's probability map that the first and the last colour stand for.
+
+        Raises:
+            UnknownNameError: no such label.
+        """
+        if self.scaling == "absolute":
+            return 0.0, 1.0
+        native = self.native_probability_map(label)
+        return float(native.min()), float(native.max())
+
     def ranking(self) -> list[tuple[str, float]]:
         """Labels and probabilities, the most probable first."""
         order = self.probabilities.argsort(descending=True, stable=True).tolist()
@@ -196,10 +207,7 @@ class Explanation:
         """
         finding = self.finding(label)
         width, height = display_size(self.width, self.height)
-        ends, middle = (0.0, 1.0), "0.5"
-        if self.scaling != "absolute":
-            native = self.native_probability_map(label)
-            ends, middle = (float(native.min()), float(native.max())), "own scale"
+        middle = "0.5" if self.scaling == "absolute" else "own scale"
         return Scene(
             image=self.image,
             label=label,
@@ -208,7 +216,7 @@ class Explanation:
             peak=finding.peak,
             values=self.probability_map(label, (height, width)).numpy(),
             level=self.level(label),
-            ends=ends,
+            ends=self.ends(label),
             middle="share of max" if self.unit == "relevance" else middle,
             facts=f"{self.resolution} map, peak at ({finding.peak.x}, {finding.peak.y})",
         )

@@ -140,6 +140,25 @@ class RunFolder:
         path = self.path / LOG / SUMMARY
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
+    def history(self) -> dict[str, list[float]]:
+        """The columns of `metrics.csv`, a value per epoch; NaN for what was not measured.
+
+        Raises:
+            DataError: there is no such file, or it is not one of a run.
+        """
+        path = self.path / METRICS
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+            return {name: [float(row[name] or math.nan) for row in rows] for name in COLUMNS}
+        except OSError as error:
+            raise DataError(
+                f"{self.path} holds no run that can be read ({METRICS}: {error.strerror}): give a folder that "
+                "`pylon-zoo train --out` wrote."
+            ) from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path} is not the table of a run: it lacks a column or a number.") from error
+
     def sweep(self) -> None:
         """Remove what a killed process had begun to write beside the files of the run."""
         for pattern in (

@@ -76,7 +76,7 @@ def build(schema: type[T], table: Mapping[str, Any], origin: Origin, prefix: str
 
     Args:
         schema: a dataclass; fields may be bool, int, float, str, a table (`dict`), `tuple[float, ...]`,
-            `tuple[str, ...]`, another dataclass, or one of these `| None`.
+            `tuple[str, ...]`, another dataclass, a `tuple` of those, or one of these `| None`.
         table: the settings, as `tomllib` reads them.
         origin: where they are from.
         prefix: dotted key of `table` itself.
@@ -127,7 +127,7 @@ def dump(table: Mapping[str, Any]) -> str:
     """A table as TOML text that `tomllib` reads back to the same table; None is left out, as TOML has no word for it.
 
     Args:
-        table: strings, booleans, numbers, lists of those, and tables.
+        table: strings, booleans, numbers, lists of those, tables, and lists of tables.
 
     Example:
         >>> print(dump({"seed": 0, "model": {"architecture": "pylon_resnet18"}}), end="")
@@ -173,7 +173,7 @@ def _hints(schema: type) -> dict[str, Any]:
 def _plain_value(value: Any) -> Any:
     if is_dataclass(value):
         return plain(value)
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain_value(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _value(kind: Any, value: Any, metadata: Mapping[str, Any], origin: Origin, dotted: str) -> Any:
@@ -184,10 +184,13 @@ def _value(kind: Any, value: Any, metadata: Mapping[str, Any], origin: Origin, d
         _check_kind(dict, value, origin, dotted)
         return build(kind, value, origin, f"{dotted}.")
     if get_origin(kind) is tuple:
+        element = get_args(kind)[0]
+        tables = dataclasses.is_dataclass(element)
         if not isinstance(value, list | tuple) or not value:
-            element = KINDS[get_args(kind)[0]][0].removeprefix("a ")
-            raise ConfigError(f"{origin.at(dotted)} must be a list of at least one {element}; it is {value!r}.")
-        return tuple(_value(get_args(kind)[0], one, metadata, origin, dotted) for one in value)
+            words = KINDS[dict if tables else element][0].removeprefix("a ")
+            raise ConfigError(f"{origin.at(dotted)} must be a list of at least one {words}; it is {value!r}.")
+        keys = [f"{dotted}[{place}]" if tables else dotted for place, _ in enumerate(value, 1)]
+        return tuple(_value(element, one, metadata, origin, key) for one, key in zip(value, keys, strict=True))
     kind = get_origin(kind) or kind
     _check_kind(kind, value, origin, dotted)
     if kind is float and not math.isfinite(value):
@@ -212,13 +215,26 @@ def _check_kind(kind: type, value: Any, origin: Origin, dotted: str) -> None:
 
 def _blocks(table: Mapping[str, Any], name: str) -> Iterator[str]:
     """The TOML blocks of a table: its own values under its header, then its inner tables."""
-    values = {key: value for key, value in table.items() if not isinstance(value, Mapping) and value is not None}
-    inner = {key: value for key, value in table.items() if isinstance(value, Mapping)}
+    inner = {key: value for key, value in table.items() if _is_tables(value)}
+    values = {key: value for key, value in table.items() if key not in inner and value is not None}
     lines = "".join(f"{_key(key)} = {_literal(value)}\n" for key, value in values.items())
     if lines or not inner:
         yield f"[{name}]\n{lines}" if name else lines
     for key, value in inner.items():
-        yield from _blocks(value, f"{name}.{_key(key)}" if name else _key(key))
+        dotted = f"{name}.{_key(key)}" if name else _key(key)
+        if isinstance(value, Mapping):
+            yield from _blocks(value, dotted)
+            continue
+        for one in value:
+            own = "".join(f"{_key(key)} = {_literal(each)}\n" for key, each in one.items() if each is not None)
+            yield f"[[{dotted}]]\n{own}"
+
+
+def _is_tables(value: Any) -> bool:
+    """Whether a value is a table, or a list of some; those in a list hold no tables themselves."""
+    if isinstance(value, list | tuple):
+        return bool(value) and all(isinstance(one, Mapping) for one in value)
+    return isinstance(value, Mapping)
 
 
 def _key(key: str) -> str:
