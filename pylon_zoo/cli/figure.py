@@ -85,15 +85,15 @@ def add_maps(parser: argparse.ArgumentParser, kind: str) -> None:
     rows.add_argument(
         "--labels",
         metavar="A,B",
-        help="the class of each row, or one for all; by default the boxed one, or the most probable. Without --images, a "
-        "row for each",
+        help="the class of each row, or one for all; by default the boxed one, or the most probable. Without "
+        "--images, a row for each",
     )
     rows.add_argument(
         "--rows",
         type=positive_int,
         default=ROWS,
         metavar="N",
-        help="images of the data where none are named (default: 4)",
+        help="images of the data where none are named (4)",
     )
     rows.add_argument("--row-names", metavar="A,B", help="what stands beside the rows; by default their classes")
     columns = parser.add_argument_group("columns, each model with each method")
@@ -169,9 +169,7 @@ def check_maps(args: argparse.Namespace) -> None:
         ConfigError, UnknownNameError: it does.
     """
     if bool(args.paths) == bool(args.data):
-        raise ConfigError(
-            "Name the images, or the dataset that they are taken from with --data; one of them, not both."
-        )
+        raise ConfigError("Name images, or with --data the dataset that they are taken from; not both.")
     if args.images and not args.data:
         raise ConfigError("--images counts the images of a dataset: name it with --data.")
     if not args.columns:
@@ -224,9 +222,7 @@ def rows_of(args: argparse.Namespace) -> tuple[Any, list[RowSection]]:
     if labels is None:
         return data, rows
     if len(labels) not in (1, len(rows)):
-        raise ConfigError(
-            f"--labels names {len(labels)} classes for {len(rows)} rows: give one for each, or one for all."
-        )
+        raise ConfigError(f"--labels names {len(labels)} classes for {len(rows)} rows: give as many, or one for all.")
     labels = labels * len(rows) if len(labels) == 1 else labels
     return data, [replace(row, label=label) for row, label in zip(rows, labels, strict=True)]
 
@@ -269,7 +265,5 @@ def named(sections: Sequence[Any], names: str | None, option: str) -> tuple[Any,
         return tuple(sections)
     given = [name.strip() for name in names.split(",")]
     if len(given) != len(sections):
-        raise ConfigError(
-            f"{option} has {len(given)} names for {len(sections)}: give one for each, with commas between."
-        )
+        raise ConfigError(f"{option} has {len(given)} names for {len(sections)}: give as many, with commas between.")
     return tuple(replace(one, name=name) for one, name in zip(sections, given, strict=True))

@@ -120,7 +120,7 @@ def draw_curves(recipe: CurvesRecipe) -> Figure:
                 numbers = [f"{curve.sign} {_number(areas[one.name, name])}" for one in found]
                 colors = [line_style(place)["color"] for place in range(len(found))]
                 note(axes, list(zip(numbers, colors, strict=True)), curve.corner)
-        outer(figure, every, curve.x_title, curve.y_title)
+        outer(every, curve.x_title, curve.y_title)
     return figure
 
 
@@ -183,7 +183,7 @@ def draw_thresholds(recipe: CurvesRecipe) -> Figure:
                 axes.plot(thresholds, values, gid=f"{kind}: {name}", drawstyle="steps-pre", **line_style(place))
             if (chosen := fitted.get(name)) is not None:
                 axes.axvline(chosen, gid=f"threshold: {name}", **list(lines.values())[-1])
-        outer(figure, every, "Threshold (probability)", "Share of images")
+        outer(every, "Threshold (probability)", "Share of images")
     return figure
 
 

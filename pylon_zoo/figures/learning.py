@@ -23,6 +23,9 @@ PANELS: dict[str, dict[str, dict[str, Any]]] = {
 """Title of a panel → columns of `metrics.csv`, and how they look. A panel without a value in any run is left out."""
 PHASES = {"training": "train_loss", "validation": "val_loss"}
 NARROWEST = 1.7
+EDGE = 0.04
+"""Before the first and behind the last epoch, as a share of all."""
+RING: dict[str, Any] = {"marker": "o", "markersize": 5.0, "markerfacecolor": "none", "linestyle": ""}
 FEW = 12
 """Epochs up to which each is marked with a dot."""
 
@@ -50,6 +53,8 @@ def draw_learning(recipe: CurvesRecipe) -> Figure:
     lines = {name: {"color": INK, **PANELS["Loss"][column]} for name, column in PHASES.items()}
     if several:
         lines |= {run.name: {"color": PALETTE[place % len(PALETTE)]} for place, run in enumerate(found)}
+    lines["best epoch"] = {"color": INK, **RING}
+    last = max(run.history["epoch"][-1] for run in found)
     with look():
         figure, every = panels(len(shown), recipe.width, lines, narrowest=NARROWEST)
         for axes, (title, columns) in zip(every, shown.items(), strict=True):
@@ -59,8 +64,8 @@ def draw_learning(recipe: CurvesRecipe) -> Figure:
                     _draw_run(axes, run, column, {"color": color, **style})
             axes.set_title(title)
             axes.set_xlabel("Epoch")
+            axes.set_xlim(1 - EDGE * last, last + EDGE * last)
             axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.margins(x=0.04)
     return figure
 
 
@@ -74,8 +79,7 @@ def _draw_run(axes: Axes, run: Trained, column: str, style: dict[str, Any]) -> N
     axes.plot(*_columns(points), gid=f"{run.name}: {column}", **style, **dots)
     chosen = [point for point in points if point[2]][-1:]
     if column.startswith("val") and chosen:
-        ring = {"marker": "o", "markersize": 5, "markerfacecolor": "none", "linestyle": ""}
-        axes.plot(*_columns(chosen), gid=f"{run.name}: best epoch, {column}", color=style["color"], **ring)
+        axes.plot(*_columns(chosen), gid=f"{run.name}: best epoch, {column}", color=style["color"], **RING)
 
 
 def _columns(points: Sequence[tuple[float, float, float]]) -> tuple[list[float], list[float]]:

@@ -105,7 +105,7 @@ def draw_maps(
     side = (checked_width(width) - LEFT - RIGHT + GAP) / len(columns) - GAP
     if side < NARROWEST_PANEL:
         raise ConfigError(
-            f"{len(columns)} columns in {width:g} inches leave {max(side, 0):.2f} for each; give fewer, or --width page."
+            f"{len(columns)} columns in {width:g} inches leave {max(side, 0):.2f} for each; give fewer, or more width."
         )
     side = _snapped(side, dpi)
     heights = [_snapped(side * row.explanations[0].height / row.explanations[0].width, dpi) for row in rows]

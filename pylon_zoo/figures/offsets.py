@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from pylon_zoo.errors import DataError
 from pylon_zoo.evaluation.tables import offset_in_words
 from pylon_zoo.evaluation.targets import DOTS, on_target, reach_of
-from pylon_zoo.figures.panels import panels
+from pylon_zoo.figures.panels import board_of, panels
 from pylon_zoo.figures.recipe import CurvesRecipe
 from pylon_zoo.figures.sources import one_evaluation, shown_classes
-from pylon_zoo.figures.style import FAINT, GRID, INK, PALETTE, SMALL, TEXT, look
+from pylon_zoo.figures.style import FAINT, GRID, INK, PALETTE, SMALL, look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NARROWEST, ASPECT = 1.1, 1.28
+NARROWEST, ASPECT = 1.1, 1.36
 ROOM = 1.12
 """Half the width of a panel, in radii of its outer ring."""
 INSIDE: dict[str, Any] = {"marker": "o", "color": PALETTE[0], "markersize": 2.2, "alpha": 0.55, "markeredgewidth": 0}
@@ -65,8 +65,8 @@ def draw_offsets(recipe: CurvesRecipe) -> Figure:
         figure, every = panels(len(aims), recipe.width, lines, narrowest=NARROWEST, aspect=ASPECT)
         for axes, (name, points) in zip(every, aims.items(), strict=True):
             _draw_target(axes, name, points, reach)
-        figure.supxlabel(
-            f"Rings: {reach / 2:g} and {reach:g} px from the box’s centre, of {width} × {height}",
+        board_of(every).supxlabel(
+            f"Rings: {reach / 2:g} and {reach:g} px from the centre of the true box, in images of {width} × {height}",
             size=SMALL,
             color=FAINT,
         )
@@ -87,6 +87,8 @@ def _draw_target(axes: Axes, name: str, points: list[tuple[list[float], bool]], 
     down, right = (sum(offset[axis] for offset, _ in points) / len(points) for axis in (0, 1))
     x, y = on_target(down, right, reach)
     axes.plot([x], [y], linestyle="", gid=f"{name}: mean", **MEAN)
-    axes.set(xlim=(-ROOM, ROOM), ylim=(ROOM, -ROOM), aspect="equal", xticks=(), yticks=())
+    axes.set(xlim=(-ROOM, ROOM), ylim=(ROOM, -ROOM), aspect="equal", anchor="N", xticks=(), yticks=())
     axes.spines[:].set_visible(False)
-    axes.set_title(f"{name}\n{offset_in_words(down, right)}", fontsize=TEXT, linespacing=1.1)
+    axes.set_title(name, pad=3 + 1.3 * SMALL)
+    said = {"xycoords": "axes fraction", "xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+    axes.annotate(f"{offset_in_words(down, right)} px", (0.5, 1), size=SMALL, color=FAINT, va="baseline", **said)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 NARROWEST = 1.55
 """Inches of a panel with its numbers."""
 ASPECT = 0.92
+TALLEST = 3.2
+"""Inches of width, at most, that the height of a panel goes by: one panel on a page need not fill it."""
 LEGEND_LINE, PAD = 0.125, 0.02
 HANDLE = 0.45
 """Inches of a line in the legend with the gaps around it."""
@@ -29,7 +31,7 @@ def panels(
     narrowest: float = NARROWEST,
     aspect: float = ASPECT,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels and, where there is more than one name, a legend of lines below them.
+    """A figure of `count` panels, and a legend of lines in the place of a spare panel or below them.
 
     Args:
         count: panels.
@@ -44,23 +46,29 @@ def panels(
     """
     across = max(1, min(count, int(checked_width(width) / narrowest)))
     down = -(-count // across)
+    side = (width / across, min(width / across, TALLEST) * aspect)
     columns, lines = _legend_shape(list(names), width) if names else (0, 0)
-    foot = (lines + bool(title)) * LEGEND_LINE + (0.04 if lines else 0)
-    figure = blank(width, down * (width / across) * aspect + foot)
+    aside = bool(names) and across * down > count and _fits(list(names), bool(title), side)
+    if aside:
+        columns, lines = 1, 0
+    foot = (lines + bool(title and lines)) * LEGEND_LINE + (0.04 if lines else 0)
+    figure = blank(width, down * side[1] + foot)
     figure.set_layout_engine("constrained", w_pad=PAD, h_pad=PAD, wspace=0.03, hspace=0.03)
-    grid = figure.subplots(down, across, squeeze=False)
+    board, strip = figure.subfigures(2, 1, height_ratios=[down * side[1], foot]) if foot else (figure, figure)
+    grid = board.subplots(down, across, squeeze=False)
     axes = list(grid.flat)
     for spare in axes[count:]:
         spare.set_axis_off()
     if names:
         from matplotlib.lines import Line2D
 
-        figure.legend(
+        place = axes[count] if aside else strip
+        place.legend(
             [Line2D([], [], **style) for style in names.values()],
             list(names),
             title=title or None,
             title_fontsize=SMALL,
-            loc="outside lower center",
+            loc="center",
             ncols=columns,
         )
     return figure, axes[:count]
@@ -76,13 +84,19 @@ def styled(names: list[str]) -> dict[str, Any]:
     return {name: line_style(place) for place, name in enumerate(names)}
 
 
-def outer(figure: Figure, axes: Sequence[Axes], x_title: str, y_title: str) -> None:
+def outer(axes: Sequence[Axes], x_title: str, y_title: str) -> None:
     """Numbers at the outer panels alone, and one title for each direction; for panels with the same axes."""
     across = axes[0].get_subplotspec().get_gridspec().ncols
     for place, one in enumerate(axes):
         one.tick_params(labelbottom=place + across >= len(axes), labelleft=place % across == 0)
-    figure.supxlabel(x_title, size=TEXT)
-    figure.supylabel(y_title, size=TEXT)
+    board = board_of(axes)
+    board.supxlabel(x_title, size=TEXT)
+    board.supylabel(y_title, size=TEXT)
+
+
+def board_of(axes: Sequence[Axes]) -> Any:
+    """The figure, or the part of it, that holds the panels and not the legend below them."""
+    return axes[0].get_figure(root=False)
 
 
 def note(axes: Axes, lines: list[tuple[str, str]], corner: str = "lower right") -> None:
@@ -110,6 +124,12 @@ def note(axes: Axes, lines: list[tuple[str, str]], corner: str = "lower right") 
             color=color,
             bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "alpha": 0.8, "linewidth": 0},
         )
+
+
+def _fits(names: list[str], titled: bool, room: tuple[float, float]) -> bool:
+    """Whether a legend, name below name, has room in a panel's place."""
+    widest = max(width_of(name, SMALL) for name in names) + HANDLE
+    return widest < room[0] and (len(names) + titled) * LEGEND_LINE < room[1]
 
 
 def _legend_shape(names: list[str], width: float) -> tuple[int, int]:

@@ -73,9 +73,7 @@ def one_evaluation(recipe: CurvesRecipe) -> Evaluated:
     """
     found = evaluations(recipe)
     if len(found) > 1:
-        raise ConfigError(
-            f"A figure of {recipe.kind} shows one evaluation, not {len(found)}: draw one figure for each."
-        )
+        raise ConfigError(f"A figure of {recipe.kind} shows one evaluation, not {len(found)}: draw one for each.")
     return found[0]
 
 
@@ -108,7 +106,7 @@ def shown_classes(recipe: CurvesRecipe, found: Sequence[Evaluated]) -> tuple[str
             known = one.predictions.classes
             if name not in known:
                 raise UnknownNameError(
-                    f"The evaluation {one.name!r} has no class {name!r}: it has {', '.join(known)}.{suggest(name, known)}"
+                    f"The evaluation {one.name!r} has no class {name!r} among {', '.join(known)}.{suggest(name, known)}"
                 )
     common = recipe.classes or tuple(
         name for name in found[0].predictions.classes if all(name in one.predictions.classes for one in found)
