@@ -68,6 +68,7 @@ PAGES: dict[str, Callable[[], Names]] = {
     "cells.md": dict,
     "circuit-board-tiles.md": parts,
     "dicom.md": radiograph,
+    "figures.md": chest,
     "how-to/from-cam-libraries.md": dict,
     "how-to/from-smp.md": images,
     "how-to/from-timm.md": images,

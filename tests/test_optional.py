@@ -14,6 +14,7 @@ from pylon_zoo.cli.main import main
     [
         ("accelerate", ["train", "phantom_cxr_pylon"], "train"),
         ("sklearn.metrics", ["train", "phantom_cxr_pylon"], "train"),
+        ("matplotlib", ["figure", "roc", "found"], "plot"),
         ("sklearn.metrics", ["evaluate", "--data", "phantom", "--model", "pylon_resnet18.phantom_cxr"], "metrics"),
     ],
 )

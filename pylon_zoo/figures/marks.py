@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 LINE, RIMMED = 0.8, 1.7
 """Points: a mark's line, and that with its rim."""
-CROSS = 5.0
-"""Points from end to end of a peak's cross."""
+CROSS, FREE = 7.5, 0.42
+"""Points from end to end of a peak's cross-hair, and the share of it that is left free: a map may be one cell."""
 
 
 def _rim() -> list[Any]:
@@ -55,7 +55,7 @@ def add_mask(axes: Axes, mask: Tensor, name: str) -> None:
 
 
 def add_peak(axes: Axes, peak: Point, name: str) -> None:
-    """A cross on the middle of a pixel."""
+    """A cross-hair around the middle of a pixel."""
     axes.plot([peak.x + 0.5], [peak.y + 0.5], gid=name, clip_on=False, **_cross())
 
 
@@ -77,8 +77,11 @@ def legend_of(figure: Figure, names: Sequence[str], corner: tuple[float, float])
 
 
 def _cross() -> dict[str, Any]:
+    from matplotlib.path import Path
+
+    ticks = [((FREE * x, FREE * y), (x, y)) for x, y in ((1, 0), (0, 1), (-1, 0), (0, -1))]
     return {
-        "marker": "+",
+        "marker": Path([end for tick in ticks for end in tick], [Path.MOVETO, Path.LINETO] * len(ticks)),
         "markersize": CROSS,
         "markeredgewidth": LINE,
         "color": PEAK,

@@ -66,7 +66,7 @@ def draw_offsets(recipe: CurvesRecipe) -> Figure:
         for axes, (name, points) in zip(every, aims.items(), strict=True):
             _draw_target(axes, name, points, reach)
         board_of(every).supxlabel(
-            f"Rings: {reach / 2:g} and {reach:g} px from the centre of the true box, in images of {width} × {height}",
+            f"Rings: {reach / 2:g} and {reach:g} px from the true box’s centre, of {width} × {height}; means in px",
             size=SMALL,
             color=FAINT,
         )
@@ -91,4 +91,4 @@ def _draw_target(axes: Axes, name: str, points: list[tuple[list[float], bool]], 
     axes.spines[:].set_visible(False)
     axes.set_title(name, pad=3 + 1.3 * SMALL)
     said = {"xycoords": "axes fraction", "xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
-    axes.annotate(f"{offset_in_words(down, right)} px", (0.5, 1), size=SMALL, color=FAINT, va="baseline", **said)
+    axes.annotate(offset_in_words(down, right), (0.5, 1), size=SMALL, color=FAINT, va="baseline", **said)

@@ -21,6 +21,7 @@ NAMES = {
     "data": ("phantom", "phanton", parse_data_spec),
     "format": ("onnx", "onx", None),
     "method": ("grad-cam", "grad-camm", lambda name: create_attribution(name, None)),
+    "methods": ("grad-cam", "grad-camm", lambda name: create_attribution(name, None)),
     "metrics": ("energy,pxap", "enrgy", None),
     "trackers": ("wandb", "wandbb", lambda name: check_trackers([name])),
 }

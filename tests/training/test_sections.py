@@ -114,6 +114,31 @@ def test_dump_is_read_back_as_it_was(table):
     assert tomllib.loads(dump(table)) == table
 
 
+@dataclass(frozen=True)
+class Row:
+    name: str = ""
+    size: int | None = setting(None, at_least=1)
+
+
+@dataclass(frozen=True)
+class Rows:
+    seed: int = 0
+    rows: tuple[Row, ...] | None = None
+
+
+def test_lists_of_tables_are_read_and_written():
+    original = Rows(3, (Row("a", 2), Row("b")))
+    text = dump(plain(original))
+    assert text == 'seed = 3\n\n[[rows]]\nname = "a"\nsize = 2\n\n[[rows]]\nname = "b"\n'
+    assert build(Rows, tomllib.loads(text), Origin("x")) == original
+    with pytest.raises(ConfigError, match=r"x: rows\[2\]\.size = 0 is not possible: it must be at least 1"):
+        build(Rows, {"rows": [{}, {"size": 0}]}, Origin("x"))
+    with pytest.raises(ConfigError, match=r"x: rows must be a list of at least one table; it is \[\]"):
+        build(Rows, {"rows": []}, Origin("x"))
+    with pytest.raises(ConfigError, match=r"x: rows\[1\] must be a table; it is 'a'"):
+        build(Rows, {"rows": ["a"]}, Origin("x"))
+
+
 def test_dump_refuses_what_toml_cannot_hold():
     with pytest.raises(ConfigError, match="object"):
         dump({"a": object()})
