@@ -100,10 +100,23 @@ def write_predictions(evaluation: Evaluation, folder: str | Path) -> Path:
 
 
 def read_predictions(folder: str | Path) -> Predictions:
-    """What `write_predictions` wrote into a folder of `pylon-zoo evaluate`.
+    """What `write_predictions` wrote, which `pylon-zoo evaluate` does.
+
+    Args:
+        folder: that it was written into.
+
+    Returns:
+        The arrays, on the CPU.
 
     Raises:
         DataError: there is no such file, or it is not one of ours.
+
+    Example:
+        >>> try:
+        ...     read_predictions("no/such/folder")
+        ... except DataError as error:
+        ...     print(str(error).partition(":")[0])
+        no/such/folder holds no predictions.npz
     """
     path = Path(folder) / PREDICTIONS
     if not path.is_file():

@@ -65,6 +65,15 @@ def write(recipe: Recipe, out: str | Path, *, device: str | torch.device = "cpu"
     Raises:
         ConfigError, UnknownNameError, DataError, WeightsError, MissingDependencyError: as for `draw`; the folder cannot
             be one, or a `.toml` that is no figure's recipe is in the way.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> from pylon_zoo.figures import ColumnSection, DataSection, MapsRecipe, RowSection
+        >>> columns = (ColumnSection(model="pylon_resnet18.phantom_cxr"),)
+        >>> data = DataSection("phantom", options={"count": 4, "size": 64})
+        >>> recipe = MapsRecipe("maps", dpi=50, formats=("svg",), data=data, rows=(RowSection(index=0),), columns=columns)
+        >>> [path.name for path in write(recipe, Path(mkdtemp(), "one"))]
+        ['one.svg', 'one.toml']
     """
     path = Path(out)
     check_recipe_place(path)
@@ -90,6 +99,15 @@ def redraw(path: str | Path, out: str | Path | None = None, *, device: str | tor
     Raises:
         ConfigError, UnknownNameError, DataError, WeightsError, MissingDependencyError: as for `write`, or the recipe
             cannot be read.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> path = Path(mkdtemp(), "one.toml")
+        >>> columns = '[[columns]]\\nmodel = "pylon_resnet18.phantom_cxr"\\n'
+        >>> rows = '[[rows]]\\nindex = 0\\n[data]\\nname = "phantom"\\noptions = {count = 4, size = 64}\\n'
+        >>> written = path.write_text(f'kind = "maps"\\nformats = ["svg"]\\n{columns}{rows}')
+        >>> [one.name for one in redraw(path)]
+        ['one.svg']
     """
     recipe = read_recipe(path)
     if out is not None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LEFT, TOP, RIGHT, GAP = 0.17, 0.16, 0.02, 0.04
+LEFT, TOP, RIGHT, GAP = 0.17, 0.16, 0.03, 0.04
 """Inches: for the rows' names, for the columns', at the right end, and between panels."""
 LINE = 0.105
 """Inches that a second line of a column's name takes."""
@@ -107,7 +107,7 @@ def draw_maps(
         raise ConfigError(
             f"{len(columns)} columns in {width:g} inches leave {max(side, 0):.2f} for each; give fewer, or more width."
         )
-    side = _snapped(side, dpi)
+    side = int(side * dpi) / dpi
     heights = [_snapped(side * row.explanations[0].height / row.explanations[0].width, dpi) for row in rows]
     heads = [fitted(title, side) for title in columns]
     top = TOP + LINE * any("\n" in title for title, _ in heads)

@@ -31,6 +31,10 @@ class DataSection:
         name: `NAME` or `NAME:DIR`, as `--data` takes it.
         split: `"train"`, `"val"` or `"test"`.
         options: of the dataset.
+
+    Example:
+        >>> DataSection("coco:tiles", "val").options
+        {}
     """
 
     name: str = setting("")
@@ -47,6 +51,10 @@ class RowSection:
         index: its place in the split of `[data]`, from 0.
         label: the class; None is the one that is boxed or present, else the most probable one.
         name: what stands beside the row; None is the class.
+
+    Example:
+        >>> RowSection(image="chest.png", label="Nodule").index is None
+        True
     """
 
     image: str | None = None
@@ -65,6 +73,10 @@ class ColumnSection:
         method: an attribution method, or `"own"` for the model's own heatmaps.
         layers: that the method looks at; None is the last map.
         name: what stands above the column; None is the method's.
+
+    Example:
+        >>> ColumnSection(checkpoint="run", method="grad_cam").name is None
+        True
     """
 
     model: str | None = None
@@ -81,6 +93,10 @@ class SourceSection:
     Args:
         folder: it.
         name: of its curves; None is the model's or the folder's.
+
+    Example:
+        >>> SourceSection("found", "Ours").name
+        'Ours'
     """
 
     folder: str = setting("")
@@ -116,6 +132,11 @@ class MapsRecipe(Common):
         data: where rows with an index come from.
         rows: at least one.
         columns: at least one.
+
+    Example:
+        >>> one = MapsRecipe("maps", rows=(RowSection(image="a.png"),), columns=(ColumnSection(checkpoint="run"),))
+        >>> one.width, one.dpi, one.formats
+        (3.5, 300, ('pdf', 'svg', 'png'))
     """
 
     scaling: str = setting("absolute", choices=SCALINGS)
@@ -134,6 +155,10 @@ class CurvesRecipe(Common):
     Args:
         classes: that are shown; None is all.
         sources: at least one.
+
+    Example:
+        >>> CurvesRecipe("roc", sources=(SourceSection("found"),), classes=("Nodule",)).kind
+        'roc'
     """
 
     classes: tuple[str, ...] | None = None
@@ -158,9 +183,19 @@ def read_recipe(path: str | Path) -> Recipe:
     Args:
         path: of the TOML file.
 
+    Returns:
+        A `MapsRecipe` or a `CurvesRecipe`, every setting checked.
+
     Raises:
         ConfigError: no file, no TOML, not the recipe of a figure, or a value that cannot be.
         UnknownNameError: a setting or kind that does not exist; names the nearest.
+
+    Example:
+        >>> from tempfile import mkdtemp
+        >>> path = Path(mkdtemp(), "one.toml")
+        >>> written = path.write_text('kind = "roc"\\nsources = [{folder = "/found"}]')
+        >>> read_recipe(path).sources
+        (SourceSection(folder='/found', name=None),)
     """
     table = read_toml(Path(path))
     kind = table.get("kind")

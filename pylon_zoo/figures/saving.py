@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,8 @@ from pylon_zoo.files import make_folder, write_together
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LACKS = r"Glyph \d+ .*missing from"
+"""How Matplotlib warns of a letter that it draws as a box."""
 DPI = 300
 """Of images in a figure, and of PNG: what journals ask of photographs."""
 FORMATS: dict[str, dict[str, Any]] = {
@@ -60,11 +64,20 @@ def content_of(figure: Figure, kind: str, dpi: int = DPI) -> bytes:
         dpi: pixels per inch of PNG.
 
     Raises:
+        ConfigError: the font lacks a letter, which PDF and PNG cannot do without; whoever shows an SVG has others.
         MissingDependencyError: Matplotlib is not installed.
     """
     content = io.BytesIO()
-    with look():
-        figure.savefig(content, format=kind, dpi=dpi, metadata=FORMATS[kind])
+    with look(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore" if kind == "svg" else "error", LACKS)
+        try:
+            figure.savefig(content, format=kind, dpi=dpi, metadata=FORMATS[kind])
+        except UserWarning as warning:
+            letter = chr(int(re.findall(r"\d+", str(warning))[0]))
+            raise ConfigError(
+                f"The font of figures has no {letter!r}, which .{kind} needs: name classes, rows and columns in other "
+                "letters, or write .svg alone."
+            ) from warning
     return content.getvalue()
 
 
@@ -80,7 +93,7 @@ def save(figure: Figure, out: str | Path, *, dpi: int = DPI) -> list[Path]:
         The files.
 
     Raises:
-        ConfigError: another suffix, or the folder cannot be one.
+        ConfigError: another suffix, a letter that the font lacks, or the folder cannot be one.
         MissingDependencyError: Matplotlib is not installed.
 
     Example:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 from pylon_zoo.figures.style import EXTRA, POINTS, SMALLEST, TEXT
 from pylon_zoo.optional import require
@@ -15,7 +16,9 @@ def width_of(text: str, size: float) -> float:
     """Inches that one line of text takes at a size in points."""
     if not text.strip():
         return 0.0
-    path = require("matplotlib.textpath", EXTRA).TextPath((0, 0), text, size=size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of letters that the font lacks; saving says so
+        path = require("matplotlib.textpath", EXTRA).TextPath((0, 0), text, size=size)
     return float(path.get_extents().width) / POINTS
 
 

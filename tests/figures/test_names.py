@@ -17,7 +17,7 @@ def test_every_method_has_a_title():
 
 @pytest.mark.parametrize("text", ["PYLON", "PYLON, pylon_tf_efficientnet_lite0.deeppcb_tiles", "x" * 80, "", "气胸"])
 @pytest.mark.parametrize("room", [0.4, 1.0, 3.0])
-@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.filterwarnings("error")
 def test_text_fits(text: str, room: float):
     shown, size = fitted(text, room)
     assert all(width_of(line, size) <= room for line in shown.split("\n"))

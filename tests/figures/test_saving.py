@@ -50,6 +50,14 @@ def test_png_has_its_pixels(figure):
     assert picture.info["dpi"] == pytest.approx((200, 200), abs=0.1)
 
 
+def test_letters_that_the_font_lacks_are_named(seen):
+    figure = draw_maps([MapRow((seen(),), ("crack",), "crack")], ["气胸"])
+    assert "气胸" in content_of(figure, "svg").decode()
+    for kind in ("pdf", "png"):
+        with pytest.raises(ConfigError, match=rf"The font of figures has no '气', which \.{kind} needs"):
+            content_of(figure, kind)
+
+
 CODE = """
 import sys, torch
 from pylon_zoo.figures.style import blank, look
