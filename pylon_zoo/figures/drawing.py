@@ -71,7 +71,8 @@ def write(recipe: Recipe, out: str | Path, *, device: str | torch.device = "cpu"
         >>> from pylon_zoo.figures import ColumnSection, DataSection, MapsRecipe, RowSection
         >>> columns = (ColumnSection(model="pylon_resnet18.phantom_cxr"),)
         >>> data = DataSection("phantom", options={"count": 4, "size": 64})
-        >>> recipe = MapsRecipe("maps", dpi=50, formats=("svg",), data=data, rows=(RowSection(index=0),), columns=columns)
+        >>> rows = (RowSection(index=0),)
+        >>> recipe = MapsRecipe("maps", formats=("svg",), data=data, rows=rows, columns=columns)
         >>> [path.name for path in write(recipe, Path(mkdtemp(), "one"))]
         ['one.svg', 'one.toml']
     """

@@ -193,9 +193,9 @@ def read_recipe(path: str | Path) -> Recipe:
     Example:
         >>> from tempfile import mkdtemp
         >>> path = Path(mkdtemp(), "one.toml")
-        >>> written = path.write_text('kind = "roc"\\nsources = [{folder = "/found"}]')
-        >>> read_recipe(path).sources
-        (SourceSection(folder='/found', name=None),)
+        >>> written = path.write_text('kind = "roc"\\nsources = [{folder = "found", name = "Ours"}]')
+        >>> read_recipe(path).sources[0].name
+        'Ours'
     """
     table = read_toml(Path(path))
     kind = table.get("kind")
