@@ -70,7 +70,7 @@ def between(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
         ends: lower and upper; where they are equal everything is 0.
 
     Example:
-        >>> between(np.array([0.0, 0.3, 0.9]), (0.1, 0.5)).tolist()
+        >>> between(np.array([0.0, 0.5, 0.9]), (0.25, 0.75)).tolist()
         [0.0, 0.5, 1.0]
     """
     low, high = ends

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.figures.gather import gather
-from pylon_zoo.figures.kinds import DRAWERS, SUMMARIES
+from pylon_zoo.figures.kinds import SUMMARIES
 from pylon_zoo.figures.maps import draw_maps
-from pylon_zoo.figures.recipe import SUFFIX, MapsRecipe, Recipe, read_recipe, read_toml, recipe_text
+from pylon_zoo.figures.recipe import SUFFIX, CurvesRecipe, MapsRecipe, Recipe, read_recipe, read_toml, recipe_text
 from pylon_zoo.figures.saving import content_of, formats_of
 from pylon_zoo.figures.style import EXTRA, checked_width
 from pylon_zoo.files import make_folder, write_together
+from pylon_zoo.lazy import LateTable, late
 from pylon_zoo.optional import require
 
 if TYPE_CHECKING:
     import torch
     from matplotlib.figure import Figure
+
+DRAWERS: LateTable[Callable[[CurvesRecipe], Figure]] = LateTable(
+    {
+        "learning": late("pylon_zoo.figures.learning:draw_learning"),
+        "roc": late("pylon_zoo.figures.curves:draw_curves"),
+        "precision-recall": late("pylon_zoo.figures.curves:draw_curves"),
+        "thresholds": late("pylon_zoo.figures.curves:draw_thresholds"),
+        "offsets": late("pylon_zoo.figures.offsets:draw_offsets"),
+    }
+)
+"""Kind, but for maps, whose images and models are gathered first → what draws it."""
 
 
 def draw(recipe: Recipe, *, device: str | torch.device = "cpu") -> tuple[Figure, Recipe]:

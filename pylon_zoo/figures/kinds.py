@@ -1,16 +1,6 @@
-"""Kinds of figures by name. A new kind is a line here: its names come without torch."""
+"""Kinds of figures by name, without anything that draws them: a parser knows them at once."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-from pylon_zoo.lazy import LateTable, late
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from pylon_zoo.figures.recipe import CurvesRecipe
 
 MAPS = "maps"
 SUMMARIES = {
@@ -22,13 +12,3 @@ SUMMARIES = {
     "offsets": "where the peaks of an evaluation's maps lie around the true boxes' centres",
 }
 """Kind → what it shows."""
-DRAWERS: LateTable[Callable[[CurvesRecipe], Figure]] = LateTable(
-    {
-        "learning": late("pylon_zoo.figures.learning:draw_learning"),
-        "roc": late("pylon_zoo.figures.curves:draw_curves"),
-        "precision-recall": late("pylon_zoo.figures.curves:draw_curves"),
-        "thresholds": late("pylon_zoo.figures.curves:draw_thresholds"),
-        "offsets": late("pylon_zoo.figures.offsets:draw_offsets"),
-    }
-)
-"""Kind, but for maps, whose images and models are gathered first → what draws it."""

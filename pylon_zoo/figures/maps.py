@@ -97,7 +97,7 @@ def draw_maps(
         >>> seen = explain(build_model("pylon_test_resnet", 2), torch.rand(3, 48, 64))
         >>> figure = draw_maps([MapRow((seen,), ("class_1",), "a crack")], ["untrained"])
         >>> [round(72 * float(inches)) for inches in figure.get_size_inches()]
-        [252, 130]
+        [252, 133]
     """
     columns = ["Image", *titles] if bare else list(titles)
     if not rows or not titles or any(len(row.explanations) != len(titles) for row in rows):

@@ -205,7 +205,7 @@ def read_recipe(path: str | Path) -> Recipe:
         )
     recipe: Recipe = build(MapsRecipe if kind == MAPS else CurvesRecipe, table, Origin(str(path)))
     folder = Path(path).parent
-    return _with_paths(recipe, lambda given: given if given.startswith("~") else str(folder / given))
+    return _with_paths(recipe, lambda given: os.path.normpath(folder / Path(given).expanduser()))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -1,14 +1,21 @@
-"""Every method has a title, and text fits where it stands."""
+"""Every kind and method has its line in the tables, and text fits where it stands."""
 
 from __future__ import annotations
 
 import pytest
 
 from pylon_zoo.attribution.registry import ATTRIBUTIONS
+from pylon_zoo.figures.drawing import DRAWERS
+from pylon_zoo.figures.kinds import MAPS, SUMMARIES
 from pylon_zoo.figures.names import TITLES
 from pylon_zoo.figures.style import DASHES, PALETTE, SMALLEST, line_style
 from pylon_zoo.figures.text import fitted, width_of
 from pylon_zoo.models.methods import METHODS
+
+
+def test_every_kind_has_what_draws_it():
+    assert list(SUMMARIES) == [MAPS, *DRAWERS]
+    assert all(callable(DRAWERS[kind]) for kind in DRAWERS)
 
 
 def test_every_method_has_a_title():

@@ -51,8 +51,9 @@ def test_curves_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     recipe = CurvesRecipe("roc", classes=("a",), sources=(SourceSection("one", "first"), SourceSection("~/two")))
     Path("new").mkdir()
     Path("new/r.toml").write_text(recipe_text(recipe, Path("new"), "r.toml"), encoding="utf-8")
+    assert 'folder = "~/two"' in Path("new/r.toml").read_text(encoding="utf-8")
     found = read_recipe("new/r.toml")
-    assert [Path(one.folder).as_posix() for one in found.sources] == ["new/../one", "~/two"]
+    assert [Path(one.folder) for one in found.sources] == [Path("one"), Path("~/two").expanduser()]
     assert found.classes == ("a",)
 
 
