@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pylon_zoo.cli.arguments import add_data_options, add_device, add_placement, add_quiet, add_views, positive_int
@@ -80,7 +81,7 @@ def add_maps(parser: argparse.ArgumentParser, kind: str) -> None:
     rows.add_argument(
         "--split", default="test", metavar="SPLIT", help="of the data: train, val or test (default: test)"
     )
-    add_data_options(rows)
+    add_data_options(parser)
     rows.add_argument("--images", metavar="I,J", help="which images of the split, counted from 0")
     rows.add_argument(
         "--labels",
@@ -97,17 +98,17 @@ def add_maps(parser: argparse.ArgumentParser, kind: str) -> None:
     )
     rows.add_argument("--row-names", metavar="A,B", help="what stands beside the rows; by default their classes")
     columns = parser.add_argument_group("columns, each model with each method")
-    for option, what in (
-        ("--model", "a name with its weights' tag; may be repeated"),
-        ("--checkpoint", "a checkpoint or run folder; may be repeated"),
+    for option, metavar, what in (
+        ("--model", "NAME", "a name with its weights' tag; may be repeated"),
+        ("--checkpoint", "DIR", "a checkpoint or run folder; may be repeated"),
     ):
         columns.add_argument(
             option,
             dest="columns",
             action="append",
-            type=lambda text, option=option: (option.strip("-"), text),
+            type=partial(_named_by, option.strip("-")),
             default=[],
-            metavar="NAME" if option == "--model" else "DIR",
+            metavar=metavar,
             help=what,
         )
     columns.add_argument(
@@ -127,6 +128,11 @@ def add_maps(parser: argparse.ArgumentParser, kind: str) -> None:
     )
     add_placement(parser)
     add_views(parser)
+
+
+def _named_by(option: str, text: str) -> tuple[str, str]:
+    """How a column's model is named, and the name: both options fill one list, in the order they are given."""
+    return option, text
 
 
 def add_curves(parser: argparse.ArgumentParser, kind: str) -> None:

@@ -127,8 +127,8 @@ def read_predictions(folder: str | Path) -> Predictions:
     try:
         with np.load(path) as file:
             arrays = dict(file)
-        names = {name: tuple(arrays.pop(name).tolist()) for name in ("classes", "paths")}
-        return Predictions(**names, **{name: torch.from_numpy(array) for name, array in arrays.items()})
+        classes, paths = (tuple(arrays.pop(name).tolist()) for name in ("classes", "paths"))
+        return Predictions(classes, paths, **{name: torch.from_numpy(array) for name, array in arrays.items()})
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path} cannot be read as what `pylon-zoo evaluate` wrote: evaluate the model again."

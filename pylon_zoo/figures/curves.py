@@ -131,7 +131,7 @@ def _draw_panel(axes: Axes, title: str, members: Sequence[tuple[Evaluated, str]]
         if not _both(truth):
             continue
         x, y = curve.points(truth, scores)
-        how = {"drawstyle": "steps-post"} if curve.step else {}
+        how: dict[str, Any] = {"drawstyle": "steps-post"} if curve.step else {}
         axes.plot(x, y, gid=f"{one.name}: {name}", **line_style(place), **how)
     shares = {float(truth.mean()) for truth, scores in (_judged(*member) for member in members) if _both(truth)}
     if not shares:
@@ -208,7 +208,7 @@ def _judged(one: Evaluated, name: str, *, probabilities: bool = False) -> tuple[
 
 def _both(truth: np.ndarray) -> bool:
     """Whether some images have the class and some do not, without which there is no curve."""
-    return 0 < truth.sum() < len(truth)
+    return bool(0 < truth.sum() < len(truth))
 
 
 def _number(area: float) -> str:

@@ -160,9 +160,9 @@ def _chosen_label(sample: Sample | None, dataset: LabelledDataset | None, seen: 
     if sample is not None and dataset is not None:
         boxed = sample.boxes[:, 0].long().tolist()
         present = (sample.target == 1).nonzero().flatten().tolist()
-        for place in (*boxed, *present):
-            if all(same_names(one.labels, [dataset.classes[place]])[0] is not None for one in seen):
-                return dataset.classes[place]
+        for name in (dataset.classes[place] for place in [*boxed, *present]):
+            if all(same_names(one.labels, [name])[0] is not None for one in seen):
+                return str(name)
     return seen[0].ranking()[0][0]
 
 

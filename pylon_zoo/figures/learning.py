@@ -65,7 +65,7 @@ def draw_learning(recipe: CurvesRecipe) -> Figure:
             axes.set_title(title)
             axes.set_xlabel("Epoch")
             axes.set_xlim(1 - EDGE * last, last + EDGE * last)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.locator_params(axis="x", integer=True)
     return figure
 
 
@@ -75,7 +75,7 @@ def _draw_run(axes: Axes, run: Trained, column: str, style: dict[str, Any]) -> N
     points = [(epoch, value, flag) for epoch, value, flag in zip(epochs, values, best, strict=True) if value == value]
     if not points:
         return
-    dots = {"marker": "o", "markersize": 2.0} if len(points) <= FEW else {}
+    dots: dict[str, Any] = {"marker": "o", "markersize": 2.0} if len(points) <= FEW else {}
     axes.plot(*_columns(points), gid=f"{run.name}: {column}", **style, **dots)
     chosen = [point for point in points if point[2]][-1:]
     if column.startswith("val") and chosen:

@@ -181,7 +181,8 @@ def _overlaid(explanation: Explanation, label: str, pixels: tuple[int, int]) -> 
     grey = np.asarray(to_picture(explanation.image, pixels).convert("L"), dtype=np.float32)
     values = explanation.probability_map(label, (pixels[1], pixels[0])).numpy()
     canvas = blend(grey, between(values, explanation.ends(label)), lookup_table(COLORMAP))
-    return np.rint(canvas).clip(0, 255).astype(np.uint8)
+    picture: np.ndarray = np.rint(canvas).clip(0, 255).astype(np.uint8)
+    return picture
 
 
 def _free_corner(row: MapRow, room: tuple[float, float]) -> tuple[int, int]:

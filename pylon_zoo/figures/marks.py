@@ -37,7 +37,13 @@ def add_box(axes: Axes, box: Sequence[float], name: str) -> None:
     from matplotlib.patches import Rectangle
 
     x0, y0, x1, y1 = box
-    style = {"fill": False, "edgecolor": BOX, "linewidth": LINE, "path_effects": _rim(), "joinstyle": "miter"}
+    style: dict[str, Any] = {
+        "fill": False,
+        "edgecolor": BOX,
+        "linewidth": LINE,
+        "path_effects": _rim(),
+        "joinstyle": "miter",
+    }
     axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, gid=name, **style))
 
 

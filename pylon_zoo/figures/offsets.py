@@ -82,7 +82,7 @@ def _draw_target(axes: Axes, name: str, points: list[tuple[list[float], bool]], 
         line(0, color=GRID, linewidth=0.5, zorder=0)
     shown = points[:: math.ceil(len(points) / DOTS)]
     for kind, hit, style in (("in", True, INSIDE), ("beside", False, BESIDE)):
-        places = [on_target(*offset, reach) for offset, one in shown if one is hit]
+        places = [on_target(down, right, reach) for (down, right), one in shown if one is hit]
         axes.plot([x for x, _ in places], [y for _, y in places], linestyle="", gid=f"{name}: {kind}", **style)
     down, right = (sum(offset[axis] for offset, _ in points) / len(points) for axis in (0, 1))
     x, y = on_target(down, right, reach)
@@ -90,5 +90,10 @@ def _draw_target(axes: Axes, name: str, points: list[tuple[list[float], bool]], 
     axes.set(xlim=(-ROOM, ROOM), ylim=(ROOM, -ROOM), aspect="equal", anchor="N", xticks=(), yticks=())
     axes.spines[:].set_visible(False)
     axes.set_title(name, pad=3 + 1.3 * SMALL)
-    said = {"xycoords": "axes fraction", "xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+    said: dict[str, Any] = {
+        "xycoords": "axes fraction",
+        "xytext": (0, 3),
+        "textcoords": "offset points",
+        "ha": "center",
+    }
     axes.annotate(offset_in_words(down, right), (0.5, 1), size=SMALL, color=FAINT, va="baseline", **said)

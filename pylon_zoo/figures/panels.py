@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from pylon_zoo.figures.style import POINTS, SMALL, TEXT, blank, checked_width, line_style
 from pylon_zoo.figures.text import width_of
 
@@ -54,7 +56,10 @@ def panels(
     foot = (lines + bool(title and lines)) * LEGEND_LINE + (0.04 if lines else 0)
     figure = blank(width, down * side[1] + foot)
     figure.set_layout_engine("constrained", w_pad=PAD, h_pad=PAD, wspace=0.03, hspace=0.03)
-    board, strip = figure.subfigures(2, 1, height_ratios=[down * side[1], foot]) if foot else (figure, figure)
+    board: Any = figure
+    strip: Any = figure
+    if foot:
+        board, strip = np.ravel(figure.subfigures(2, 1, height_ratios=[down * side[1], foot]))
     grid = board.subplots(down, across, squeeze=False)
     axes = list(grid.flat)
     for spare in axes[count:]:
@@ -86,7 +91,7 @@ def styled(names: list[str]) -> dict[str, Any]:
 
 def outer(axes: Sequence[Axes], x_title: str, y_title: str) -> None:
     """Numbers at the outer panels alone, and one title for each direction; for panels with the same axes."""
-    across = axes[0].get_subplotspec().get_gridspec().ncols
+    across = len({round(one.get_position().x0, 6) for one in axes})
     for place, one in enumerate(axes):
         one.tick_params(labelbottom=place + across >= len(axes), labelleft=place % across == 0)
     board = board_of(axes)

@@ -203,7 +203,8 @@ def read_recipe(path: str | Path) -> Recipe:
         raise UnknownNameError(
             f"{path}: kind = {kind!r} is no kind of figure: {', '.join(SUMMARIES)}.{suggest(str(kind), SUMMARIES)}"
         )
-    recipe: Recipe = build(MapsRecipe if kind == MAPS else CurvesRecipe, table, Origin(str(path)))
+    origin = Origin(str(path))
+    recipe = build(MapsRecipe, table, origin) if kind == MAPS else build(CurvesRecipe, table, origin)
     folder = Path(path).parent
     return _with_paths(recipe, lambda given: os.path.normpath(folder / Path(given).expanduser()))
 
@@ -231,7 +232,7 @@ def _from_folder(path: str, folder: Path) -> str:
     return Path(os.path.relpath(path, folder)).as_posix()
 
 
-def _with_paths(recipe: Recipe, change: Callable[[str], str]) -> Any:
+def _with_paths(recipe: Recipe, change: Callable[[str], str]) -> Recipe:
     """The recipe with every path in it changed."""
     if isinstance(recipe, CurvesRecipe):
         return replace(
