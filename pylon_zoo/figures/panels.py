@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pylon_zoo.figures.style import POINTS, SMALL, TEXT, blank, checked_width, line_style
 from pylon_zoo.figures.text import width_of
 
@@ -59,7 +57,8 @@ def panels(
     board: Any = figure
     strip: Any = figure
     if foot:
-        board, strip = np.ravel(figure.subfigures(2, 1, height_ratios=[down * side[1], foot]))
+        parts: Any = figure.subfigures(2, 1, height_ratios=[down * side[1], foot])
+        board, strip = parts
     grid = board.subplots(down, across, squeeze=False)
     axes = list(grid.flat)
     for spare in axes[count:]:
