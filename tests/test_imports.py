@@ -21,8 +21,8 @@ ROOT = Path(pylon_zoo.__file__).parent
 # From the ground up. A room imports itself and rooms of lower floors; those of one floor do not know each other.
 FLOORS = (
     ("errors", "_version", "lazy", "after_import"),
-    ("placements",),
-    ("optional", "files", "lock", "waits", "progress", "regions", "cells", "symmetries", "pages"),
+    ("placements", "optional"),
+    ("files", "lock", "remote", "waits", "progress", "regions", "cells", "symmetries", "pages"),
     ("data", "metrics"),
     ("models",),
     ("weights", "attribution"),
@@ -41,6 +41,7 @@ LAZY = {
     "accelerate",
     "captum",
     "datasets",
+    "fsspec",
     "highdicom",
     "jinja2",
     "matplotlib",
@@ -51,6 +52,7 @@ LAZY = {
     "pyarrow",
     "pydicom",
     "pytorch_grad_cam",
+    "ray",
     "scipy",
     "segmentation_models_pytorch",
     "sklearn",

@@ -91,7 +91,7 @@ def _unreadable(error: OSError) -> None:
     raise ImageError(f"The folder '{error.filename}' cannot be listed: {error.strerror}.") from error
 
 
-def natural_order(path: Path) -> tuple[list[str | int], str]:
+def natural_order(path: str | Path) -> tuple[list[str | int], str]:
     """What to sort paths by, so that `2.png` comes before `10.png`."""
     parts = re.split(r"(\d+)", str(path))
     return [int(part) if index % 2 else part.casefold() for index, part in enumerate(parts)], str(path)

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TextIO
 
+from pylon_zoo import remote
 from pylon_zoo.errors import DataError, suggest
 
 
-def read_rows(path: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+def open_text(path: str | Path, newline: str | None = None) -> TextIO:
+    """A UTF-8 text file opened for reading, with or without a byte-order mark; `.gz` is unpacked.
+
+    Args:
+        path: on this machine, or an address (`pylon_zoo.remote`).
+        newline: as for `open`.
+    """
+    file = remote.open_binary(path)
+    content = gzip.GzipFile(fileobj=file) if remote.suffix_of(path) == ".gz" else file
+    return io.TextIOWrapper(content, encoding="utf-8-sig", newline=newline)
+
+
+def read_rows(path: str | Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
     """The rows of a CSV file that are not blank, header included.
 
     Args:
-        path: a UTF-8 file, with or without a byte-order mark; `.gz` is unpacked.
+        path: as for `open_text`.
         delimiter: what stands between fields.
 
     Yields:
@@ -24,12 +39,11 @@ def read_rows(path: Path, delimiter: str = ",") -> Iterator[tuple[int, list[str]
     Raises:
         DataError: the file is missing or empty, is not UTF-8, or a row is not CSV.
     """
-    if not path.is_file():
+    if not remote.is_remote(path) and not Path(path).is_file():
         raise DataError(f"'{path}' does not exist: the dataset is not complete without this file.")
     empty = True
     try:
-        opener = gzip.open if path.suffix == ".gz" else open
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+        with open_text(path, newline="") as file:
             reader = csv.reader(file, strict=True, delimiter=delimiter)
             for cells in reader:
                 stripped = [*map(str.strip, cells)]
@@ -74,7 +88,7 @@ def find_columns(path: Path, header: Sequence[str], required: Sequence[str]) -> 
     return [header.index(name) for name in required]
 
 
-def pick(path: Path, line: int, cells: Sequence[str], columns: Sequence[int]) -> list[str]:
+def pick(path: str | Path, line: int, cells: Sequence[str], columns: Sequence[int]) -> list[str]:
     """The fields of a row in some columns.
 
     Args:

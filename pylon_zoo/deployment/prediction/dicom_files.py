@@ -14,6 +14,7 @@ from pylon_zoo.explanation.dicom.writing import KINDS
 from pylon_zoo.explanation.result import Explanation
 from pylon_zoo.files import make_folder
 from pylon_zoo.optional import require
+from pylon_zoo.remote import is_remote
 
 NEED_PIXELS = frozenset({"capture"})
 """Kinds that show the image, whose pixels are gone when its prediction is written."""
@@ -40,12 +41,14 @@ class DicomFiles(NamedTuple):
         """What was asked for; None without a folder.
 
         Raises:
-            ConfigError: a kind that needs pixels, or a folder that cannot be one.
+            ConfigError: a kind that needs pixels, or a folder that cannot be one, as an address cannot.
             UnknownNameError: no such kind.
             MissingDependencyError: highdicom is not installed.
         """
         if folder is None:
             return None
+        if is_remote(folder):
+            raise ConfigError(f"--dicom-dir {folder} is an address: give a folder of this machine, and copy it then.")
         require("highdicom", extra=EXTRA)
         kinds = tuple(kinds)
         for kind in kinds:

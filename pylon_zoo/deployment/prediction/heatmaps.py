@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
+from pylon_zoo import remote
 from pylon_zoo.errors import ImageError
 from pylon_zoo.explanation.names import slug
 from pylon_zoo.explanation.result import Explanation
@@ -25,12 +27,12 @@ class HeatmapFiles(NamedTuple):
     """Where heatmaps go, and which.
 
     Attributes:
-        folder: made as needed; one folder in it for every part of the result.
+        folder: a path, or an address; one folder in it for every part of the result, made as needed.
         kind: `"png"` or `"npz"`.
         classes: `"found"`, those with a box, or `"all"`.
     """
 
-    folder: Path
+    folder: str
     kind: str
     classes: str = "found"
 
@@ -49,10 +51,22 @@ class HeatmapFiles(NamedTuple):
         if not labels:
             return []
         stem = f"{part:05d}/{number:08d}"
-        (self.folder / stem).parent.mkdir(parents=True, exist_ok=True)
         maps = {label: explanation.native_heatmaps[explanation.index(label)].numpy() for label in labels}
-        files = WRITERS[self.kind](self.folder, stem, maps, explanation)
+        if not remote.is_remote(self.folder):
+            files = _write(Path(self.folder), self.kind, stem, maps, explanation)
+        else:
+            with tempfile.TemporaryDirectory() as scratch:
+                files = _write(Path(scratch), self.kind, stem, maps, explanation)
+                for file in sorted(set(files.values())):
+                    remote.upload(Path(scratch, file), f"{self.folder}/{file}")
         return [{"label": label, "file": file} for label, file in files.items()]
+
+
+def _write(
+    folder: Path, kind: str, stem: str, maps: Mapping[str, np.ndarray], explanation: Explanation
+) -> dict[str, str]:
+    (folder / stem).parent.mkdir(parents=True, exist_ok=True)
+    return WRITERS[kind](folder, stem, maps, explanation)
 
 
 def read_heatmaps(path: str | Path) -> dict[str, np.ndarray]:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from pylon_zoo import remote
 from pylon_zoo.data.dicom import NamedBytes
 from pylon_zoo.data.images import read_image, read_image_bytes
-from pylon_zoo.errors import DataError, ImageError
+from pylon_zoo.errors import DataError, ImageError, first_line
 
 
 class Item(NamedTuple):
@@ -21,7 +22,7 @@ class Item(NamedTuple):
         key: what the table calls it: its path, the member's name, its id.
         source: the shard or table it lies in; empty for a file of its own.
         kind: a key of `FILES`.
-        file: what is opened.
+        file: what is opened: a path or an address.
         start, size: of the bytes in `file` for `"span"`; `start` is the row for `"row"`.
         error: for `"problem"`, why there is no image.
         content: for `"row"`, the image's bytes, once they are read.
@@ -74,9 +75,7 @@ def file_of(item: Item) -> str | NamedBytes:
 def _span(item: Item) -> NamedBytes:
     name = f"{item.source}/{item.key}"
     try:
-        with Path(item.file).open("rb") as file:
-            file.seek(item.start)
-            content = file.read(item.size)
+        content = _bytes_of(item)
     except OSError as error:
         raise ImageError(f"'{name}' cannot be opened: {error.strerror or error}.") from error
     if len(content) < item.size:
@@ -84,6 +83,25 @@ def _span(item: Item) -> NamedBytes:
             f"'{name}' is cut short: the shard ends {item.size - len(content)} bytes early. Copy it again."
         )
     return NamedBytes(content, name)
+
+
+def _bytes_of(item: Item) -> bytes:
+    if remote.is_remote(item.file):
+        return remote.read_bytes(item.file, item.start, item.size)
+    with Path(item.file).open("rb") as file:
+        file.seek(item.start)
+        return file.read(item.size)
+
+
+def _file(item: Item) -> str | NamedBytes:
+    if not remote.is_remote(item.file):
+        return item.file
+    try:
+        return NamedBytes(remote.read_bytes(item.file), item.file)
+    except FileNotFoundError as error:
+        raise ImageError(f"'{item.file}' does not exist: check the address.") from error
+    except OSError as error:
+        raise ImageError(f"'{item.file}' cannot be opened: {first_line(error)}.") from error
 
 
 def _row(item: Item) -> NamedBytes:
@@ -97,7 +115,7 @@ def _no_image(item: Item) -> NamedBytes:
 
 
 FILES: dict[str, Callable[[Item], str | NamedBytes]] = {
-    "file": lambda item: item.file,
+    "file": _file,
     "span": _span,
     "row": _row,
     "problem": _no_image,

@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import torch
 
+from pylon_zoo import remote
 from pylon_zoo._version import __version__
 from pylon_zoo.deployment.prediction.items import Item
+from pylon_zoo.deployment.prediction.places import Place
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.weights.checkpoint import model_config
 
@@ -90,13 +91,15 @@ def unlisted(spool: IO[str]) -> Iterator[Item]:
 
 def _state(file: str) -> str:
     try:
+        if remote.is_remote(file):
+            return remote.version(file)
         found = os.stat(file)  # noqa: PTH116 (a million times; no Path is needed)
     except (OSError, ValueError):
         return "cannot be had"
     return f"{found.st_size} {found.st_mtime_ns}"
 
 
-def check_same(before: Mapping[str, Any], now: Manifest, where: Path) -> None:
+def check_same(before: Mapping[str, Any], now: Manifest, where: Place) -> None:
     """Refuse to continue a run that is another.
 
     Args:

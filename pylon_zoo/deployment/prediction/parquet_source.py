@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from contextlib import contextmanager
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pylon_zoo import remote
 from pylon_zoo.deployment.prediction.items import Item
 from pylon_zoo.errors import ConfigError, DataError, suggest
 from pylon_zoo.optional import require
@@ -36,7 +38,7 @@ class Columns(NamedTuple):
     id: str | None = None
 
 
-def list_parquet(path: Path, columns: Columns) -> Iterator[Item]:
+def list_parquet(path: str | Path, columns: Columns) -> Iterator[Item]:
     """The rows of a table; images are not read, see `with_content`.
 
     Raises:
@@ -45,9 +47,9 @@ def list_parquet(path: Path, columns: Columns) -> Iterator[Item]:
         MissingDependencyError: pyarrow is not installed.
     """
     with _opened(path) as table:
-        image = _image_column(path, table.schema_arrow, columns.image)
-        named = _id_column(path, table.schema_arrow, columns.id)
-        wanted = named or (f"{image}.path" if _is_struct(table.schema_arrow.field(image).type) else None)
+        image = _only_image_column(path, table.schema_arrow, columns.image)
+        named = id_column(f"'{path}'", table.schema_arrow, columns.id)
+        wanted = named or (f"{image}.path" if is_struct(table.schema_arrow.field(image).type) else None)
         row = 0
         for batch in _reading(path, table.iter_batches(1024, columns=[wanted or image])) if wanted else ():
             names = batch.column(0) if named else batch.column(0).field("path")
@@ -67,7 +69,7 @@ def with_content(items: Iterable[Item], columns: Columns) -> Iterator[Item]:
             yield item
             continue
         if (item.file, item.start) != expected:
-            values = _values_from(Path(item.file), columns, item.start)
+            values = _values_from(item.file, columns, item.start)
         expected = (item.file, item.start + 1)
         yield _filled(item, values)
 
@@ -82,14 +84,14 @@ def _filled(item: Item, values: Iterator[Any]) -> Item:
         return item._replace(kind="problem", error=str(error))
     content, file = (value["bytes"], value["path"]) if isinstance(value, dict) else (value, None)
     if content is None and file:
-        return item._replace(kind="file", file=str(Path(item.file).parent / file))
+        return item._replace(kind="file", file=remote.joined(remote.parent_of(item.file), file))
     return item._replace(content=content)
 
 
-def _values_from(path: Path, columns: Columns, first: int) -> Iterator[Any]:
+def _values_from(path: str | Path, columns: Columns, first: int) -> Iterator[Any]:
     """The image column from a row on; row groups before it are not read."""
     with _opened(path) as table:
-        image = _image_column(path, table.schema_arrow, columns.image)
+        image = _only_image_column(path, table.schema_arrow, columns.image)
         end = 0
         for group in range(table.num_row_groups):
             start, end = end, end + table.metadata.row_group(group).num_rows
@@ -101,19 +103,25 @@ def _values_from(path: Path, columns: Columns, first: int) -> Iterator[Any]:
                 start += batch.num_rows
 
 
-def _item(path: Path, row: int, name: Any) -> Item:
-    return Item(f"{path.name}#{row}" if name is None else str(name), str(path), "row", str(path), row)
+def _item(path: str | Path, row: int, name: Any) -> Item:
+    return Item(f"{PurePath(path).name}#{row}" if name is None else str(name), str(path), "row", str(path), row)
 
 
-def _opened(path: Path) -> ParquetFile:
+@contextmanager
+def _opened(path: str | Path) -> Iterator[ParquetFile]:
     parquet = require("pyarrow.parquet", extra="predict")
     try:
-        return parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16)
+        source = remote.open_binary(path) if remote.is_remote(path) else path
+        table = parquet.ParquetFile(source, pre_buffer=False, buffer_size=1 << 16)
     except (require("pyarrow", extra="predict").ArrowException, OSError) as error:
         raise _broken(path, error) from error
+    try:
+        yield table
+    finally:
+        table.close(force=True)
 
 
-def _reading(path: Path, batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+def _reading(path: str | Path, batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
     """The batches; pyarrow's errors in ours."""
     try:
         yield from batches
@@ -121,40 +129,65 @@ def _reading(path: Path, batches: Iterator[pyarrow.RecordBatch]) -> Iterator[pya
         raise _broken(path, error) from error
 
 
-def _broken(path: Path, error: BaseException) -> DataError:
+def _broken(path: str | Path, error: BaseException) -> DataError:
     return DataError(f"'{path}' is not a whole Parquet file ({' '.join(str(error).split())}): copy or write it again.")
 
 
-def _is_struct(kind: pyarrow.DataType) -> bool:
+def is_struct(kind: pyarrow.DataType) -> bool:
+    """Whether a column holds what Hugging Face datasets keep images in: `{bytes, path}`."""
     types = require("pyarrow.types", extra="predict")
     return types.is_struct(kind) and {"bytes", "path"} <= {kind.field(i).name for i in range(kind.num_fields)}
 
 
-def _image_column(path: Path, schema: pyarrow.Schema, wanted: str | None) -> str:
+def _only_image_column(path: str | Path, schema: pyarrow.Schema, wanted: str | None) -> str:
+    found = image_column(f"'{path}'", schema, wanted)
+    assert found is not None  # as it is needed
+    return found
+
+
+def image_column(where: str, schema: pyarrow.Schema, wanted: str | None, *, needed: bool = True) -> str | None:
+    """The column of encoded images.
+
+    Args:
+        where: what has the columns, for messages.
+        schema: its columns.
+        wanted: the name, where it was given.
+        needed: refuse what has no column of bytes.
+
+    Raises:
+        ConfigError: no such column, several that hold bytes, or none though one is needed.
+    """
     types = require("pyarrow.types", extra="predict")
     fits = [
         field.name
         for field in schema
-        if types.is_binary(field.type) or types.is_large_binary(field.type) or _is_struct(field.type)
+        if types.is_binary(field.type) or types.is_large_binary(field.type) or is_struct(field.type)
     ]
     if wanted in fits or (wanted is None and len(fits) == 1):
         return wanted or fits[0]
-    named = "image" if wanted is None and "image" in fits else None
-    if named:
-        return named
+    if wanted is None and ("image" in fits or not (fits or needed)):
+        return "image" if fits else None
     listed = ", ".join(map(repr, fits)) or "none"
     what = f"no column {wanted!r} of image bytes" if wanted else "not exactly one column of image bytes"
     raise ConfigError(
-        f"'{path}' has {what} (there is {listed}).{suggest(wanted or 'image', fits)} Name one with --image-column."
+        f"{where} has {what} (there is {listed}).{suggest(wanted or 'image', fits)} Name one with --image-column."
     )
 
 
-def _id_column(path: Path, schema: pyarrow.Schema, wanted: str | None) -> str | None:
+def id_column(where: str, schema: pyarrow.Schema, wanted: str | None) -> str | None:
+    """The column of names; None where there is none and none was named.
+
+    Args:
+        where, schema, wanted: as for `image_column`.
+
+    Raises:
+        ConfigError: no such column.
+    """
     if wanted is None:
         return next((name for name in ID_COLUMNS if name in schema.names), None)
     if wanted not in schema.names:
         raise ConfigError(
-            f"'{path}' has no column {wanted!r}; it has {', '.join(map(repr, schema.names))}."
+            f"{where} has no column {wanted!r}; it has {', '.join(map(repr, schema.names))}."
             f"{suggest(wanted, schema.names)} Name one with --id-column."
         )
     return wanted

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pylon_zoo.deployment.prediction.manifest import Manifest, check_same
+from pylon_zoo.deployment.prediction.places import Place
 from pylon_zoo.deployment.prediction.rows import METADATA_KEY
 from pylon_zoo.errors import ConfigError, DataError
-from pylon_zoo.files import make_folder, replacing, write_text
 from pylon_zoo.optional import require
 
 if TYPE_CHECKING:
@@ -25,14 +23,14 @@ class Parts:
     """The folder `FILE.parts` beside the result `FILE`: `run.json`, and a Parquet file for every so many rows.
 
     Args:
-        out: the result.
+        out: where the result goes.
         rows_per_part: rows in each part but the last.
         total: rows in all.
     """
 
-    def __init__(self, out: Path, rows_per_part: int, total: int) -> None:
+    def __init__(self, out: Place, rows_per_part: int, total: int) -> None:
         self.out = out
-        self.folder = out.with_name(f"{out.name}.parts")
+        self.folder = out.sibling(".parts")
         self.rows_per_part = rows_per_part
         self.total = total
         self.count = -(-total // rows_per_part)
@@ -40,7 +38,7 @@ class Parts:
     @property
     def are_open(self) -> bool:
         """Whether there is something left to do; False when the result is complete."""
-        return (self.folder / MANIFEST).is_file()
+        return self.folder.inside(MANIFEST).is_file()
 
     def prepare(self, manifest: Manifest, overwrite: bool) -> None:
         """Make the folder, or find what a run of the same manifest left: its parts, or the result itself.
@@ -52,17 +50,17 @@ class Parts:
         Raises:
             ConfigError: what is there is from another run, or is no result at all; or nothing can be written there.
         """
-        if self.out.is_dir():
+        if self.out.is_folder():
             raise ConfigError(f"--out {self.out} is a folder: give the name of a file, such as {self.out}.parquet.")
         if overwrite:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.remove()
         elif self.are_open:
-            check_same(_read_manifest(self.folder / MANIFEST), manifest, self.folder)
-        elif self.out.exists():
+            check_same(_read_manifest(self.folder.inside(MANIFEST)), manifest, self.folder)
+        elif self.out.is_file():
             check_same(_manifest_of(self.out), manifest, self.out)
             return
-        make_folder(self.folder)
-        write_text(self.folder / MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        self.folder.prepare()
+        self.folder.inside(MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
 
     def check(self, manifest: Manifest) -> None:
         """That the folder belongs to a run with this manifest.
@@ -70,7 +68,7 @@ class Parts:
         Raises:
             ConfigError: it does not.
         """
-        check_same(_read_manifest(self.folder / MANIFEST), manifest, self.folder)
+        check_same(_read_manifest(self.folder.inside(MANIFEST)), manifest, self.folder)
 
     def rows_in(self, part: int) -> int:
         """How many rows a part has when it is complete."""
@@ -80,7 +78,8 @@ class Parts:
         """Whether a part is there and complete."""
         parquet = require("pyarrow.parquet", extra="predict")
         try:
-            return bool(parquet.read_metadata(self._path(part)).num_rows == self.rows_in(part))
+            with self._place(part).open() as file:
+                return bool(parquet.read_metadata(file).num_rows == self.rows_in(part))
         except (OSError, require("pyarrow", extra="predict").ArrowException):
             return False
 
@@ -94,7 +93,7 @@ class Parts:
         """
         pa, parquet = require("pyarrow", extra="predict"), require("pyarrow.parquet", extra="predict")
         table = pa.Table.from_pylist([rows[number] for number in sorted(rows)], schema=schema)
-        with replacing(self._path(part)) as temporary:
+        with self._place(part).replacing() as temporary:
             parquet.write_table(table, temporary, compression=COMPRESSION)
 
     def join(self, schema: pyarrow.Schema) -> int:
@@ -107,45 +106,47 @@ class Parts:
             DataError: a part is missing.
         """
         parquet = require("pyarrow.parquet", extra="predict")
-        missing = [str(self._path(part)) for part in range(self.count) if not self.is_done(part)]
+        missing = [str(self._place(part)) for part in range(self.count) if not self.is_done(part)]
         if missing:
             raise DataError(f"The part {missing[0]} is not there or not complete: run the same command again.")
         failed = 0
         with (
-            replacing(self.out) as temporary,
+            self.out.replacing() as temporary,
             parquet.ParquetWriter(temporary, schema, compression=COMPRESSION) as file,
         ):
             for part in range(self.count):
-                with parquet.ParquetFile(self._path(part)) as opened:
-                    table = opened.read()
+                with self._place(part).open() as opened:
+                    table = parquet.ParquetFile(opened).read()
                 failed += len(table) - table["error"].null_count
                 file.write_table(table, row_group_size=len(table))
-        shutil.rmtree(self.folder)
+        self.folder.remove()
         return failed
 
     def failed(self) -> int:
         """How many rows of the complete result have an error."""
-        table = require("pyarrow.parquet", extra="predict").ParquetFile(self.out)
-        with table:
+        with self.out.open() as file:
+            table = require("pyarrow.parquet", extra="predict").ParquetFile(file)
             return sum(len(batch) - batch.column(0).null_count for batch in table.iter_batches(columns=["error"]))
 
-    def _path(self, part: int) -> Path:
-        return self.folder / f"{part:05d}.parquet"
+    def _place(self, part: int) -> Place:
+        return self.folder.inside(f"{part:05d}.parquet")
 
 
-def _read_manifest(path: Path) -> Mapping[str, Any]:
+def _read_manifest(place: Place) -> Mapping[str, Any]:
     try:
-        manifest: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        with place.open() as file:
+            manifest: Mapping[str, Any] = json.loads(file.read())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}). Use --overwrite to start anew.") from error
+        raise ConfigError(f"{place} cannot be read ({error}). Use --overwrite to start anew.") from error
     return manifest
 
 
-def _manifest_of(out: Path) -> Mapping[str, Any]:
+def _manifest_of(out: Place) -> Mapping[str, Any]:
     """What a finished result says of its run."""
     parquet = require("pyarrow.parquet", extra="predict")
     try:
-        manifest: Mapping[str, Any] = json.loads(parquet.read_schema(out).metadata[METADATA_KEY])
+        with out.open() as file:
+            manifest: Mapping[str, Any] = json.loads(parquet.read_schema(file).metadata[METADATA_KEY])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{out} exists and is no result of pylon-zoo predict. Give another --out, or --overwrite to replace it."

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
-from torch import Tensor
-
+from pylon_zoo import remote
 from pylon_zoo.deployment.optimization import optimize
 from pylon_zoo.deployment.prediction.dicom_files import PREDICTED, DicomFiles
+from pylon_zoo.deployment.prediction.explained import explained
 from pylon_zoo.deployment.prediction.heatmaps import CLASSES, WRITERS, HeatmapFiles
 from pylon_zoo.deployment.prediction.loading import Loaded, Loader, batches, load
 from pylon_zoo.deployment.prediction.manifest import listed, make_manifest, unlisted
 from pylon_zoo.deployment.prediction.parquet_source import Columns, with_content
 from pylon_zoo.deployment.prediction.parts import Parts
+from pylon_zoo.deployment.prediction.places import place_of
+from pylon_zoo.deployment.prediction.precision import dtype_of
 from pylon_zoo.deployment.prediction.processes import joined
-from pylon_zoo.deployment.prediction.rows import failed_row, printable, row, schema
+from pylon_zoo.deployment.prediction.rows import failed_row, row, schema
 from pylon_zoo.deployment.prediction.sources import list_items
-from pylon_zoo.errors import ConfigError, PylonZooError, UnknownNameError, suggest
-from pylon_zoo.explanation.explainer import Explainer, LoadedImage, check_finite
-from pylon_zoo.explanation.result import Explanation
+from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
+from pylon_zoo.explanation.explainer import Explainer
 from pylon_zoo.files import make_folder
 from pylon_zoo.optional import require
 from pylon_zoo.preprocessing import eval_transform
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     import pyarrow
 
     from pylon_zoo.models.contract import HeatmapClassifier
-
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Outcome(NamedTuple):
@@ -89,8 +86,8 @@ def predict_to_parquet(
 
     Args:
         model: any classifier of this library, on the device to use.
-        inputs: folders, patterns, lists, shards, tables and images.
-        out: the Parquet file; its folder is made if it is not there.
+        inputs: folders, patterns, lists, shards, tables and images, here or at addresses.
+        out: the Parquet file, or its address; its folder is made if it is not there.
         model_name: how the file names the model.
         labels, threshold, placement, views: as for `pylon_zoo.explain`.
         native_size: the model sees every image at its own height and width instead of at the model's size.
@@ -98,7 +95,7 @@ def predict_to_parquet(
         workers: processes that load images; 0 is a thread.
         rows_per_part: rows that are lost at most, per process, when a run is interrupted.
         heatmaps: `"png"` or `"npz"` writes heatmaps to `heatmaps_dir`, see `read_heatmaps`; None writes none.
-        heatmaps_dir: their folder.
+        heatmaps_dir: their folder, or its address.
         heatmaps_of: `"found"`, classes with a box, or `"all"`.
         dicom_dir: a folder for DICOM objects of images that are DICOM files, as `Explanation.to_dicom` writes them,
             with maps of classes with a box; None writes none.
@@ -115,7 +112,7 @@ def predict_to_parquet(
     Raises:
         ConfigError, UnknownNameError: an option that cannot work, or an earlier run with others.
         ImageError: a folder or pattern without an image, or no image at all.
-        MissingDependencyError: pyarrow is not installed, or, with `dicom_dir`, highdicom.
+        MissingDependencyError: pyarrow is not installed, or an address's driver, or, with `dicom_dir`, highdicom.
 
     Example:
         >>> from PIL import Image; from pylon_zoo.models.build import build_model
@@ -126,18 +123,18 @@ def predict_to_parquet(
         Outcome(images=1, failed=0, found_done=0)
     """
     require("pyarrow.parquet", extra="predict")
-    out = Path(out)
+    place = place_of(out)
     files = _heatmap_files(heatmaps, heatmaps_dir, heatmaps_of)
     dicom = DicomFiles.chosen(dicom_dir, dicom_kinds, model_name)
-    running = model if optimized is None else optimize(model, dtype=_dtype(optimized))
+    running = model if optimized is None else optimize(model, dtype=dtype_of(optimized))
     explainer = Explainer(running, labels, threshold=threshold, placement=placement, views=views)
     inputs = list(inputs)
     if files is not None:
         _check_outside(files.folder, inputs, "--heatmaps-dir")
     if dicom is not None:
         _check_outside(dicom.folder, inputs, "--dicom-dir")
-    make_folder(out.parent)
-    with joined() as processes, tempfile.TemporaryFile("w+", encoding="utf-8", dir=out.parent) as spool:
+    beside = None if remote.is_remote(out) else make_folder(Path(out).parent)
+    with joined() as processes, tempfile.TemporaryFile("w+", encoding="utf-8", dir=beside) as spool:
         found = listed(list_items(inputs, columns), spool)
         if not found["images"]:
             raise ConfigError("The inputs hold no image: check what --input names.")
@@ -158,7 +155,7 @@ def predict_to_parquet(
             "columns": columns._asdict(),
         }
         manifest = make_manifest(model, model_name, options, found)
-        parts = Parts(out, rows_per_part, found["images"])
+        parts = Parts(place, rows_per_part, found["images"])
         if processes.is_main:
             parts.prepare(manifest, overwrite)
         processes.wait()
@@ -192,7 +189,7 @@ def _predict(
     rows: dict[int, dict[str, Any]] = {}
     for batch in batched:
         part = batch[0].number // parts.rows_per_part
-        for one, outcome in _explain_each(explainer, batch):
+        for one, outcome in explained(explainer, batch):
             if isinstance(outcome, str):
                 rows[one.number] = failed_row(one, outcome)
                 continue
@@ -206,39 +203,6 @@ def _predict(
             rows = {}
 
 
-def _explain_each(explainer: Explainer, batch: list[Loaded]) -> Iterator[tuple[Loaded, Explanation | str]]:
-    """What the model says of every image of a batch, or why it says nothing."""
-    ready = [
-        LoadedImage(printable(one.key), _of_size(one.size), one.inputs)
-        for one in batch
-        if one.size is not None and one.inputs is not None
-    ]
-    if not ready:  # images that cannot be had come alone
-        yield batch[0], batch[0].error
-        return
-    try:
-        explanations = explainer.run(ready)
-    except PylonZooError as error:  # images of a size the model cannot take
-        yield from ((one, str(error)) for one in batch)
-        return
-    for one, explanation in zip(batch, explanations, strict=True):
-        try:
-            yield one, check_finite(explanation)
-        except PylonZooError as error:
-            yield one, str(error)
-
-
-def _of_size(size: tuple[int, int]) -> Tensor:
-    """An image of that size that takes no memory: only its height and width are asked for."""
-    return torch.zeros(1, dtype=torch.uint8).expand(1, *size)
-
-
-def _dtype(name: str) -> torch.dtype:
-    if name not in PRECISIONS:
-        raise UnknownNameError(f"optimized={name!r} is not one of {', '.join(PRECISIONS)}.{suggest(name, PRECISIONS)}")
-    return PRECISIONS[name]
-
-
 def _heatmap_files(kind: str | None, folder: str | Path | None, classes: str) -> HeatmapFiles | None:
     if (kind is None) != (folder is None):
         raise ConfigError("Heatmaps need a kind and a folder: give both --heatmaps and --heatmaps-dir, or neither.")
@@ -247,13 +211,18 @@ def _heatmap_files(kind: str | None, folder: str | Path | None, classes: str) ->
     for option, value, known in (("heatmaps", kind, WRITERS), ("heatmaps_of", classes, CLASSES)):
         if value not in known:
             raise UnknownNameError(f"{option}={value!r} is not one of {', '.join(known)}.{suggest(value, known)}")
-    return HeatmapFiles(make_folder(folder, "--heatmaps-dir"), kind, classes)
+    where = str(folder).rstrip("/") if remote.is_remote(folder) else str(make_folder(folder, "--heatmaps-dir"))
+    return HeatmapFiles(where, kind, classes)
 
 
-def _check_outside(folder: Path, inputs: Iterable[str | Path], option: str) -> None:
+def _check_outside(folder: str | Path, inputs: Iterable[str | Path], option: str) -> None:
     """That what is written will not be taken for images when the run is continued."""
-    for given in map(Path, inputs):
-        if given.is_dir() and folder.resolve().is_relative_to(given.resolve()):
+    for given in inputs:
+        if remote.is_remote(given) or remote.is_remote(folder):
+            lies = f"{folder}/".startswith(f"{str(given).rstrip('/')}/")
+        else:
+            lies = Path(given).is_dir() and Path(folder).resolve().is_relative_to(Path(given).resolve())
+        if lies:
             raise ConfigError(
                 f"{option} {folder} lies in the input {given}, so what is written would be taken for images: give a "
                 "folder outside it."

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
+from pylon_zoo import remote
 from pylon_zoo.data.image_files import IMAGE_SUFFIXES, natural_order
-from pylon_zoo.data.tables import pick, read_rows
+from pylon_zoo.data.tables import open_text, pick, read_rows
 from pylon_zoo.deployment.prediction.items import Item
 from pylon_zoo.deployment.prediction.parquet_source import Columns, list_parquet
 from pylon_zoo.deployment.prediction.tar_source import list_tar
-from pylon_zoo.errors import ConfigError, DataError, ImageError, suggest
+from pylon_zoo.errors import ConfigError, DataError, ImageError, first_line, suggest
 
 PATH_COLUMNS = ("path", "image", "filename")
 
@@ -25,22 +26,51 @@ def list_items(inputs: Iterable[str | Path], columns: Columns = Columns()) -> It
     A folder is searched to the bottom for files with an image's suffix, nothing hidden; a pattern (`*.png`,
     `scans/**/*.dcm`, `shards-{000..012}.tar`) is expanded; `.csv` and `.txt` are lists of paths, `.tar` a WebDataset
     shard, `.parquet` a table with encoded images; any other file is an image, whether or not it exists, so that the
-    result can say so. Inputs keep their order; within one, names are in natural order (`2.png` before `10.png`).
+    result can say so. Inputs keep their order; within one, names are in natural order (`2.png` before `10.png`). All
+    of this may lie elsewhere, by its address (`s3://bucket/scans`, see `pylon_zoo.remote`).
 
     Args:
-        inputs: paths, folders and patterns.
+        inputs: paths, folders, patterns and addresses.
         columns: where Parquet files keep image and name.
 
     Yields:
         Items; a shard that is broken somewhere gives one with the error at its end.
 
     Raises:
-        ConfigError: a list or table that is not there, or without the column needed.
-        ImageError: a folder or pattern without anything in it.
+        ConfigError: a list or table that is not there, or without the column needed; an address without a driver.
+        ImageError: a folder or pattern without anything in it, or an address where nobody answers.
+        MissingDependencyError: an address's driver is not installed.
     """
     for given in inputs:
         for path in expand_braces(str(given)):
-            yield from _list_one(Path(path), columns)
+            yield from _list_address(path, columns) if remote.is_remote(path) else _list_one(Path(path), columns)
+
+
+def _list_address(address: str, columns: Columns) -> Iterator[Item]:
+    try:
+        if remote.is_folder(address):
+            yield from _at_least_one(_walk_address(address), f"The folder '{address}'")
+        elif remote.MAGIC.search(address):
+            found = sorted(remote.matches(address), key=lambda one: natural_order(one[0]))
+            known = [one for one in found if one[1] or remote.suffix_of(one[0]) in (*IMAGE_SUFFIXES, *LISTERS)]
+            items = chain.from_iterable(
+                _walk_address(one) if is_folder else _list_file(one, columns) for one, is_folder in known
+            )
+            yield from _at_least_one(items, f"The pattern '{address}'")
+        else:
+            yield from _list_file(address, columns)
+    except ImageError:
+        raise
+    except OSError as error:
+        raise ImageError(f"'{address}' cannot be listed: {first_line(error)}.") from error
+
+
+def _walk_address(folder: str) -> Iterator[Item]:
+    for address, is_folder in sorted(remote.listing(folder), key=lambda one: natural_order(one[0])):
+        if is_folder:
+            yield from _walk_address(address)
+        elif remote.suffix_of(address) in IMAGE_SUFFIXES:
+            yield _file_item(address)
 
 
 def _list_one(path: Path, columns: Columns) -> Iterator[Item]:
@@ -55,12 +85,12 @@ def _list_one(path: Path, columns: Columns) -> Iterator[Item]:
         yield from _list_file(path, columns)
 
 
-def _list_file(path: Path, columns: Columns) -> Iterator[Item]:
-    lister = LISTERS.get(path.suffix.lower())
+def _list_file(path: str | Path, columns: Columns) -> Iterator[Item]:
+    lister = LISTERS.get(remote.suffix_of(path))
     if lister is None:
         yield _file_item(path)
         return
-    if not path.is_file():
+    if not (remote.is_file(path) if isinstance(path, str) else path.is_file()):
         raise ConfigError(f"--input {path} does not exist, or is no file: check the path.")
     try:
         yield from lister(path, columns)
@@ -94,9 +124,9 @@ def _walk(folder: Path) -> Iterator[Item]:
             yield _file_item(path)
 
 
-def _list_text(path: Path, columns: Columns) -> Iterator[Item]:
+def _list_text(path: str | Path, columns: Columns) -> Iterator[Item]:
     try:
-        with path.open(encoding="utf-8-sig") as lines:
+        with open_text(path) as lines:
             for line in lines:
                 if line.strip():
                     yield _listed(path, line.strip())
@@ -104,7 +134,7 @@ def _list_text(path: Path, columns: Columns) -> Iterator[Item]:
         raise DataError(f"'{path}' is not UTF-8 text ({error.reason}): save it again in UTF-8.") from error
 
 
-def _list_csv(path: Path, columns: Columns) -> Iterator[Item]:
+def _list_csv(path: str | Path, columns: Columns) -> Iterator[Item]:
     rows = read_rows(path)
     header = next(rows)[1]
     names = [name for name in PATH_COLUMNS if name in header]
@@ -119,12 +149,12 @@ def _list_csv(path: Path, columns: Columns) -> Iterator[Item]:
         yield _listed(path, pick(path, line, cells, [position])[0])
 
 
-def _listed(table: Path, name: str) -> Item:
+def _listed(table: str | Path, name: str) -> Item:
     """A path from a list: relative ones start at the list's folder; the result calls it what the list calls it."""
-    return Item(name, str(table), "file", str(table.parent / name))
+    return Item(name, str(table), "file", remote.joined(remote.parent_of(table), name))
 
 
-LISTERS: dict[str, Callable[[Path, Columns], Iterator[Item]]] = {
+LISTERS: dict[str, Callable[[str | Path, Columns], Iterator[Item]]] = {
     ".csv": _list_csv,
     ".txt": _list_text,
     ".tar": list_tar,

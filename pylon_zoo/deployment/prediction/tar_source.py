@@ -7,16 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
+from pylon_zoo import remote
 from pylon_zoo.data.image_files import IMAGE_SUFFIXES
 from pylon_zoo.deployment.prediction.items import Item
 from pylon_zoo.errors import DataError
 
 
-def list_tar(path: Path, columns: Any = None) -> Iterator[Item]:
+def list_tar(path: str | Path, columns: Any = None) -> Iterator[Item]:
     """The images of an uncompressed tar file in its order; only headers are read, one at a time.
 
     Args:
-        path: the shard.
+        path: the shard; a text may be an address.
         columns: not used; shards have none.
 
     Raises:
@@ -24,7 +25,7 @@ def list_tar(path: Path, columns: Any = None) -> Iterator[Item]:
     """
     count = 0
     try:
-        with tarfile.open(path, "r:") as shard:
+        with remote.open_binary(path) as file, tarfile.open(fileobj=file, mode="r:") as shard:
             while (member := shard.next()) is not None:
                 shard.members.clear()  # type: ignore[attr-defined]  # typeshed lacks it; else every header stays in memory
                 name = PurePath(member.name)
