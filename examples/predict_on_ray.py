@@ -19,11 +19,12 @@ parser.add_argument("--out", required=True, help="folder or address of the Parqu
 parser.add_argument("--model", default="pylon_resnet18.phantom_cxr", help="a name with a tag")
 parser.add_argument("--checkpoint", help="in its place a folder that every machine sees")
 parser.add_argument("--workers", type=int, default=2, help="actors, each with a copy of the model")
+parser.add_argument("--cpus", type=float, default=0.5, help="reserved by each actor; some must be left for reading")
 parser.add_argument("--gpus", type=float, default=0, help="of each actor; 0.5 lets two share one")
 parser.add_argument("--batch-size", type=int, default=32)
 args = parser.parse_args()
 
-ray.init(ignore_reinit_error=True, include_dashboard=False)
+ray.init()
 DataContext.get_current().execution_options.preserve_order = True
 if args.input.endswith(".parquet"):
     images = ray.data.read_parquet(args.input)
@@ -40,6 +41,7 @@ found = images.map_batches(
     batch_format="pyarrow",
     batch_size=args.batch_size,
     compute=ActorPoolStrategy(size=args.workers),
+    num_cpus=args.cpus,
     num_gpus=args.gpus,
 )
 found.write_parquet(args.out, mode="overwrite")

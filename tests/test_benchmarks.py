@@ -67,6 +67,18 @@ def test_the_page_on_cells_has_the_picture_that_the_script_draws(benchmark):
     assert (script.DOCS / "images" / "cells.svg").read_text(encoding="utf-8") == script.strips()
 
 
+def test_the_page_on_cost_has_the_tables_of_the_results(benchmark):
+    script, tables = benchmark("cost"), benchmark("tables")
+    rows = tables.read_csv(tables.results_file("cost"))
+    assert tables.read_between_marks(script.PAGE, tables.command_for("cost")) == script.report(rows).strip()
+    lines = {line["weights"]: line for line in script.costs(rows)}
+    nih = lines["pylon_resnet50.nih_cxr14"]
+    assert nih["hours"] == pytest.approx((75_690 + 10_834 / 3) * 40 / nih["rate"] / 3600)
+    assert nih["price"] == pytest.approx(nih["hours"] * rows[0]["price"])
+    assert lines["pylon_resnet50.nih_cxr14_512"]["hours"] == pytest.approx(4 * nih["hours"], rel=0.1)
+    assert lines["pylon_resnet50.vindr_cxr_two_phase"]["epochs"] == 2 * lines["pylon_resnet50.vindr_cxr"]["epochs"]
+
+
 def test_the_readme_has_the_table_of_the_results(benchmark):
     script, tables = benchmark("run_all"), benchmark("tables")
     sources = {name: tables.RESULTS_FOLDER / f"{name}.csv" for name in script.SOURCES}

@@ -20,7 +20,10 @@ ARGUMENTS = {
     "timm_training_script.py": ["--model", "pylon_test_resnet", "--images", "32", "--size", "64", "--out", "heat.png"],
     "train_from_labels.py": ["--images", "32"],
     "train_masks_with_smp_loss.py": ["--images", "32", "--epochs", "1"],
+    "write_shards.py": ["--images", "12", "--splits", "train", "val", "--per-shard", "8", "--out", "shards"],
 }
+ELSEWHERE = {"predict_on_ray.py"}
+"""Run where a cluster has been started: `tests/deployment/prediction/test_batch_predictor.py`."""
 QUICK = {"explain_an_image.py"}
 # Example → what makes its input.
 INPUTS = {
@@ -29,12 +32,12 @@ INPUTS = {
         "from pylon_zoo.deployment.exporting import export\n"
         "export(pz.create_model('pylon_resnet18.phantom_cxr'), 'model.onnx', size=192)\n"
         "Image.fromarray(render(0, 0, 256).image).save('chest.png')"
-    )
+    ),
 }
 
 
 def test_every_example_is_run():
-    assert {path.name for path in EXAMPLES.glob("*.py")} == set(ARGUMENTS)
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*ARGUMENTS, *ELSEWHERE}
 
 
 @pytest.mark.parametrize("name", slow_but(QUICK, sorted(ARGUMENTS)))

@@ -29,9 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         nargs="+",
         metavar="PATH",
-        help="images, folders, patterns, lists (.csv, .txt), WebDataset shards (.tar), tables of images (.parquet)",
+        help="images, folders, patterns, lists (.csv, .txt), WebDataset shards (.tar), tables of images (.parquet); or "
+        "addresses of such (s3://…, gs://…, hf://…)",
     )
-    parser.add_argument("--out", required=True, metavar="FILE", help="the Parquet file; the same command continues it")
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="the Parquet file, or its address; the same command continues it"
+    )
     parser.add_argument("--labels", metavar="A,B", help="only these labels; by default all of the model's")
     parser.add_argument(
         "--threshold",

@@ -51,6 +51,9 @@ DATASETS = {
     "csv": DatasetEntry(
         "pylon_zoo.data.csv_table:CsvDataset", needs_dir=True, options=("classes", "uncertain", "channels")
     ),
+    "webdataset": DatasetEntry(
+        "pylon_zoo.data.webdataset:WebDataset", needs_dir=True, options=("classes", "uncertain", "channels")
+    ),
     "voc_xml": DatasetEntry(
         "pylon_zoo.data.voc_xml:VocXml",
         needs_dir=True,
