@@ -210,6 +210,8 @@ def _from_pil(image: Image.Image, name: str) -> Tensor:
 def _upright(image: Image.Image) -> Image.Image:
     """An image turned as its EXIF orientation says; the image itself, and no copy of it, where it is upright."""
     image.load()
+    if image.format == "PNG" and not image.info:  # what it is turned by would stand there; looking takes a while
+        return image
     if image.getexif().get(ExifTags.Base.Orientation, UPRIGHT) == UPRIGHT:
         return image
     return ImageOps.exif_transpose(image)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 from prediction_inputs import write_folder
 
+from pylon_zoo import remote
 from pylon_zoo.cli.main import main
 from pylon_zoo.models.build import build_model
 from pylon_zoo.weights.checkpoint import save_checkpoint
@@ -120,3 +122,30 @@ def test_without_pyarrow_it_says_how_to_install_it(
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     assert main(["predict", "--checkpoint", checkpoint, "--input", "scans", "--out", "t.parquet"]) == 2
     assert 'pip install "pylon-zoo[predict]"' in capsys.readouterr().err
+
+
+def test_an_address_without_its_driver_is_one_sentence(
+    folder: Path, checkpoint: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fsspec = pytest.importorskip("fsspec.registry")
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(fsspec._registry, "s3", raising=False)
+    for given, out in (("s3://bucket/scans", "table.parquet"), ("scans", "s3://bucket/table.parquet")):
+        assert main(["predict", "--checkpoint", checkpoint, "--input", given, "--out", out]) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert "needs the package 's3fs', which is not installed. Install it with: pip install s3fs" in said
+    assert [path.name for path in folder.parent.iterdir()] == ["scans"]
+
+
+def test_a_folder_elsewhere_is_predicted_into_a_file_elsewhere(
+    folder: Path, checkpoint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in folder.iterdir():
+        remote.upload(path, f"memory://cli/scans/{path.name}")
+    words = ["--input", "memory://cli/scans", "--out", "memory://cli/found.parquet"]
+    assert main(["predict", "--checkpoint", checkpoint, *words]) == 0
+    assert capsys.readouterr().out == "Predicted 4 of 5 images. Written: memory://cli/found.parquet\n"
+    found = pq.read_table(io.BytesIO(remote.read_bytes("memory://cli/found.parquet")))
+    assert found["path"].to_pylist()[:2] == ["memory://cli/scans/0.png", "memory://cli/scans/1.jpg"]
+    remote.remove("memory://cli")

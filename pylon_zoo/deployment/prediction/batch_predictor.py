@@ -131,7 +131,7 @@ class BatchPredictor:
             raise ConfigError(
                 f"{WHERE} has no column that names its images: name one with columns=Columns(id=…), or add it."
             )
-        values = batch[images].to_pylist() if images else [None] * len(batch)
+        values: list[Any] = batch[images].to_pylist() if images else [None] * len(batch)
         names = batch[named].to_pylist() if named else [value["path"] for value in values]
         if self._source is not None and self._source not in batch.schema.names:
             raise ConfigError(
