@@ -132,16 +132,21 @@ class BatchPredictor:
                 f"{WHERE} has no column that names its images: name one with columns=Columns(id=…), or add it."
             )
         values: list[Any] = batch[images].to_pylist() if images else [None] * len(batch)
-        names = batch[named].to_pylist() if named else [value["path"] for value in values]
+        names = batch[named].to_pylist() if named else [(value or {}).get("path") for value in values]
         if self._source is not None and self._source not in batch.schema.names:
             raise ConfigError(
                 f"{WHERE} has no column {self._source!r}, which source= names: it has {batch.schema.names}."
             )
         sources = batch[self._source].to_pylist() if self._source else [""] * len(batch)
         for number, (value, name, source) in enumerate(zip(values, names, sources, strict=True)):
-            content = value["bytes"] if isinstance(value, dict) else value
-            kind = "row" if images else "file"
-            yield Item(str(name), str(source), kind, str(name), number, content=content, number=number)
+            content, file = (value["bytes"], value["path"]) if isinstance(value, dict) else (value, None)
+            name = "" if name is None else str(name)
+            one = Item(name, str(source), "row", content=content, number=number)
+            if content is None:
+                file = file if images else name
+                error = "" if file else f"'{name}' has no image: fill it in."
+                one = one._replace(kind="file" if file else "problem", file=file or "", error=error)
+            yield one
 
 
 def _load(model: str | HeatmapClassifier | None, checkpoint: str | Path | None) -> tuple[HeatmapClassifier, str]:

@@ -62,7 +62,9 @@ def test_tables_of_images(predict, make, tmp_path: Path) -> None:
     expected = predict(tmp_path / "t.parquet", batch_size=1).to_pylist()
     assert found["source"].to_pylist() == ["t", "t"]
     assert {**found.to_pylist()[0], "source": None} == {**expected[0], "source": None}
-    assert "has no image" in found["error"].to_pylist()[1]
+    assert found["error"].to_pylist()[1] == "'8' does not exist: check the path."
+    found = make()(pa.table({"image": [None, encoded(1)], "id": [7, 8]}))
+    assert found["error"].to_pylist() == ["'7' has no image: fill it in.", None]
 
 
 def test_every_batch_has_the_same_schema(folder: Path, make) -> None:
