@@ -2,6 +2,7 @@
 
     python benchmarks/release_scale.py                          # draws the stand-in; writes results/release_scale.csv
     python benchmarks/release_scale.py --release DIR            # goes by one that is there, of nih_stand_in.py
+    python benchmarks/release_scale.py --compression 0          # its copy in larger files that are read sooner
 
 Every figure is of a fresh process. Seconds are the processor's, all processes together, as other work on the machine
 does not count towards them; those of the clock stand beside. An epoch is one shuffled pass over the training images of
@@ -105,13 +106,22 @@ def check(release: Path, copy: Path) -> list[dict[str, Any]]:
     return [_figure("check", processor, "s", clock, f"data check --workers 2: {said.strip().splitlines()[-1]}")]
 
 
-def prepare(release: Path, copy: Path) -> list[dict[str, Any]]:
+def prepare(release: Path, copy: Path, compression: int = 6) -> list[dict[str, Any]]:
     """`pylon-zoo data prepare`, or the same again where the copy is there: all of it is hashed."""
     again = (copy / "prepared.json").is_file()
     words = ["data", "prepare", f"nih-cxr14:{release}", "--out", str(copy), "--size", str(SIDE), "--quiet"]
+    words += ["--compression", str(compression)]
     _, clock, processor = _run(["-m", "pylon_zoo", *words])
     what = "checked again" if again else "written"
-    return [_figure("prepare_again" if again else "prepare", processor, "s", clock, f"data prepare --size 64, {what}")]
+    return [
+        _figure(
+            "prepare_again" if again else "prepare",
+            processor,
+            "s",
+            clock,
+            f"data prepare --size 64 --compression {compression}, {what}",
+        )
+    ]
 
 
 def epoch(release: Path, copy: Path) -> list[dict[str, Any]]:
@@ -127,7 +137,7 @@ def epoch(release: Path, copy: Path) -> list[dict[str, Any]]:
     ]
 
 
-MEASURED: tuple[Callable[[Path, Path], list[dict[str, Any]]], ...] = (index, shuffle_and_split, check, prepare, epoch)
+MEASURED: tuple[Callable[..., list[dict[str, Any]]], ...] = (index, shuffle_and_split, check, prepare, epoch)
 
 
 def _figure(figure: str, value: float, unit: str, clock: float | None, what: str) -> dict[str, Any]:
@@ -174,6 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=int, default=IMAGES, help="of the stand-in (default: %(default)s)")
     parser.add_argument("--release", type=Path, metavar="DIR", help="a stand-in that is there; by default one is drawn")
     parser.add_argument("--copy", type=Path, metavar="DIR", help="where its copy goes, or is")
+    parser.add_argument("--compression", type=int, default=6, help="of the copy's files (default: %(default)s)")
     parser.add_argument("--csv", type=Path, default=results_file(NAME))
     args = parser.parse_args(argv)
     rows = []
@@ -182,7 +193,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.release is None:
             write_release(release, args.images, SIDE)
         for figures in MEASURED:
-            for row in figures(release, copy):
+            options = {"compression": args.compression} if figures is prepare else {}
+            for row in figures(release, copy, **options):
                 rows.append({**row, "images": args.images, "load": round(load(), 1), "machine": describe()})
                 print(f"{row['figure']}: {row['value']:,} {row['unit']}, {row['what']}", flush=True)
     publish(rows, report, args.csv, PAGE, command_for(NAME))
