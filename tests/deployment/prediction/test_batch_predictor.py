@@ -173,9 +173,9 @@ def test_the_example_reads_a_folder_and_parquet(
             env={**environment(), "RAY_ADDRESS": cluster.get_runtime_context().gcs_address},
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1800,
         )
         assert done.returncode == 0, done.stderr
-        assert "12 images, 1 of them with an error" in done.stdout
         found = rows_of(pa.concat_tables(map(pq.read_table, out.glob("*.parquet"))))
+        assert len(found) == 12
         assert [row for row in found if not row["error"]] == expected
