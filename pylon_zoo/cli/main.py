@@ -20,6 +20,7 @@ from pylon_zoo.errors import PylonZooError, suggest
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("pylon_zoo.cli.demo", "explain synthetic radiographs with the bundled model, offline"),
     "explain": ("pylon_zoo.cli.explain", "show what a model finds in images, and where"),
+    "app": ("pylon_zoo.cli.app", "a page in the browser: drop images, see what a model finds and where"),
     "train": ("pylon_zoo.cli.train", "train a model from image-level labels, by a recipe or by what the data are like"),
     "evaluate": ("pylon_zoo.cli.evaluate", "measure a model on a dataset, class by class"),
     "figure": ("pylon_zoo.cli.figure", "draw a figure for a paper: maps in rows and columns, or curves"),

@@ -78,6 +78,23 @@ def read_dicom(path: str | Path | NamedBytes, voi: str = "lut") -> Tensor:
     return torch.from_numpy(decode(path, grey).astype(np.float32))[None]
 
 
+def dicom_size(path: str | Path | NamedBytes) -> tuple[int, int] | None:
+    """(height, width) as a file's header says, without its pixels; None where it says nothing.
+
+    Args:
+        path: the file, or its bytes.
+
+    Raises:
+        MissingDependencyError: pydicom is not installed.
+    """
+    pydicom = require("pydicom", extra="dicom")
+    try:
+        header = pydicom.dcmread(path, force=True, stop_before_pixels=True)
+        return int(header.Rows), int(header.Columns)
+    except Exception:  # whatever is wrong with it, reading it all says so
+        return None
+
+
 def decode(path: str | Path | NamedBytes, use: Callable[[np.ndarray, Dataset], np.ndarray]) -> np.ndarray:
     """The stored pixels of a file with one grey frame, through a function.
 

@@ -15,11 +15,11 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from pylon_zoo.data.deep_colour import deep_pixels, with_key
-from pylon_zoo.data.dicom import NamedBytes, read_dicom
+from pylon_zoo.data.dicom import NamedBytes, dicom_size, read_dicom
 from pylon_zoo.data.image_files import DICOM, FORMATS, PILLOW_FORMATS, SIGNATURES, find_images, mode_of
 from pylon_zoo.errors import ConfigError, ImageError
 
-__all__ = ["find_images", "read_image", "read_image_bytes", "to_channels"]
+__all__ = ["find_images", "read_image", "read_image_bytes", "size_in_header", "to_channels"]
 
 
 BITS_PER_SAMPLE, PHOTOMETRIC = 258, 262  # TIFF tags
@@ -89,6 +89,30 @@ def read_image_bytes(content: bytes, name: str) -> Tensor:
     if is_dicom(PurePath(name), head):
         return read_dicom(NamedBytes(content, name))
     return _from_stream(io.BytesIO(content), head, f"'{name}'")
+
+
+def size_in_header(content: bytes, name: str) -> tuple[int, int] | None:
+    """How large an image is by its own words, before anything of it is decoded.
+
+    Args:
+        content: the bytes of a file.
+        name: as for `read_image_bytes`.
+
+    Returns:
+        (height, width) in pixels; None where no header says it, which `read_image_bytes` then says in words.
+
+    Example:
+        >>> file = io.BytesIO(); Image.new("L", (6, 4)).save(file, "png")
+        >>> size_in_header(file.getvalue(), "black.png"), size_in_header(b"text", "black.png")
+        ((4, 6), None)
+    """
+    if _is_dicom(PurePath(name), content[:HEAD_BYTES]):
+        return dicom_size(NamedBytes(content, name))
+    try:
+        with Image.open(io.BytesIO(content), formats=OPENED) as image:
+            return image.height, image.width
+    except Exception:  # as when reading: which one does not matter, and the reader words it
+        return None
 
 
 def to_channels(image: Tensor, in_chans: int) -> Tensor:

@@ -7,7 +7,7 @@ import unicodedata
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pylon_zoo.explanation.colors import blend, lookup_table
+from pylon_zoo.explanation.colors import MAX_OPACITY, blend, lookup_table
 
 BACKGROUND, INK, FAINT = (17, 19, 23), (240, 242, 245), (168, 174, 184)
 MIN_WIDTH = 448
@@ -17,7 +17,13 @@ BAR_GREY = 110.0
 
 
 def add_caption(
-    picture: Image.Image, label: str, probability: float, facts: str, ticks: tuple[str, str, str], colormap: str
+    picture: Image.Image,
+    label: str,
+    probability: float,
+    facts: str,
+    ticks: tuple[str, str, str],
+    colormap: str,
+    opacity: float = MAX_OPACITY,
 ) -> Image.Image:
     """A picture with a strip of text and a colour scale below it.
 
@@ -28,6 +34,7 @@ def add_caption(
         facts: the small second line.
         ticks: what stands below the colour scale at its left end, middle and right end.
         colormap: a key of `pylon_zoo.explanation.colors.COLORMAPS`.
+        opacity: with which the colours lie on the picture.
 
     Returns:
         RGB, at least `MIN_WIDTH` wide, the picture unchanged at the top.
@@ -52,7 +59,7 @@ def add_caption(
 
     left, right = width - pad - bar_width, width - pad
     thickness = round(0.5 * unit)
-    bar = _color_bar(bar_width, thickness, colormap)
+    bar = _color_bar(bar_width, thickness, colormap, opacity)
     canvas.paste(bar, (left, first - thickness))
     for x, anchor, tick in zip((left, (left + right) / 2, right), ("ls", "ms", "rs"), ticks, strict=True):
         draw.text((x, second), tick, FAINT, font=small, anchor=anchor)
@@ -117,8 +124,8 @@ def _fit(text: str, font: ImageFont.FreeTypeFont, room: float) -> str:
     return text.rstrip() + "…"
 
 
-def _color_bar(width: int, height: int, colormap: str) -> Image.Image:
+def _color_bar(width: int, height: int, colormap: str, opacity: float) -> Image.Image:
     """The colour scale as it looks over a medium grey, so that it shows the opacity too."""
     values = np.broadcast_to(np.linspace(0, 1, width, dtype=np.float32), (height, width))
-    bar = blend(np.full((height, width), BAR_GREY), values, lookup_table(colormap))
+    bar = blend(np.full((height, width), BAR_GREY), values, lookup_table(colormap), opacity)
     return Image.fromarray(np.rint(bar).astype(np.uint8))

@@ -77,25 +77,14 @@ def between(values: np.ndarray, ends: tuple[float, float]) -> np.ndarray:
     return ((values - low) / (high - low)).clip(0, 1) if high > low else np.zeros_like(values)
 
 
-def opacity(values: np.ndarray) -> np.ndarray:
-    """How strongly a value covers the image: 0 at 0, rising to `MAX_OPACITY` at 1.
-
-    Args:
-        values: in [0, 1].
-
-    Returns:
-        The same shape, in [0, `MAX_OPACITY`].
-    """
-    return MAX_OPACITY * values
-
-
-def blend(grey: np.ndarray, values: np.ndarray, table: np.ndarray) -> np.ndarray:
-    """Lay the colours of values over a grey image.
+def blend(grey: np.ndarray, values: np.ndarray, table: np.ndarray, opacity: float = MAX_OPACITY) -> np.ndarray:
+    """Lay the colours of values over a grey image, the more strongly the higher the value.
 
     Args:
         grey: (H, W) in [0, 255].
         values: (H, W) in [0, 1].
         table: (256, 3) of `lookup_table`.
+        opacity: how much a value of 1 covers of the image, in [0, 1].
 
     Returns:
         (H, W, 3) float32 sRGB in [0, 255]; where a value is 0, exactly the grey.
@@ -106,7 +95,7 @@ def blend(grey: np.ndarray, values: np.ndarray, table: np.ndarray) -> np.ndarray
         [100.0, 100.0, 100.0]
     """
     values = values.astype(np.float32)
-    alpha = opacity(values)[..., None]
+    alpha = opacity * values[..., None]
     colors = table[np.rint(values * 255).astype(np.intp)]
     blended: np.ndarray = grey[..., None].astype(np.float32) * (1 - alpha) + colors * alpha
     return blended

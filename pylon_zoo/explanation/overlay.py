@@ -6,6 +6,7 @@ probability is 0 the image is untouched, and opacity and lightness both grow wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +15,8 @@ from PIL import Image
 from torch import Tensor
 
 from pylon_zoo.explanation.caption import add_caption
-from pylon_zoo.explanation.colors import between, blend, lookup_table
-from pylon_zoo.explanation.marks import draw_contour, draw_crosshair
+from pylon_zoo.explanation.colors import MAX_OPACITY, between, blend, lookup_table
+from pylon_zoo.explanation.marks import TRUE_COLOR, WHITE, draw_box, draw_contour, draw_crosshair
 from pylon_zoo.explanation.peaks import Point
 
 MAX_SIDE = 1024
@@ -23,6 +24,7 @@ MAX_SIDE = 1024
 MIN_SIDE = 512
 """Smaller images are drawn larger, so that the cross-hair hides nothing and the text can be read."""
 COLORMAP = "inferno"
+Corners = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,14 +57,27 @@ class Scene:
 
 
 def render_overlay(
-    scene: Scene, *, colormap: str = COLORMAP, contour: bool = True, caption: bool = True
+    scene: Scene,
+    *,
+    colormap: str = COLORMAP,
+    opacity: float = MAX_OPACITY,
+    contour: bool = True,
+    peak: bool = True,
+    boxes: Sequence[Corners] = (),
+    true_boxes: Sequence[Corners] = (),
+    caption: bool = True,
 ) -> Image.Image:
     """Draw one class's map over its image.
 
     Args:
         scene: of `pylon_zoo.explanation.result.Explanation.scene`.
         colormap: a key of `pylon_zoo.explanation.colors.COLORMAPS`.
+        opacity: how much the last colour covers of the image, in [0, 1].
         contour: a thin line where the map reaches the scene's level.
+        peak: a cross-hair where the map is highest.
+        boxes: rectangles to draw in white: x0, y0, x1, y1 in pixels of the image, edges as an image W wide spans 0 to
+            W (a `Box` holds its borders: add 1 to its x1 and y1).
+        true_boxes: the same in blue, of what is known to be there.
         caption: the strip below with label, probability, the map's own resolution and the colour scale.
 
     Returns:
@@ -80,22 +95,28 @@ def render_overlay(
     """
     height, width = scene.values.shape
     grey = np.asarray(to_picture(scene.image, (width, height)).convert("L"), dtype=np.float32)
-    canvas = blend(grey, between(scene.values, scene.ends), lookup_table(colormap))
+    canvas = blend(grey, between(scene.values, scene.ends), lookup_table(colormap), opacity)
     if contour:
         draw_contour(canvas, scene.values, scene.level)
     # Pixel centres lie at whole numbers in both images, hence the halves.
-    x = (scene.peak.x + 0.5) * width / scene.image.shape[2] - 0.5
-    y = (scene.peak.y + 0.5) * height / scene.image.shape[1] - 0.5
-    draw_crosshair(canvas, (x, y), strength=1.0 if scene.found else 0.5)
+    across, down = width / scene.image.shape[2], height / scene.image.shape[1]
+    for color, corners in ((TRUE_COLOR, true_boxes), (WHITE, boxes)):
+        for x0, y0, x1, y1 in corners:
+            draw_box(canvas, (x0 * across - 0.5, y0 * down - 0.5, x1 * across - 0.5, y1 * down - 0.5), color)
+    if peak:
+        place = ((scene.peak.x + 0.5) * across - 0.5, (scene.peak.y + 0.5) * down - 0.5)
+        draw_crosshair(canvas, place, strength=1.0 if scene.found else 0.5)
     picture = Image.fromarray(np.rint(canvas).clip(0, 255).astype(np.uint8))
-    return with_caption(picture, scene, colormap=colormap) if caption else picture
+    return with_caption(picture, scene, colormap=colormap, opacity=opacity) if caption else picture
 
 
-def with_caption(picture: Image.Image, scene: Scene, *, colormap: str = COLORMAP) -> Image.Image:
+def with_caption(
+    picture: Image.Image, scene: Scene, *, colormap: str = COLORMAP, opacity: float = MAX_OPACITY
+) -> Image.Image:
     """A picture drawn without caption, with its caption. Arguments as for `render_overlay`."""
     low, high = scene.ends
     ticks = (f"{low:.2g}", scene.middle, f"{high:.2g}")
-    return add_caption(picture, scene.label, scene.probability, scene.facts, ticks, colormap)
+    return add_caption(picture, scene.label, scene.probability, scene.facts, ticks, colormap, opacity)
 
 
 def display_size(width: int, height: int) -> tuple[int, int]:

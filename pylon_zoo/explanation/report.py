@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from pylon_zoo.explanation.caption import BAR_GREY, format_probability
-from pylon_zoo.explanation.colors import blend, lookup_table
+from pylon_zoo.explanation.colors import MAX_OPACITY, blend, lookup_table
 from pylon_zoo.explanation.overlay import COLORMAP, display_size, to_picture
 from pylon_zoo.explanation.result import Explanation
 from pylon_zoo.pages import render
@@ -78,11 +78,11 @@ class Report:
             size = display_size(explanation.width, explanation.height)
             sources = [picture_uri(picture) for picture in (to_picture(explanation.image, size), *pictures)]
         findings = [
-            {**finding, **_score(finding["label"], finding["probability"], thresholds), "picture": source}
+            {**finding, **as_bar(finding["label"], finding["probability"], thresholds), "picture": source}
             for finding, source in zip(entry["findings"], sources[1:], strict=True)
         ]
         shown = {finding["label"] for finding in findings}
-        others = [_score(*pair, thresholds) for pair in explanation.ranking() if pair[0] not in shown]
+        others = [as_bar(*pair, thresholds) for pair in explanation.ranking() if pair[0] not in shown]
         card = {"original": sources[0], "findings": findings, "others": others}
         self._cards.append({**entry, "file": PurePath(entry["path"]), **card})
 
@@ -99,7 +99,7 @@ class Report:
             "explanations.html",
             title=self.model_name,
             facts={"Images": f"{explained} explained" + (f", {failed} failed" if failed else ""), **self.facts},
-            scale={"title": title, "ticks": ticks, "colors": _colors()},
+            scale={"title": title, "ticks": ticks, "colors": legend_colors()},
             meaning=MEANINGS[self.unit],
             caution=caution,
             explained=explained,
@@ -108,8 +108,13 @@ class Report:
         )
 
 
-def _score(label: str, probability: float, thresholds: Mapping[str, float]) -> Mapping[str, Any]:
-    """A label's probability in words, and for a bar with a tick at the threshold."""
+def as_bar(label: str, probability: float, thresholds: Mapping[str, float]) -> Mapping[str, Any]:
+    """A label's probability in words, and for a bar with a tick at the threshold.
+
+    Example:
+        >>> as_bar("crack", 0.75, {"crack": 0.5})["width"], as_bar("crack", 0.25, {"crack": 0.5})["found"]
+        ('75.0%', False)
+    """
     return {
         "label": label,
         "probability": format_probability(probability),
@@ -119,21 +124,30 @@ def _score(label: str, probability: float, thresholds: Mapping[str, float]) -> M
     }
 
 
-def _colors() -> list[str]:
-    """Of the legend, from 0 to 1."""
-    colors = blend(np.full((1, 17), BAR_GREY), np.linspace(0, 1, 17, dtype=np.float32)[None], lookup_table(COLORMAP))[0]
+def legend_colors(colormap: str = COLORMAP, opacity: float = MAX_OPACITY) -> list[str]:
+    """The colours of a legend for values from 0 to 1, as they look over a medium grey.
+
+    Args:
+        colormap, opacity: as for `render_overlay`.
+
+    Example:
+        >>> legend_colors()[0], len(legend_colors("viridis", 1.0))
+        ('#6e6e6e', 17)
+    """
+    values = np.linspace(0, 1, 17, dtype=np.float32)[None]
+    colors = blend(np.full((1, 17), BAR_GREY), values, lookup_table(colormap), opacity)[0]
     return ["#" + bytes(np.rint(color).astype(np.uint8)).hex() for color in colors]
 
 
-def picture_uri(picture: Image.Image, quality: int = 85) -> str:
-    """A picture as an address that holds all of it, as a JPEG no larger than pages show it.
+def picture_uri(picture: Image.Image, quality: int = 85, side: int = PICTURE_SIDE) -> str:
+    """A picture as an address that holds all of it, as a JPEG whose longer side is `side` pixels at most.
 
     Example:
         >>> picture_uri(Image.new("RGB", (4, 4))).startswith("data:image/jpeg;base64,")
         True
     """
     picture = picture.copy()
-    picture.thumbnail((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.LANCZOS)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=quality, subsampling=0)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -149,6 +149,16 @@ class Explanation:
                 threshold=self.thresholds.values[self.index(label)],
             )
         return self._findings[label]
+
+    def scaled(self, scaling: str) -> Explanation:
+        """The same, its overlays coloured otherwise; what was found so far is kept.
+
+        Args:
+            scaling: as the attribute.
+        """
+        other = replace(self, scaling=scaling)
+        other._findings.update(self._findings)
+        return other
 
     def level(self, label: str) -> float:
         """The value of a class's probability map from which on a place belongs to a box.

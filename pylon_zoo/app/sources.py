@@ -1,0 +1,118 @@
+"""What the page can show the maps of: each model's own, and attribution methods on the same model, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from pylon_zoo.attribution import AttributedClassifier
+from pylon_zoo.cells import CellGrid
+from pylon_zoo.errors import ConfigError
+from pylon_zoo.models.heads import ConvHead
+from pylon_zoo.models.heatmap_model import HeatmapModel
+from pylon_zoo.models.pylon import Pylon
+
+if TYPE_CHECKING:
+    from pylon_zoo.models.contract import HeatmapClassifier
+
+METHODS = ("grad_cam", "grad_cam++", "xgrad_cam", "hires_cam", "layer_cam")
+"""Those of the attribution methods that need one pass and no further package, so that nobody waits."""
+
+
+def open_sources(models: Mapping[str, HeatmapClassifier]) -> dict[str, OneAtATime]:
+    """Whatever gives maps, by the name that the page calls it.
+
+    Args:
+        models: name → model with its weights; evaluation mode is set here, and stays.
+
+    Returns:
+        Every model by its name, then every model with every method of `METHODS` as `"NAME · METHOD"`. Those of one
+        model share a lock.
+
+    Raises:
+        ConfigError: a model without heatmaps.
+
+    Example:
+        >>> from pylon_zoo.models.build import build_model
+        >>> list(open_sources({"small": build_model("pylon_test_resnet", 2)}))[:2]
+        ['small', 'small · grad_cam']
+    """
+    sources: dict[str, OneAtATime] = {}
+    locks = {name: Lock() for name in models}
+    for name, model in models.items():
+        if not model.has_heatmap:
+            raise ConfigError(
+                f"{name!r} has no heatmaps, and they are what the app shows: give a model with a heatmap head "
+                "(head_mlp_layers=0)."
+            )
+        sources[name] = OneAtATime(model.eval(), locks[name])
+    for name, model in models.items():
+        for method in METHODS:
+            sources[f"{name} · {method}"] = OneAtATime(AttributedClassifier(model, method).eval(), locks[name])
+    return sources
+
+
+class OneAtATime(nn.Module):
+    """A model that several threads may use: whoever comes while it works waits.
+
+    Args:
+        model: whatever gives heatmaps, in evaluation mode.
+        lock: held while it works; shared by what shares a network.
+    """
+
+    if TYPE_CHECKING:  # torch says no more than that a module can be called
+
+        def __call__(self, x: Tensor) -> Tensor: ...
+
+    def __init__(self, model: HeatmapModel, lock: Lock) -> None:
+        super().__init__()
+        self.model = model
+        self._lock = lock
+        self.architecture = model.architecture
+        self.label_names = model.label_names
+        self.num_classes = model.num_classes
+        self.in_chans = model.in_chans
+        self.activation = model.activation
+        self.thresholds = model.thresholds
+        self.heatmap_unit = model.heatmap_unit
+        self.has_heatmap = model.has_heatmap
+        self.pretrained_cfg: Mapping[str, Any] = model.pretrained_cfg
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, K) of normalised images (N, C, H, W)."""
+        with self._lock:
+            return self.model(x)
+
+    def forward_heatmap(self, x: Tensor) -> Tensor:
+        """Heatmaps (N, K, h, w), raw."""
+        with self._lock:
+            return self.model.forward_heatmap(x)
+
+    def forward_with_heatmap(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (N, K) and heatmaps (N, K, h, w), from one pass."""
+        with self._lock:
+            return self.model.forward_with_heatmap(x)
+
+    def forward_levels(self, x: Tensor) -> list[Tensor] | None:
+        """What each level contributes, coarse to fine, each (N, K, h, w); None for what has no levels.
+
+        The first holds no bias, unlike that of `pylon_zoo.models.pylon.Pylon.forward_levels`.
+        """
+        if not isinstance(self.model, Pylon):
+            return None
+        assert isinstance(self.model.head, ConvHead)  # as of every one that has heatmaps
+        with self._lock:
+            first, *finer = self.model.forward_levels(x)
+        return [first - self.model.head.bias.float()[:, None, None], *finer]
+
+    def cell_grid(self, size: int | tuple[int, int]) -> CellGrid | None:
+        """Which pixels the heatmap's cells are centred on; a method may have to run the model to know."""
+        with self._lock:
+            return self.model.cell_grid(size)
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Logits (N, K) to probabilities (N, K), float32 in [0, 1]."""
+        return self.model.probabilities(logits)
