@@ -30,7 +30,7 @@ FLOORS = (
     ("timm_plugin",),
     ("training", "explanation"),
     ("evaluation", "deployment"),
-    ("experiments", "figures"),
+    ("experiments", "figures", "app"),
     ("cli",),
     ("__init__", "__main__"),
 )
@@ -42,6 +42,7 @@ LAZY = {
     "captum",
     "datasets",
     "fsspec",
+    "gradio",
     "highdicom",
     "jinja2",
     "matplotlib",

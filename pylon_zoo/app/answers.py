@@ -15,7 +15,6 @@ from pylon_zoo.app.studio import Desk, Studio
 from pylon_zoo.errors import PylonZooError
 from pylon_zoo.explanation.overlay import to_picture
 
-SAVED = ("picture", "report", "csv", "json")
 TYPES = {"csv": "text/csv", "json": "application/json"}
 TABLES = {"csv": saving.table, "json": saving.results}
 
@@ -98,7 +97,7 @@ def saved(studio: Studio, desk: Desk, what: str, source: str, view: View) -> str
 
     Args:
         studio, desk, view: theirs.
-        what: one of `SAVED`.
+        what: `"picture"`, `"report"`, `"csv"` or `"json"`.
         source: of the results.
     """
     if what == "picture":

@@ -68,6 +68,6 @@ class Limits:
         size = size_in_header(content, name)
         if size is not None and size[0] * size[1] > self.pixels:
             raise ImageError(
-                f"'{name}' has {size[1]}×{size[0]} pixels, and at most {self.pixels / MEGA:g} million are taken: shrink "
-                "it first."
+                f"'{name}' has {size[1]}×{size[0]} pixels, and at most {self.pixels / MEGA:g} million are taken: "
+                "shrink it first."
             )

@@ -11,6 +11,7 @@ from pylon_zoo.app.drawing import View, label_of, levels, overlay
 from pylon_zoo.app.limits import MEGA, Limits
 from pylon_zoo.app.studio import Desk, Side, same_class
 from pylon_zoo.data.image_files import IMAGE_SUFFIXES
+from pylon_zoo.data.label_names import same_names
 from pylon_zoo.explanation.caption import format_probability
 from pylon_zoo.explanation.overlay import MAX_SIDE
 from pylon_zoo.explanation.report import SCALES, as_bar, legend_colors, picture_uri
@@ -117,16 +118,9 @@ def _panel(desk: Desk, side: Side, view: View) -> Mapping[str, Any]:
 
 
 def _note(wanted: str, label: str) -> str:
-    if not wanted or same_name(wanted, label):
+    if not wanted or same_names([wanted], [label]) == [0]:
         return ""
     return f"It has no class {wanted!r}; this is its most probable one."
-
-
-def same_name(one: str, other: str) -> bool:
-    """Whether two classes are one, whoever wrote them."""
-    from pylon_zoo.data.label_names import same_names
-
-    return same_names([one], [other]) == [0]
 
 
 def _boxes(count: int) -> str:

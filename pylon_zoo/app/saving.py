@@ -22,11 +22,23 @@ from pylon_zoo.explanation.batch import Source, explain_to_folder
 from pylon_zoo.explanation.names import slug
 from pylon_zoo.explanation.result import Explanation, Finding
 
-COLUMNS = ("image", "width", "height", "label", "probability", "threshold", "found", "peak_x", "peak_y", "boxes", "error")
+COLUMNS = (
+    "image",
+    "width",
+    "height",
+    "label",
+    "probability",
+    "threshold",
+    "found",
+    "peak_x",
+    "peak_y",
+    "boxes",
+    "error",
+)
 
 
 def as_download(name: str, kind: str, content: bytes) -> str:
-    """A file for the page's script, which gives it to the user; never the same text twice, so that it can be asked again.
+    """A file for the page's script, which saves it; never the same text twice, so that it can be asked for again.
 
     Args:
         name: of the file.
@@ -57,7 +69,7 @@ def pictures(desk: Desk, view: View) -> tuple[str, bytes]:
 
 
 def explained(studio: Studio, desk: Desk, source: str) -> Iterator[tuple[str, Explanation | str]]:
-    """Name and explanation, or why there is none, of every image of a desk; one at a time, so that memory stays flat."""
+    """Name and explanation, or why there is none, of every image of a desk; one is held at a time."""
     for picture in desk.pictures:
         if picture.problem:
             yield picture.name, picture.problem
@@ -88,7 +100,7 @@ def table(studio: Studio, desk: Desk, source: str) -> bytes:
 
 
 def results(studio: Studio, desk: Desk, source: str) -> bytes:
-    """The same as JSON, laid out as `results.json` of `pylon-zoo explain`, with every class, its threshold and boxes."""
+    """The same as JSON, laid out as `results.json` of `pylon-zoo explain`, with every class, threshold and box."""
     images = []
     for name, outcome in explained(studio, desk, source):
         if isinstance(outcome, str):

@@ -1,4 +1,4 @@
-"""What the page can show the maps of: each model's own, and attribution methods on the same model, one after the other."""
+"""What the page can show maps of: each model's own, and those of attribution methods on the same model."""
 
 from __future__ import annotations
 

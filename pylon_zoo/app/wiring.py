@@ -14,6 +14,7 @@ from pylon_zoo.explanation.colors import COLORMAPS, MAX_OPACITY
 from pylon_zoo.explanation.explainer import SCALINGS
 from pylon_zoo.explanation.overlay import COLORMAP
 from pylon_zoo.optional import require
+from pylon_zoo.pages import render
 
 FOLDER = Path(answers.__file__).parents[1] / "pages" / "app"
 NOTHING = "nothing beside it"
@@ -22,6 +23,7 @@ AT_A_TIME = 4
 WAITING = 100
 """Requests that may wait; who comes later is told that the server is busy."""
 AN_HOUR = 3600.0
+SAVED = {"picture": "Picture", "report": "Report", "csv": "CSV", "json": "JSON"}
 SCALE_NAMES = {"absolute": "probability, 0 to 1", "image": "each map's own"}
 
 
@@ -66,8 +68,9 @@ def build(studio: Studio, title: str = "pylon_zoo") -> Any:
                 strip = gr.HTML(js_on_load=script("strip.js"), elem_id="pz-strip")
                 if studio.dataset is not None:
                     with gr.Row(elem_id="pz-dataset"):
+                        back = gr.Button("‹", size="sm", min_width=40, elem_id="pz-back")
                         number = gr.Number(1, label=_of(studio), precision=0, minimum=1, maximum=len(studio.dataset))
-                        back, on = (gr.Button(text, size="sm") for text in ("Previous", "Next"))
+                        on = gr.Button("›", size="sm", min_width=40, elem_id="pz-on")
                 with gr.Group(elem_id="pz-settings"):
                     left = gr.Dropdown(names, value=names[0], label="Map")
                     right = gr.Dropdown([NOTHING, *names], value=NOTHING, label="Beside it")
@@ -81,18 +84,15 @@ def build(studio: Studio, title: str = "pylon_zoo") -> Any:
                     colormap = gr.Dropdown(list(COLORMAPS), value=COLORMAP, label="Colours")
                     levels = gr.Checkbox(False, label="What each level adds")
             with gr.Column(scale=7, min_width=320, elem_id="pz-middle"):
-                panels = gr.HTML(
-                    markup.panels(Desk(), View()), js_on_load=script("panels.js"), elem_id="pz-panels"
-                )
+                panels = gr.HTML(markup.panels(Desk(), View()), js_on_load=script("panels.js"), elem_id="pz-panels")
             with gr.Column(scale=3, min_width=240, elem_id="pz-right"):
                 bars = gr.HTML(js_on_load=script("bars.js"), elem_id="pz-bars")
                 with gr.Row(elem_id="pz-save"):
                     buttons = {
-                        "picture": gr.Button("Picture", size="sm"),
-                        "report": gr.Button("Report", size="sm"),
-                        "csv": gr.Button("CSV", size="sm"),
-                        "json": gr.Button("JSON", size="sm"),
+                        what: gr.Button(text, size="sm", min_width=50, elem_id=f"pz-save-{what}")
+                        for what, text in SAVED.items()
                     }
+                gr.HTML(render("app/saving.html"), elem_id="pz-saving", js_on_load=None)
         saver = gr.HTML(
             html_template="<span></span>", js_on_load=script("save.js"), elem_id="pz-saver", visible="hidden"
         )
@@ -166,11 +166,9 @@ def _saver(studio: Studio, what: str, chosen: Callable[..., View]) -> Callable[.
 
 
 def _header(title: str, studio: Studio) -> str:
-    from pylon_zoo.pages import render
-
     return render("app/header.html", title=title, models=[name for name in studio.sources if " · " not in name])
 
 
 def _of(studio: Studio) -> str:
     assert studio.dataset is not None
-    return f"Image of {studio.dataset.name}, {studio.dataset.split} (1 to {len(studio.dataset)})"
+    return f"{studio.dataset.name} {studio.dataset.split}, 1 to {len(studio.dataset)}"

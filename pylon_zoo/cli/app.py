@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MODEL, DATA = "pylon_resnet18.phantom_cxr", "phantom"
 """Where nothing is named: the bundled checkpoint, and the drawn radiographs that it knows."""
+SIZE = 512
+"""Pixels of images that are drawn, for looking at; a model works at its own size."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,11 +73,11 @@ def dataset(args: argparse.Namespace, models: dict[str, HeatmapClassifier]) -> L
         ConfigError: it has no class in common with any of the models.
     """
     from pylon_zoo.data.label_names import match_labels
-    from pylon_zoo.data.registry import open_dataset
+    from pylon_zoo.data.registry import drawing_options, open_dataset
 
     spec = args.data or (DATA if not (args.models or args.checkpoints) else None)
     if spec is None:
         return None
-    opened = open_dataset(spec, args.split, **data_options(args))
+    opened = open_dataset(spec, args.split, **{**drawing_options(spec, SIZE), **data_options(args)})
     match_labels([*dict.fromkeys(label for model in models.values() for label in model.label_names)], opened.classes)
     return opened
