@@ -55,8 +55,8 @@ def test_the_page_has_the_table_of_the_results(name, device, benchmark):
     assert shown == (script.report(tables.read_csv(results)).strip() if results.exists() else "")
 
 
-@pytest.mark.parametrize("name", ["alignment_speed", "cell_grids"])
-def test_the_page_on_cells_has_the_tables_of_the_results(name, benchmark):
+@pytest.mark.parametrize("name", ["alignment_speed", "app_latency", "cell_grids"])
+def test_the_page_of_a_script_has_the_tables_of_the_results(name, benchmark):
     script, tables = benchmark(name), benchmark("tables")
     shown = tables.read_between_marks(script.PAGE, tables.command_for(name))
     assert shown == script.report(tables.read_csv(tables.results_file(name))).strip()

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import open_browser, too_faint
+from dicoms import write_dicom
 from PIL import Image
 
 from pylon_zoo.app.limits import Limits
@@ -87,7 +88,6 @@ def is_outside(url: str) -> bool:
 @pytest.fixture(scope="module")
 def radiographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of `1.png`, `2.jpg`, `deep/3.dcm`, `.hidden.png`, `notes.txt`; beside it `broken.png` and `huge.png`."""
-    pydicom = pytest.importorskip("pydicom", reason="needs the extra [dicom]")
     root = tmp_path_factory.mktemp("images")
     folder = root / "chests"
     (folder / "deep").mkdir(parents=True)
@@ -95,8 +95,8 @@ def radiographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     arrays = [phantoms[place].image[0].numpy() for place in (8, 9, 10)]
     Image.fromarray(arrays[0]).save(folder / "1.png")
     Image.fromarray(arrays[1]).save(folder / "2.jpg", quality=95)
-    write_dicom(pydicom, folder / "deep" / "3.dcm", arrays[2])
-    write_dicom(pydicom, root / "colour.dcm", np.zeros((8, 8), np.uint8), PhotometricInterpretation="RGB")
+    write_dicom(folder / "deep" / "3.dcm", arrays[2])
+    write_dicom(root / "colour.dcm", np.zeros((8, 8), np.uint8), PhotometricInterpretation="RGB")
     Image.fromarray(arrays[0]).save(folder / ".hidden.png")
     (folder / "notes.txt").write_text("no image", encoding="utf-8")
     (root / "broken.png").write_bytes((folder / "1.png").read_bytes()[:3000])
@@ -104,21 +104,6 @@ def radiographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Image.fromarray(noise).save(root / "huge.png")
     Image.new("1", (2000, 2000)).save(root / "wide.png")
     return folder
-
-
-def write_dicom(pydicom: Any, path: Path, pixels: np.ndarray, **attributes: Any) -> None:
-    dataset = pydicom.Dataset()
-    dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    dataset.SOPClassUID = pydicom.uid.DigitalXRayImageStorageForPresentation
-    dataset.SOPInstanceUID = pydicom.uid.generate_uid()
-    dataset.Rows, dataset.Columns = pixels.shape
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 8, 8, 7, 0
-    dataset.PixelData = pixels.tobytes()
-    for name, value in attributes.items():
-        setattr(dataset, name, value)
-    dataset.save_as(path, enforce_file_format=True)
 
 
 def bring(page: Any, *paths: Path) -> None:
