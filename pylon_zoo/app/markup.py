@@ -91,7 +91,9 @@ def _thresholds(explanation: Explanation) -> dict[str, float]:
 def _other(explanation: Explanation, label: str) -> Mapping[str, Any] | None:
     """The bar of another source's class of that name, if it has one."""
     name = same_class(explanation, label)
-    return name and as_bar(name, explanation.finding(name).probability, _thresholds(explanation))
+    if name is None:
+        return None
+    return as_bar(name, float(explanation.probabilities[explanation.index(name)]), _thresholds(explanation))
 
 
 def _panel(desk: Desk, side: Side, view: View) -> Mapping[str, Any]:

@@ -101,7 +101,7 @@ def table(studio: Studio, desk: Desk, source: str) -> bytes:
 
 def results(studio: Studio, desk: Desk, source: str) -> bytes:
     """The same as JSON, laid out as `results.json` of `pylon-zoo explain`, with every class, threshold and box."""
-    images = []
+    images: list[dict[str, Any]] = []
     for name, outcome in explained(studio, desk, source):
         if isinstance(outcome, str):
             images.append({"path": name, "width": None, "height": None, "error": outcome, "findings": []})

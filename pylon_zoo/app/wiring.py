@@ -45,8 +45,11 @@ def build(studio: Studio, title: str = "pylon_zoo") -> Any:
     Raises:
         MissingDependencyError: Gradio is not installed.
     """
-    gr = require("gradio", extra="app")
-    uploads = Path(require("gradio.utils", extra="app").get_upload_folder())
+    require("gradio", extra="app")
+    import gradio as gr
+    from gradio.utils import get_upload_folder
+
+    uploads = Path(get_upload_folder())
     names = list(studio.sources)
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     latest: dict[str, Any] = {**quiet, "trigger_mode": "always_last"}

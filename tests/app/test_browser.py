@@ -24,6 +24,7 @@ from pylon_zoo.factory import create_model
 pytestmark = pytest.mark.slow
 gradio = pytest.importorskip("gradio", reason="needs the extra [app]")
 
+PANELS = "[...document.querySelectorAll('.pz-side, .pz-problem, .pz-hint')].map(each => each.outerHTML).join()"
 PATIENCE = 120_000
 """Milliseconds, for a machine with much else to do."""
 
@@ -113,10 +114,9 @@ def bring(page: Any, *paths: Path) -> None:
 
 def change(page: Any, act: Any) -> None:
     """Do something, and wait until the panels are others."""
-    before = page.locator("#pz-panels").inner_html()
+    before = page.evaluate(PANELS)
     act()
-    page.wait_for_function("before => document.querySelector('#pz-panels').innerHTML !== before", arg=before)
-    page.wait_for_timeout(300)
+    page.wait_for_function(f"before => {PANELS} !== before", arg=before)
 
 
 def shown(page: Any) -> str:
@@ -222,8 +222,8 @@ def test_two_methods_zoom_together(open_page: Any) -> None:
     change(page, choose)
     assert page.locator(".pz-source").all_inner_texts() == ["phantoms", "phantoms · grad_cam"]
     page.locator(".pz-stage").first.focus()
-    page.keyboard.press("+")
-    page.keyboard.press("ArrowRight")
+    for key in ("+", "ArrowRight"):
+        page.keyboard.press(key)
     transforms = page.locator(".pz-map").evaluate_all("all => all.map(each => each.style.transform)")
     assert transforms[0] == transforms[1] != ""
     change(page, lambda: page.locator('[role="option"]').nth(2).click())

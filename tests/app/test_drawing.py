@@ -65,7 +65,7 @@ def test_levels_add_up_at_the_peak(studio: Studio, desk: Desk) -> None:
     side = desk.sides[0]
     drawn = levels(side, View("mass"))
     index = side.explanation.index("mass")
-    bias = float(studio.sources["small"].model.head.bias[index])
+    bias = studio.sources["small"].model.head.bias[index].item()
     assert len(drawn) > 1
     assert sum(level.at_peak for level in drawn) + bias == pytest.approx(
         float(side.explanation.native_heatmaps[index].max()), abs=1e-4
