@@ -3,18 +3,21 @@
     python benchmarks/app_latency.py          # writes results/app_latency.csv and the table of docs/app.md
 
 For each bundled model the app runs in a process of its own, as `pylon-zoo app` starts it. A browser without a window
-drops images of 1024 × 1024 pixels, no two alike; the clock is the page's own, from the drop to the moment when the map
-of that image has been decoded, the median of the drops beside the slowest tenth. Then eight users at once, each with a
-session of their own, ask over HTTP for new images and other classes. An answer counts that shows the image that was
-sent. Memory is the server's resident memory after the last request, less that after a third of them. Server, browser
-and users share whatever processors there are. Exits with 1 where a limit is passed.
+drops images of 1024 × 1024 pixels, no two alike. What counts is the processor's time from the drop to the moment when
+the map of that image has been decoded, of server, browser and driver together: what one core takes that has nothing
+else to do. The page's own clock stands beside it, which on a busy machine says how busy it is. Then eight users at
+once, each with a session of their own, ask over HTTP for new images and other classes. An answer counts that shows the
+image that was sent. Memory is the server's resident memory after the last request, less that after a third of them.
+Exits with 1 where a limit is passed. Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import io
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -39,6 +42,8 @@ HOST = "127.0.0.1"
 SIDE = 1024
 USERS = 8
 MOST_MS, MOST_GROWTH_MB = 500.0, 50.0
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0
+PATIENCE = 300  # seconds
 BROWSER = "/usr/bin/chromium"
 DROP = """
 ([name, bytes]) => new Promise((resolve) => {
@@ -84,24 +89,43 @@ def app(model: str) -> Iterator[tuple[str, int]]:
             process.wait()
 
 
-def drops(address: str, times: int) -> list[float]:
-    """Milliseconds of each drop, after three that do not count."""
-    import base64
+def processor_ms() -> float:
+    """Milliseconds of the processor that the processes started from here have taken so far, and theirs."""
+    parents, taken = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text(encoding="utf-8").rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        number = int(path.parent.name)
+        parents[number], taken[number] = int(fields[1]), int(fields[11]) + int(fields[12])
+    family = {os.getpid()}
+    while grown := {number for number, parent in parents.items() if parent in family} - family:
+        family |= grown
+    return sum(taken.get(number, 0) for number in family - {os.getpid()}) * 1000 / TICKS
 
+
+def drops(address: str, times: int) -> tuple[list[float], float]:
+    """Milliseconds of each drop by the page's clock, and the processor's of all; three before them do not count."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1360, "height": 900})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(PATIENCE * 1000)
         page.goto(address)
         page.wait_for_selector(".pz-zone")
-        taken = []
-        for seed in range(times + 3):
-            taken.append(page.evaluate(DROP, [f"image-{seed}.png", base64.b64encode(picture(seed)).decode()]))
-            page.wait_for_timeout(300)  # for what comes after the map
+        clock, processor = [], 0.0
+        for seed in range(-3, times):
+            told = [f"image{seed}.png", base64.b64encode(picture(seed + 3)).decode()]
+            before = processor_ms()
+            milliseconds = page.evaluate(DROP, told)
+            if seed >= 0:
+                clock.append(milliseconds)
+                processor += processor_ms() - before
+            page.wait_for_timeout(500)  # for what comes after the map
         browser.close()
-    return taken[3:]
+    return clock, processor
 
 
 class User:
@@ -110,9 +134,9 @@ class User:
     def __init__(self, address: str, number: int) -> None:
         import httpx
 
-        self.client = httpx.Client(base_url=f"{address}/gradio_api", timeout=120)
+        self.client = httpx.Client(base_url=f"{address}/gradio_api", timeout=PATIENCE)
         self.session = f"user{number}"
-        config = httpx.get(f"{address}/config", timeout=120).json()
+        config = httpx.get(f"{address}/config", timeout=PATIENCE).json()
         names = {part["id"]: part["props"].get("elem_id") for part in config["components"]}
         values = {part["id"]: part["props"].get("value") for part in config["components"]}
         self.calls = {}
@@ -190,13 +214,13 @@ def measure(model: str, times: int, requests: int) -> dict[str, Any]:
 
     labels = create_model(model).label_names
     with app(model) as (address, process):
-        taken = drops(address, times)
+        clock, processor = drops(address, times)
         found = many(address, process, labels, requests)
     return {
         "model": model,
-        "drops": len(taken),
-        "median_ms": round(float(np.median(taken))),
-        "slowest_tenth_ms": round(float(np.quantile(taken, 0.9))),
+        "drops": len(clock),
+        "processor_ms": round(processor / len(clock)),
+        "median_ms": round(float(np.median(clock))),
         **found,
         "load": round(load(), 1),
         "machine": describe(),
@@ -206,19 +230,24 @@ def measure(model: str, times: int, requests: int) -> dict[str, Any]:
 def report(rows: Sequence[dict[str, Any]]) -> str:
     """The table of the page."""
     lines = [
-        "| model | drop to map, median | slowest tenth | eight users: requests | lost | a second | memory grew by |",
+        "| model | drop to map, processor | by the clock | eight users: requests | lost | a second | memory grew by |",
         "|---|---|---|---|---|---|---|",
         *(
-            f"| {row['model']} | {row['median_ms']} ms | {row['slowest_tenth_ms']} ms | {row['requests']} | "
+            f"| {row['model']} | {row['processor_ms']} ms | {row['median_ms']} ms | {row['requests']} | "
             f"{row['lost']} | {row['per_second']} | {row['growth_mb']} MB of {row['resident_mb']} |"
             for row in rows
         ),
         "",
-        f"{SIDE} × {SIDE} pixels as PNG, on one core with browser and users ({rows[0]['machine']}; other work on the "
-        f"machine: a load of {max(row['load'] for row in rows)}). The time is the page's own, from the drop to the "
-        "decoded map.",
+        f"{SIDE} × {SIDE} pixels as PNG, {rows[0]['drops']} drops. The processor's time is that of server, browser and "
+        "driver from the drop to the decoded map, a mean; the clock is the page's own, a median, on a machine with "
+        f"other work ({rows[0]['machine']}; up to {max(row['load'] for row in rows):g} processes wanted to run).",
     ]
     return "\n".join(lines)
+
+
+def beyond_a_limit(row: dict[str, Any]) -> bool:
+    """Whether a model takes too long, loses a request, or lets memory grow."""
+    return row["processor_ms"] > MOST_MS or row["lost"] > 0 or row["growth_mb"] > MOST_GROWTH_MB
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -229,9 +258,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     rows = [measure(model, args.drops, args.requests) for model in MODELS]
     publish(rows, report, results_file(NAME), PAGE, command_for(NAME))
-    failed = [
-        row["model"] for row in rows if row["median_ms"] > MOST_MS or row["lost"] or row["growth_mb"] > MOST_GROWTH_MB
-    ]
+    failed = [row["model"] for row in rows if beyond_a_limit(row)]
     if failed:
         print(f"Beyond a limit: {', '.join(failed)}", file=sys.stderr)
     return int(bool(failed))

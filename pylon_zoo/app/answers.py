@@ -64,6 +64,8 @@ def opened(studio: Studio, place: int, sources: Sequence[str], view: View) -> tu
 
 def listed(studio: Studio, desk: Desk) -> str:
     """The strip with a small picture of each image, or what is wrong with it."""
+    if len(desk.pictures) < 2:  # there is nothing to choose from, so nothing to decode once more
+        return markup.strip(desk, {}, {})
     thumbnails: dict[int, Image.Image] = {}
     problems: dict[int, str] = {}
     for place, picture in enumerate(desk.pictures):

@@ -57,29 +57,35 @@ def label_of(side: Side, view: View) -> str:
     return (view.label and same_class(side.explanation, view.label)) or side.explanation.ranking()[0][0]
 
 
-def overlay(desk: Desk, side: Side, view: View, caption: bool = False) -> Image.Image:
+def scene_of(side: Side, view: View) -> Scene:
+    """What there is to draw of a side's class, on the scale that the view asks for."""
+    label = label_of(side, view)
+    side.explanation.finding(label)  # kept there, so that only the first picture of a class looks for it
+    return side.explanation.scaled(view.scaling).scene(label)
+
+
+def overlay(desk: Desk, side: Side, view: View, scene: Scene, caption: bool = False) -> Image.Image:
     """The picture of a side.
 
     Args:
         desk: that has it.
         side: one of its sides.
         view: what to draw, and how.
+        scene: of `scene_of`.
         caption: with the strip below.
 
     Returns:
         RGB, as `render_overlay` gives it.
     """
-    label = label_of(side, view)
-    explanation = side.explanation.scaled(view.scaling)
-    boxes = explanation.finding(label).boxes if "boxes" in view.marks else ()
+    boxes = side.explanation.finding(scene.label).boxes if "boxes" in view.marks else ()
     return render_overlay(
-        explanation.scene(label),
+        scene,
         colormap=view.colormap,
         opacity=view.opacity,
         contour="contour" in view.marks,
         peak="peak" in view.marks,
         boxes=[(box.x0, box.y0, box.x1 + 1, box.y1 + 1) for box in boxes],
-        true_boxes=true_boxes(desk, label) if "true boxes" in view.marks else (),
+        true_boxes=true_boxes(desk, scene.label) if "true boxes" in view.marks else (),
         caption=caption,
     )
 

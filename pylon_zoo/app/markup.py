@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from pylon_zoo.app.drawing import View, label_of, levels, overlay
+from pylon_zoo.app.drawing import View, label_of, levels, overlay, scene_of
 from pylon_zoo.app.limits import MEGA, Limits
 from pylon_zoo.app.studio import Desk, Side, same_class
 from pylon_zoo.data.image_files import IMAGE_SUFFIXES
@@ -97,9 +97,8 @@ def _other(explanation: Explanation, label: str) -> Mapping[str, Any] | None:
 
 
 def _panel(desk: Desk, side: Side, view: View) -> Mapping[str, Any]:
-    explanation = side.explanation.scaled(view.scaling)
-    label = label_of(side, view)
-    finding, scene = explanation.finding(label), explanation.scene(label)
+    explanation, scene = side.explanation, scene_of(side, view)
+    label, finding = scene.label, explanation.finding(scene.label)
     title, _, _ = SCALES["relevance" if explanation.unit == "relevance" else view.scaling]
     low, high = scene.ends
     at = f"({finding.peak.x}, {finding.peak.y})"
@@ -110,7 +109,7 @@ def _panel(desk: Desk, side: Side, view: View) -> Mapping[str, Any]:
         "found": finding.found,
         "note": _note(view.label, label),
         "alt": f"Map of {label} over {explanation.path}, highest at {at}",
-        "picture": picture_uri(overlay(desk, side, view), quality=QUALITY, side=MAX_SIDE),
+        "picture": picture_uri(overlay(desk, side, view, scene), quality=QUALITY, side=MAX_SIDE),
         "facts": f"{explanation.width}×{explanation.height} pixels, {_boxes(len(finding.boxes))}, {scene.facts}",
         "title": title,
         "colors": legend_colors(view.colormap, view.opacity),
@@ -143,17 +142,22 @@ def _levels(side: Side, view: View, label: str) -> Mapping[str, Any]:
             {
                 "picture": picture_uri(level.picture, quality=QUALITY),
                 "level": name.capitalize(),
-                "adds": f"{level.at_peak:+.1f}",
+                "adds": _signed(level.at_peak, positive="+"),
                 "alt": f"What {name} adds to the map of {label}",
             }
             for name, level in zip(names, drawn, strict=True)
         ],
-        "sum": f"{_sum([bias, *(level.at_peak for level in drawn)])} = logit {whole:.1f}, of which the head’s bias is "
-        f"{bias:.1f}",
+        "sum": f"{_sum([bias, *(level.at_peak for level in drawn)])} = logit {_signed(whole)}, of which the "
+        f"head’s bias is {_signed(bias)}",
     }
 
 
 def _sum(terms: Sequence[float]) -> str:
-    """`-1.0 + 2.5 - 0.3`, with proper signs."""
+    """`−1.0 + 2.5 − 0.3`."""
     first, *rest = terms
-    return f"{first:.1f}" + "".join(f" {'+' if term >= 0 else '−'} {abs(term):.1f}" for term in rest)
+    return _signed(first) + "".join(f" {'+' if term >= 0 else '−'} {abs(term):.1f}" for term in rest)
+
+
+def _signed(number: float, positive: str = "") -> str:
+    """A number to one decimal, with the minus sign that is as wide as a plus."""
+    return f"{'−' if number < 0 else positive}{abs(number):.1f}"

@@ -15,7 +15,7 @@ from typing import Any
 
 from PIL import Image
 
-from pylon_zoo.app.drawing import View, label_of, overlay
+from pylon_zoo.app.drawing import View, label_of, overlay, scene_of
 from pylon_zoo.app.studio import Desk, Picture, Studio
 from pylon_zoo.errors import PylonZooError
 from pylon_zoo.explanation.batch import Source, explain_to_folder
@@ -55,7 +55,7 @@ def as_download(name: str, kind: str, content: bytes) -> str:
 
 def pictures(desk: Desk, view: View) -> tuple[str, bytes]:
     """The pictures that are shown, side by side, captions below: file name, PNG."""
-    drawn = [overlay(desk, side, view, caption=True) for side in desk.sides]
+    drawn = [overlay(desk, side, view, scene_of(side, view), caption=True) for side in desk.sides]
     sheet = Image.new("RGB", (sum(one.width for one in drawn), max(one.height for one in drawn)))
     left = 0
     for one in drawn:

@@ -244,7 +244,7 @@ def test_settings_change_the_picture(open_page: Any) -> None:
         change(page, act)
         seen.add(shown(page))
     assert len(seen) == 4  # the levels are added below
-    assert page.locator(".pz-row img").count() == 4
+    assert page.locator(".pz-row img").count() == 3
     assert "= logit" in page.locator(".pz-levels .pz-note").inner_text()
 
 

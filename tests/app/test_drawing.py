@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from prediction_inputs import encoded
 
-from pylon_zoo.app.drawing import MARKS, View, label_of, levels, overlay
+from pylon_zoo.app.drawing import MARKS, View, label_of, levels, overlay, scene_of
 from pylon_zoo.app.studio import Desk, Studio
 from pylon_zoo.explanation.marks import TRUE_COLOR
 
@@ -16,13 +16,15 @@ def desk(studio: Studio) -> Desk:
 
 
 def pixels(desk: Desk, **options: object) -> np.ndarray:
-    return np.asarray(overlay(desk, desk.sides[0], View(**options)), dtype=int)
+    side, view = desk.sides[0], View(**options)
+    return np.asarray(overlay(desk, side, view, scene_of(side, view)), dtype=int)
 
 
 def test_it_is_the_explanation_s_own_overlay(desk: Desk) -> None:
     side = desk.sides[0]
     expected = side.explanation.overlay("mass", caption=True)
-    shown = overlay(desk, side, View("mass", marks=("contour", "peak")), caption=True)
+    view = View("mass", marks=("contour", "peak"))
+    shown = overlay(desk, side, view, scene_of(side, view), caption=True)
     assert np.array_equal(np.asarray(shown), np.asarray(expected))
 
 
