@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pylon_zoo.explanation.marks import draw_contour, draw_crosshair
+from pylon_zoo.explanation.marks import TRUE_COLOR, draw_box, draw_contour, draw_crosshair
 
 
 @pytest.mark.parametrize("shade", [0.0, 128.0, 255.0])
@@ -48,3 +48,22 @@ def test_a_flat_map_has_no_contour(values: np.ndarray) -> None:
     canvas = np.full((9, 9, 3), 100.0, dtype=np.float32)
     draw_contour(canvas, values, 0.5)
     assert (canvas == 100).all()
+
+
+def test_a_box_is_an_outline_where_it_is() -> None:
+    canvas = np.full((512, 512, 3), 90.0, dtype=np.float32)
+    draw_box(canvas, (100.0, 200.0, 300.0, 260.0), TRUE_COLOR)
+    for row, column in ((200, 150), (260, 150), (230, 100), (230, 300), (200, 100), (260, 300)):
+        assert canvas[row, column].tolist() == list(TRUE_COLOR)
+    changed = np.argwhere((canvas != 90).any(axis=2))
+    assert (changed.min(axis=0) >= [196, 96]).all()
+    assert (changed.max(axis=0) <= [264, 304]).all()
+    assert (canvas[205:256, 105:296] == 90).all()
+
+
+@pytest.mark.parametrize("corners", [(-50.0, -50.0, 20.0, 20.0), (-9.0, -9.0, 99.0, 99.0), (70.0, 70.0, 90.0, 90.0)])
+def test_a_box_may_leave_the_picture(corners: tuple[float, float, float, float]) -> None:
+    canvas = np.full((64, 64, 3), 90.0, dtype=np.float32)
+    draw_box(canvas, corners)
+    assert np.isfinite(canvas).all()
+    assert bool((canvas != 90).any()) == (corners[2] == 20)

@@ -93,3 +93,30 @@ def test_drawing_is_deterministic(fixed_model, image: torch.Tensor) -> None:
 def test_deep_images_become_8_bit() -> None:
     picture = to_picture(torch.tensor([[[0.0, 0.5, 1.0]]]), (3, 1))
     assert np.asarray(picture).tolist() == [[0, 128, 255]]
+
+
+def test_opacity_is_what_the_last_colour_covers(fixed_model, image: torch.Tensor) -> None:
+    explanation = explain(fixed_model(torch.full((1, 8, 8), 30.0)), image)
+    bare, covered = (
+        np.asarray(explanation.overlay(opacity=opacity, contour=False, peak=False, caption=False))
+        for opacity in (0.0, 1.0)
+    )
+    assert np.array_equal(bare, np.repeat(image.numpy()[0, ..., None], 3, axis=2))
+    assert np.ptp(covered, axis=(0, 1)).max() == 0
+
+
+def test_the_peak_is_optional(fixed_model, image: torch.Tensor) -> None:
+    explanation = explain(fixed_model(torch.full((1, 8, 8), -20.0)), image)
+    assert colourfulness(np.asarray(explanation.overlay(peak=False, caption=False))).max() == 0
+    assert np.array_equal(np.asarray(explanation.overlay(peak=False, caption=False))[..., 0], image[0].numpy())
+
+
+def test_boxes_are_drawn_at_the_size_of_the_picture(fixed_model) -> None:
+    explanation = explain(fixed_model(torch.full((1, 8, 8), -20.0)), torch.zeros(1, 64, 64))
+    box = [(8.0, 16.0, 24.0, 32.0)]
+    found, true = (
+        np.asarray(explanation.overlay(peak=False, caption=False, **{name: box})) for name in ("boxes", "true_boxes")
+    )
+    assert found[180, 64].tolist() == [255, 255, 255]
+    assert colourfulness(found).max() == 0
+    assert true[180, 64, 2] > true[180, 64, 0] + 100

@@ -142,3 +142,15 @@ def test_the_scale_of_relevance_does_not_matter(fixed_model) -> None:
     small, large = (relevance(fixed_model, heatmap * scale) for scale in (1e-20, 1e20))
     torch.testing.assert_close(small.probability_map("class_0"), large.probability_map("class_0"))
     assert small.finding("class_0").peak == large.finding("class_0").peak
+
+
+def test_other_colours_keep_what_was_found(heatmap: torch.Tensor, fixed_model) -> None:
+    explanation = explain(fixed_model(heatmap), torch.zeros(1, 40, 80))
+    found = explanation.finding("class_0")
+    other = explanation.scaled("image")
+    assert other.finding("class_0") is found
+    assert (explanation.scene("class_0").ends, explanation.scaling) == ((0.0, 1.0), "absolute")
+    assert (
+        other.scene("class_0").ends
+        == explain(fixed_model(heatmap), torch.zeros(1, 40, 80), scaling="image").scene("class_0").ends
+    )
