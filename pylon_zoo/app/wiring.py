@@ -18,8 +18,10 @@ from pylon_zoo.pages import render
 
 FOLDER = Path(answers.__file__).parents[1] / "pages" / "app"
 NOTHING = "nothing beside it"
-AT_A_TIME = 4
-"""Requests that are worked at; models take them one by one, drawing goes on beside."""
+SHOWING = {"concurrency_id": "show", "concurrency_limit": 1}
+"""What shows something is worked at in the order in which it was asked for, so that no late answer undoes a newer one."""
+BESIDE = 2
+"""Requests of other kinds, as for a report, that are worked at meanwhile."""
 WAITING = 100
 """Requests that may wait; who comes later is told that the server is busy."""
 AN_HOUR = 3600.0
@@ -52,7 +54,8 @@ def build(studio: Studio, title: str = "pylon_zoo") -> Any:
     uploads = Path(get_upload_folder())
     names = list(studio.sources)
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    latest: dict[str, Any] = {**quiet, "trigger_mode": "always_last"}
+    shows: dict[str, Any] = {**quiet, **SHOWING}
+    latest: dict[str, Any] = {**shows, "trigger_mode": "always_last"}
 
     with gr.Blocks(title=title, analytics_enabled=False, fill_width=True) as page:
         desk = gr.State(Desk(), time_to_live=AN_HOUR)
@@ -137,7 +140,7 @@ def build(studio: Studio, title: str = "pylon_zoo") -> Any:
 
         everything = [desk, view, strip, bars, panels]
         given = [desk, view, *choices, *settings]
-        drop.upload(on_drop, [view, *choices, *settings], everything, **quiet).then(on_list, desk, strip, **quiet)
+        drop.upload(on_drop, [view, *choices, *settings], everything, **shows).then(on_list, desk, strip, **quiet)
         strip.select(on_pick, given, [desk, view, bars, panels], **latest)
         gr.on([left.input, right.input], on_sides, given, [desk, view, bars, panels], **latest)
         bars.select(on_class, [desk, view, *settings], [view, panels], **latest)
@@ -155,11 +158,11 @@ def build(studio: Studio, title: str = "pylon_zoo") -> Any:
                 return lambda number: min(max(int(number or 1) + by, 1), most)
 
             asked = [number, view, *choices, *settings]
-            page.load(on_open, asked, everything, **quiet)
+            page.load(on_open, asked, everything, **shows)
             number.input(on_open, asked, everything, **latest)
             for button, by in ((back, -1), (on, 1)):
-                button.click(step(by), number, number, **quiet).then(on_open, asked, everything, **quiet)
-    page.queue(max_size=WAITING, default_concurrency_limit=AT_A_TIME)
+                button.click(step(by), number, number, **quiet).then(on_open, asked, everything, **shows)
+    page.queue(max_size=WAITING, default_concurrency_limit=BESIDE)
     return page
 
 

@@ -307,7 +307,9 @@ def test_a_narrow_screen_does_not_scroll_sideways(open_page: Any, radiographs: P
     bring(page, radiographs / "1.png", radiographs.parent / "broken.png")
     widths = page.evaluate("[document.documentElement.scrollWidth, document.body.scrollWidth, innerWidth]")
     assert max(widths) == 360
-    tops = [page.locator(part).first.bounding_box()["y"] for part in ("#pz-drop", "#pz-panels", "#pz-bars", "#pz-settings")]
+    tops = [
+        page.locator(part).first.bounding_box()["y"] for part in ("#pz-drop", "#pz-panels", "#pz-bars", "#pz-settings")
+    ]
     assert tops == sorted(tops)
 
 
