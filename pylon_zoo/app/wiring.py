@@ -19,7 +19,7 @@ from pylon_zoo.pages import render
 FOLDER = Path(answers.__file__).parents[1] / "pages" / "app"
 NOTHING = "nothing beside it"
 SHOWING = {"concurrency_id": "show", "concurrency_limit": 1}
-"""What shows something is worked at in the order in which it was asked for, so that no late answer undoes a newer one."""
+"""What shows something is answered in the order in which it was asked for: no late answer undoes a newer one."""
 BESIDE = 2
 """Requests of other kinds, as for a report, that are worked at meanwhile."""
 WAITING = 100
