@@ -59,7 +59,8 @@ def test_the_page_has_the_table_of_the_results(name, device, benchmark):
 def test_the_page_of_a_script_has_the_tables_of_the_results(name, benchmark):
     script, tables = benchmark(name), benchmark("tables")
     shown = tables.read_between_marks(script.PAGE, tables.command_for(name))
-    assert shown == script.report(tables.read_csv(tables.results_file(name))).strip()
+    results = tables.results_file(name)
+    assert shown == (script.report(tables.read_csv(results)).strip() if results.exists() else "")
 
 
 def test_the_page_on_cells_has_the_picture_that_the_script_draws(benchmark):
