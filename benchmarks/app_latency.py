@@ -1,6 +1,7 @@
 """How long it takes from a dropped image to its map, in a real browser, and whether eight users at once lose anything.
 
-    python benchmarks/app_latency.py          # writes results/app_latency.csv and the table of docs/app.md
+    python benchmarks/app_latency.py            # writes results/app_latency.csv and the table of docs/app.md
+    python benchmarks/app_latency.py --answers  # the processor's time of the server's answers alone, printed
 
 For each bundled model the app runs in a process of its own, as `pylon-zoo app` starts it. A browser without a window
 drops images of 1024 × 1024 pixels, no two alike. What counts is the processor's time from the drop to the moment when
@@ -245,6 +246,31 @@ def report(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def answers_ms(model: str, times: int) -> tuple[float, float]:
+    """The processor's milliseconds, medians, to answer a dropped image and another class: no browser, no network."""
+    import torch
+
+    from pylon_zoo.app import answers
+    from pylon_zoo.app.drawing import View
+    from pylon_zoo.app.studio import Studio
+    from pylon_zoo.factory import create_model
+
+    torch.set_num_threads(1)
+    studio = Studio({model: create_model(model)})
+    labels = studio.sources[model].label_names
+    taken: list[tuple[float, float]] = []
+    for seed in range(-2, times):
+        content = picture(seed + 2)
+        begin = time.process_time()
+        desk, *_ = answers.dropped(studio, [("image.png", content, len(content))], 0, [model], View())
+        dropped = time.process_time()
+        answers.redrawn(studio, desk, View(labels[seed % len(labels)]))
+        if seed >= 0:
+            taken.append(((dropped - begin) * 1000, (time.process_time() - dropped) * 1000))
+    image, label = np.median(taken, axis=0)
+    return float(image), float(label)
+
+
 def beyond_a_limit(row: dict[str, Any]) -> bool:
     """Whether a model takes too long, loses a request, or lets memory grow."""
     return row["processor_ms"] > MOST_MS or row["lost"] > 0 or row["growth_mb"] > MOST_GROWTH_MB
@@ -255,7 +281,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--drops", type=int, default=20, help="per model (default: 20)")
     parser.add_argument("--requests", type=int, default=200, help="per model (default: 200)")
+    parser.add_argument("--answers", action="store_true", help="only the server's answers, without a browser")
     args = parser.parse_args(argv)
+    if args.answers:
+        for model in MODELS:
+            image, label = answers_ms(model, args.drops)
+            print(f"{model}: {image:.0f} ms for an image, {label:.0f} ms for another class", flush=True)
+        return 0
     rows = [measure(model, args.drops, args.requests) for model in MODELS]
     publish(rows, report, results_file(NAME), PAGE, command_for(NAME))
     failed = [row["model"] for row in rows if beyond_a_limit(row)]
