@@ -106,7 +106,7 @@ def size_in_header(content: bytes, name: str) -> tuple[int, int] | None:
         >>> size_in_header(file.getvalue(), "black.png"), size_in_header(b"text", "black.png")
         ((4, 6), None)
     """
-    if _is_dicom(PurePath(name), content[:HEAD_BYTES]):
+    if is_dicom(PurePath(name), content[:HEAD_BYTES]):
         return dicom_size(NamedBytes(content, name))
     try:
         with Image.open(io.BytesIO(content), formats=OPENED) as image:
