@@ -19,8 +19,9 @@ from pylon_zoo.app.drawing import View, label_of, overlay, scene_of
 from pylon_zoo.app.studio import Desk, Picture, Studio
 from pylon_zoo.errors import PylonZooError
 from pylon_zoo.explanation.batch import Source, explain_to_folder
+from pylon_zoo.explanation.finding import Finding
 from pylon_zoo.explanation.names import slug
-from pylon_zoo.explanation.result import Explanation, Finding
+from pylon_zoo.explanation.result import Explanation
 
 COLUMNS = (
     "image",
