@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from pylon_zoo import models as models
     from pylon_zoo import training as training
     from pylon_zoo import weights as weights
+    from pylon_zoo.deployment.onnx_model import load_exported
     from pylon_zoo.deployment.optimization import optimize
+    from pylon_zoo.deployment.tiling import tiled
     from pylon_zoo.explanation.explainer import explain
     from pylon_zoo.explanation.result import Explanation
     from pylon_zoo.factory import create_model, create_pylon, list_models, list_pretrained
@@ -38,7 +40,9 @@ else:
     __getattr__, __dir__ = _lazily(
         __name__,
         {
+            "deployment.onnx_model": ["load_exported"],
             "deployment.optimization": ["optimize"],
+            "deployment.tiling": ["tiled"],
             "explanation.explainer": ["explain"],
             "explanation.result": ["Explanation"],
             "factory": ["create_model", "create_pylon", "list_models", "list_pretrained"],
@@ -73,11 +77,13 @@ __all__ = [
     "explain",
     "list_models",
     "list_pretrained",
+    "load_exported",
     "optimize",
     "preprocess",
     "register_weights",
     "save_checkpoint",
     "smp_view",
+    "tiled",
 ]
 
 

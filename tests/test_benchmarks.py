@@ -80,6 +80,14 @@ def test_the_page_on_cost_has_the_tables_of_the_results(benchmark):
     assert lines["pylon_resnet50.vindr_cxr_two_phase"]["epochs"] == 2 * lines["pylon_resnet50.vindr_cxr"]["epochs"]
 
 
+def test_the_page_on_export_has_the_table_of_the_results(benchmark):
+    script, tables = benchmark("backends"), benchmark("tables")
+    shown = tables.read_between_marks(script.PAGE, f"{tables.command_for(script.NAME)} --data {script.DATA}")
+    rows = tables.read_csv(tables.results_file(script.NAME))
+    assert shown == script.report(rows).strip()
+    assert not script.losses(rows)
+
+
 def test_the_readme_has_the_table_of_the_results(benchmark):
     script, tables = benchmark("run_all"), benchmark("tables")
     sources = {name: tables.RESULTS_FOLDER / f"{name}.csv" for name in script.SOURCES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,47 @@ def difference(actual: Any, expected: Any) -> float:
         float((a.cpu().float() - b.cpu().float()).abs().max() / b.abs().max().cpu())
         for a, b in zip(actual, expected, strict=True)
     )
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [(None, 1e-5), (torch.bfloat16, 0.01)])
+def test_latency_mode_gives_the_eager_models_heatmaps(dtype: torch.dtype | None, bound: float):
+    model = build_model("pylon_resnet18", 3).cuda().eval()
+    eager, graphs = (pz.optimize(model, dtype=dtype, mode=mode) for mode in ("throughput", "latency"))
+    for shape in ((1, 3, 64, 64), (2, 3, 75, 101), (1, 3, 64, 64)):
+        x = torch.randn(shape, device="cuda")
+        with torch.inference_mode():
+            assert difference(graphs.forward_with_heatmap(x), eager.forward_with_heatmap(x)) < bound
+        heatmap = graphs.forward_heatmap(x)
+        kept = heatmap.clone()
+        graphs.forward_heatmap(-x)
+        assert torch.equal(heatmap, kept)
+
+
+def test_latency_mode_is_safe_with_threads_and_streams():
+    model = build_model("pylon_resnet18", 3).cuda().eval()
+    eager, graphs = pz.optimize(model), pz.optimize(model, mode="latency")
+    images = [torch.randn(1, 3, 64, 64, device="cuda") for _ in range(32)]
+    with torch.no_grad():
+        expected = [eager.forward_heatmap(x) for x in images]
+    torch.cuda.synchronize()
+
+    def on_its_own_stream(x: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad(), torch.cuda.stream(torch.cuda.Stream()):
+            found = graphs.forward_heatmap(x)
+            torch.cuda.current_stream().synchronize()
+        return found
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(on_its_own_stream, images))
+    assert difference(found, expected) < 1e-5
+
+
+def test_latency_mode_follows_the_weights():
+    model = build_model("pylon_resnet18", 3).cuda().eval()
+    fast, x = pz.optimize(model, mode="latency"), torch.randn(1, 3, 64, 64, device="cuda")
+    with torch.no_grad():
+        before = fast.forward_heatmap(x)
+        assert difference([fast.cpu().cuda().forward_heatmap(x)], [before]) < 1e-5
 
 
 @pytest.mark.parametrize("method", METHODS)

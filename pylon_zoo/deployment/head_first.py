@@ -34,11 +34,20 @@ class HeadFirstDecoder(nn.Module):
 
     def forward(self, pyramid: list[Tensor]) -> Tensor:
         """Pyramid of maps, coarse to fine, to heatmaps (N, K, h, w) at the finest size used."""
-        out: Tensor = self.head(self.attention(pyramid[0]))
-        for up, lateral in zip(self.upsampling, pyramid[1:], strict=False):
-            lateral = F.conv2d(up.lateral(lateral), self.head.weight)  # the bias is in the coarsest map already
+        out = self.begin(pyramid[0])
+        for level, (up, maps) in enumerate(zip(self.upsampling, pyramid[1:], strict=False)):
+            lateral = self.lateral(level, maps)
             out = lateral + up.bring(out, lateral)
         return out
+
+    def begin(self, coarsest: Tensor) -> Tensor:
+        """The coarsest map's heatmaps, with the head's bias."""
+        out: Tensor = self.head(self.attention(coarsest))
+        return out
+
+    def lateral(self, level: int, maps: Tensor) -> Tensor:
+        """What the map of a finer level, counted from 0, adds to the heatmaps at its own size."""
+        return F.conv2d(self.upsampling[level].lateral(maps), self.head.weight)
 
 
 def with_head_first(model: HeatmapClassifier) -> HeadFirstDecoder | None:

@@ -21,7 +21,13 @@ from pylon_zoo.optional import require
 if TYPE_CHECKING:
     import onnx
 
-QUANTIZED_OPERATIONS = ("Conv",)  # sums, resizing and pooling stay in float32
+CONVOLUTION = "Conv"
+BETWEEN = ("Relu", "Clip", "Add", "MaxPool")
+"""What is computed on int8 maps where it stands between convolutions, so that maps stay int8 from one to the next.
+
+The way to float32 and back costs time. All else, resizing and products and the pooling of heatmaps, stays in float32,
+and so do sums that anything of it goes into.
+"""
 # Where a convolution stands in the model (shell wildcards) → why it stays in float32 all the same.
 FLOAT_PARTS = {
     "model.decoder.attention*": "the mask multiplies the whole coarsest map, and costs next to nothing",
@@ -36,9 +42,10 @@ SCOPES = "pkg.torch.onnx.name_scopes"
 def quantize(source: str | Path, path: str | Path, batches: Iterable[Tensor]) -> Path:
     """Write an int8 copy of an exported ONNX file, metadata included.
 
-    Weights are int8 per output channel, activations int8 per map with the range that the calibration images gave
-    (MinMax), as QuantizeLinear and DequantizeLinear around each convolution; `FLOAT_PARTS` stay as they are. Of the
-    weights' 8 bits 7 are used.
+    Weights are int8 per output channel, maps uint8 with the range that the calibration images gave (MinMax), as
+    QuantizeLinear and DequantizeLinear around convolutions and what stands between them (`BETWEEN`); `FLOAT_PARTS` stay
+    as they are. Of the weights' 8 bits 7 are used. Maps have no sign, because after a ReLU they have none, and x86
+    processors multiply bytes without a sign by bytes with one.
 
     Args:
         source: a file of `export(…, format="onnx")`.
@@ -79,8 +86,7 @@ def quantize(source: str | Path, path: str | Path, batches: Iterable[Tensor]) ->
         def get_next(self) -> dict[str, Any] | None:
             return next(self.left, None)
 
-    nodes = onnx.load(source).graph.node
-    chosen = [node.name for node in nodes if node.op_type in QUANTIZED_OPERATIONS and not stays_float(node)]
+    chosen = quantized_nodes(onnx.load(source).graph)
     if not chosen:
         raise DataError(f"'{source}' has no convolution that could be quantized; use it as it is.")
     make_folder(path.parent)
@@ -90,10 +96,10 @@ def quantize(source: str | Path, path: str | Path, batches: Iterable[Tensor]) ->
             str(Path(folder, "int8.onnx")),
             Reader(),
             quant_format=quantization.QuantFormat.QDQ,
-            op_types_to_quantize=list(QUANTIZED_OPERATIONS),
-            nodes_to_quantize=chosen,
+            op_types_to_quantize=[CONVOLUTION, *BETWEEN],
+            nodes_to_quantize=[node.name for node in chosen],
             per_channel=True,
-            activation_type=quantization.QuantType.QInt8,
+            activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             # x86 processors with AVX2 but not VNNI add two products of 8 bits in 16, which overflow where weights use
             # all 8; those without AVX2 add in 32 bits (`tests/deployment/test_processors.py`).
@@ -102,6 +108,20 @@ def quantize(source: str | Path, path: str | Path, batches: Iterable[Tensor]) ->
         with replacing(path) as temporary:
             shutil.copyfile(Path(folder, "int8.onnx"), temporary)
     return path
+
+
+def quantized_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The convolutions of a graph, and what of `BETWEEN` takes nothing but what they give."""
+    chosen: list[onnx.NodeProto] = []
+    quantized: set[str] = set()  # the maps
+    made = {output for node in graph.node if node.op_type != "Constant" for output in node.output}
+    for node in graph.node:  # which ONNX keeps in the order of their work
+        maps = made.intersection(node.input)
+        between = node.op_type in BETWEEN and maps and maps <= quantized
+        if (node.op_type == CONVOLUTION or between) and not stays_float(node):
+            chosen.append(node)
+            quantized.update(node.output)
+    return chosen
 
 
 def stays_float(node: onnx.NodeProto) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import lru_cache
 from math import gcd
 
@@ -140,7 +141,7 @@ def resample_like(maps: Tensor, reference: Tensor, places: Places) -> Tensor:
     batch, channels, height, width = maps.shape
     sizes = zip((height, width), reference.shape[-2:], places, strict=True)
     recorded = torch.compiler.is_compiling() or torch.jit.is_tracing() or type(maps) is not Tensor
-    weigh = axis_weights if recorded else _kept_weights
+    weigh = axis_weights if recorded else kept_weights
     down, across = (weigh(cells, wanted, place, maps.dtype, maps.device) for cells, wanted, place in sizes)
     with without_autocast(maps.device.type):  # whose precision would be lower than the maps'
         if recorded or maps.is_contiguous() or not maps.is_contiguous(memory_format=torch.channels_last):
@@ -169,11 +170,37 @@ def axis_weights(cells: int, wanted: int, place: Pair, dtype: torch.dtype, devic
     return (1 - (at.unsqueeze(1) - torch.arange(cells, device=device)).abs()).clamp(min=0).to(dtype)
 
 
-@lru_cache(maxsize=256)
-def _kept_weights(cells: int, wanted: int, place: Pair, dtype: torch.dtype, device: torch.device) -> Tensor:
+WeightsKey = tuple[int, int, Pair, torch.dtype, torch.device]
+_owned: ContextVar[dict[WeightsKey, Tensor] | None] = ContextVar("owned weights", default=None)
+
+
+@contextmanager
+def keeping_weights(kept: dict[WeightsKey, Tensor]) -> Iterator[None]:
+    """Inside, matrices that resample are made once into `kept`, for whoever must say how long they live."""
+    token = _owned.set(kept)
+    try:
+        yield
+    finally:
+        _owned.reset(token)
+
+
+def kept_weights(cells: int, wanted: int, place: Pair, dtype: torch.dtype, device: torch.device) -> Tensor:
     """`axis_weights`, made once: a map's sizes come again and again."""
-    with torch.inference_mode(False):  # or training could not use what inference made
-        return axis_weights(cells, wanted, place, dtype, device)
+    kept = _owned.get()
+    if kept is None:
+        return _shared_weights(cells, wanted, place, dtype, device)
+    key = (cells, wanted, place, dtype, device)
+    if key not in kept:
+        kept[key] = _lasting_weights(*key)
+    return kept[key]
+
+
+@torch.inference_mode(False)  # or training could not use what inference made
+def _lasting_weights(cells: int, wanted: int, place: Pair, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return axis_weights(cells, wanted, place, dtype, device)
+
+
+_shared_weights = lru_cache(maxsize=256)(_lasting_weights)
 
 
 def pad_to(x: Tensor, size: tuple[int, int]) -> Tensor:

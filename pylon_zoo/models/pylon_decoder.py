@@ -186,6 +186,7 @@ class Upsamplings(nn.ModuleList):
     if TYPE_CHECKING:  # torch's list does not say of what
 
         def __iter__(self) -> Iterator[Upsampling]: ...
+        def __getitem__(self, index: int) -> Upsampling: ...  # type: ignore[override]  # no slices
 
 
 class PylonDecoder(nn.Module):
@@ -256,9 +257,19 @@ class PylonDecoder(nn.Module):
 
     def forward(self, pyramid: list[Tensor]) -> Tensor:
         """Pyramid of maps, coarse to fine, to one map (N, width, h, w) at the finest size used."""
-        out: Tensor = self.attention(pyramid[0])
+        out = self.begin(pyramid[0])
         for up, lateral in zip(self.upsampling, pyramid[1:], strict=False):
             out = up(out, lateral)
+        return out
+
+    def begin(self, coarsest: Tensor) -> Tensor:
+        """The coarsest map, (N, width, h, w)."""
+        out: Tensor = self.attention(coarsest)
+        return out
+
+    def lateral(self, level: int, maps: Tensor) -> Tensor:
+        """What the map of a finer level, counted from 0, adds at its own size."""
+        out: Tensor = self.upsampling[level].lateral(maps)
         return out
 
     def terms(self, pyramid: list[Tensor]) -> list[Tensor]:

@@ -233,6 +233,36 @@ def test_top_k():
         torch.testing.assert_close(maps[image], heatmap[image, classes[image]], rtol=1e-4, atol=1e-3)
 
 
+MANY = {"head first": (5, {}), "more than are made at once": (300, {"decoder_channels": 8})}
+MANY |= {"a head that sees its neighbours": (300, {"decoder_channels": 8, "head_kernel": 3})}
+
+
+@pytest.mark.parametrize("pooling", ["max", "mil"])
+@pytest.mark.parametrize(("count", "options"), MANY.values(), ids=MANY)
+def test_some_maps_of_many_classes_are_those_of_all(count: int, options: dict[str, Any], pooling: str):
+    model = model_of("pylon_test_resnet", count, pooling=pooling, **options)
+    fast, x = optimize(model), torch.randn(3, 3, 50, 71)
+    logits, heatmap = outputs(model, x)
+    with torch.inference_mode():
+        some_logits, some = fast.forward_classes(x, [4, "class_1"])
+        top_logits, classes, top = fast.forward_top_k(x, k=2)
+    assert difference((some_logits, some), (logits, heatmap[:, [4, 1]])) < FLOAT32
+    expected = torch.stack([maps[wanted] for maps, wanted in zip(heatmap, classes, strict=True)])
+    assert difference((top_logits, top), (logits, expected)) < FLOAT32
+
+
+@pytest.mark.parametrize(("classes", "error"), [(["mass"], UnknownNameError), ([], ConfigError), ([1, 1], ConfigError)])
+def test_maps_of_classes_that_cannot_be(classes: Any, error: type[Exception]):
+    with pytest.raises(error):
+        optimize(model_of("pylon_test_resnet")).forward_classes(torch.zeros(1, 3, 64, 64), classes)
+
+
+def test_there_are_no_maps_on_demand_of_a_model_without():
+    fast = optimize(model_of("pylon_test_resnet", head_mlp_layers=2))
+    with pytest.raises(ConfigError, match="has no heatmap"):
+        fast.forward_top_k(torch.zeros(1, 3, 64, 64), k=1)
+
+
 @pytest.mark.parametrize("k", [0, -1, 1.5, True])
 def test_top_k_of_no_number(k: Any):
     with pytest.raises(ConfigError, match="k="):
