@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -132,6 +133,8 @@ class Phase:
 def set_up(model: HeatmapClassifier, recipe: Recipe, accelerator: Accelerator) -> None:
     """What holds for all phases: device, memory layout, checkpointing, synchronised batch normalisation.
 
+    Warns where `compile` is not worth it.
+
     Raises:
         ConfigError: `sync_batchnorm` for several processes without GPUs.
     """
@@ -143,6 +146,12 @@ def set_up(model: HeatmapClassifier, recipe: Recipe, accelerator: Accelerator) -
                 f"{accelerator.device.type}. Set it to false, or train in one process."
             )
         convert_sync_batchnorm(model)
+    if loop.compile and accelerator.device.type == "cpu":
+        warnings.warn(
+            f"{recipe.origin.at('loop.compile')} is not worth it on a processor: compiled networks were no faster than "
+            "eager ones there (docs/speed.md), and compiling takes a minute. Set it to false.",
+            stacklevel=2,
+        )
     model.to(accelerator.device)
     if loop.channels_last:
         model.to(memory_format=torch.channels_last)
@@ -168,5 +177,6 @@ def make_optimizer(model: HeatmapClassifier, recipe: Recipe) -> Optimizer:
         lr=settings.lr,
         weight_decay=settings.weight_decay,
         betas=tuple(settings.betas),
+        fused=settings.fused or None,  # False would also take PyTorch's choice among the other ways, on GPUs
     )
     return optimizer

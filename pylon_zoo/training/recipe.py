@@ -73,6 +73,7 @@ class OptimizerSection:
         encoder_lr: of the encoder, where it is to learn at another rate than the rest; None is the same.
         weight_decay: of the optimizer.
         betas: how much of the running means of gradients and of their squares a step keeps.
+        fused: update all weights in one pass over memory, which rounds otherwise than the paper's runs.
     """
 
     name: str = setting("adam", choices=tuple(OPTIMIZERS))
@@ -80,6 +81,7 @@ class OptimizerSection:
     encoder_lr: float | None = setting(None, above=0)
     weight_decay: float = setting(0.0, at_least=0)
     betas: tuple[float, ...] = setting((0.9, 0.999), at_least=0, below=1)
+    fused: bool = setting(False)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pylon_zoo.data.registry import parse_data_spec
 from pylon_zoo.training.trial import Trial
 
 ALWAYS: dict[str, dict[str, Any]] = {
-    "optimizer": {"name": "adamw", "weight_decay": 0.01, "betas": [0.9, 0.99]},
+    "optimizer": {"name": "adamw", "weight_decay": 0.01, "betas": [0.9, 0.99], "fused": True},
     "schedule": {"name": "cosine", "options": {"warmup": 0.1}},
     "loop": {"clip_grad_norm": 1.0, "channels_last": True},
 }

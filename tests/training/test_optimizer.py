@@ -9,6 +9,9 @@ from pylon_zoo.models.build import build_model
 from pylon_zoo.training.engine import make_accelerator
 from pylon_zoo.training.loop import fit
 from pylon_zoo.training.phase import Phase, make_optimizer
+from pylon_zoo.training.recipe_files import list_recipes, load_recipe
+from pylon_zoo.training.rules import ALWAYS, DECODERS
+from pylon_zoo.training.state import from_bytes, to_bytes
 
 
 @pytest.fixture
@@ -63,3 +66,46 @@ def test_a_slow_encoder_moves_less(spots, make_recipe):
     moved = {name: (value - before[name]).abs().max().item() for name, value in model.named_parameters()}
     assert max(value for name, value in moved.items() if name.startswith("encoder.")) < 1e-6
     assert max(value for name, value in moved.items() if not name.startswith("encoder.")) > 1e-3
+
+
+def drawn_steps(model, optimizer, seed, count=3):
+    """Steps on gradients of noise."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(count):
+        for one in model.parameters():
+            one.grad = torch.randn(one.shape, generator=generator)
+        optimizer.step()
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_fused_takes_the_same_steps_up_to_rounding(name, make_recipe):
+    weights = []
+    for fused in (False, True):
+        torch.manual_seed(0)
+        model = build_model("pylon_test_resnet", 2, 1)
+        optimizer = make_optimizer(model, make_recipe(optimizer={"name": name, "fused": fused}))
+        drawn_steps(model, optimizer, 0)
+        weights.append(torch.cat([one.detach().flatten() for one in model.parameters()]))
+    torch.testing.assert_close(*weights, rtol=1e-4, atol=1e-6)
+
+
+def test_fused_goes_on_bit_for_bit(model, make_recipe, tmp_path):
+    recipe = make_recipe(optimizer={"name": "adamw", "fused": True})
+    optimizer = make_optimizer(model, recipe)
+    drawn_steps(model, optimizer, 0)
+    kept = to_bytes({"model": model.state_dict(), "optimizer": optimizer.state_dict()})
+    drawn_steps(model, optimizer, 1)
+    other = build_model("pylon_test_resnet", 2, 1)
+    again = make_optimizer(other, recipe)
+    state = from_bytes(kept, tmp_path / "state.pt")
+    other.load_state_dict(state["model"])
+    again.load_state_dict(state["optimizer"])
+    drawn_steps(other, again, 1)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+
+
+def test_recipes_of_the_paper_step_as_they_did_and_new_ones_fused():
+    assert not any(load_recipe(name).optimizer.fused for name in list_recipes())
+    assert ALWAYS["optimizer"]["fused"]
+    assert ALWAYS["loop"]["channels_last"]
+    assert DECODERS["pylon"]["lateral"] == "light"

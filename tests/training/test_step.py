@@ -85,5 +85,11 @@ def test_synchronised_normalisation_needs_gpus_where_there_are_several_processes
         set_up(build_model("pylon_test_resnet", 2, 1), make_recipe(loop={"sync_batchnorm": True}), Two())
 
 
+def test_compiling_says_where_it_is_not_worth_it(make_recipe):
+    model, accelerator = build_model("pylon_test_resnet", 2, 1), make_accelerator("cpu", "no")
+    with pytest.warns(UserWarning, match=r"quick\.toml: loop\.compile is not worth it on a processor"):
+        set_up(model, make_recipe(loop={"compile": True}), accelerator)
+
+
 def test_many_paths_are_counted():
     assert listed([f"{number}.png" for number in range(70)]).endswith("'63.png' and 6 more")
