@@ -41,10 +41,10 @@ class Step:
 
 
 STEPS = (
-    Step("test_gpu", "-q --durations=5", 240),
-    Step("inference_speed", "--device cuda --rounds 7", 150),
-    Step("training_speed", "--device cuda --rounds 5", 70),
-    Step("attribution_speed", "--device cuda --rounds 2", 70),
+    Step("test_gpu", "-q --durations=5", 220),
+    Step("inference_speed", "--device cuda --rounds 7", 175),
+    Step("training_speed", "--device cuda --rounds 5", 75),
+    Step("attribution_speed", "--device cuda --rounds 2", 65),
     Step("scaling", "--device cuda --rounds 3", 60),
 )
 """In order of what one would least do without; together below ten minutes."""

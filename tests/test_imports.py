@@ -49,6 +49,7 @@ LAZY = {
     "onnx",
     "onnxruntime",
     "onnxscript",
+    "openvino",
     "pandas",
     "pyarrow",
     "pydicom",

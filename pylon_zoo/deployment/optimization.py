@@ -167,7 +167,8 @@ class OptimizedClassifier(HeatmapClassifier):
         """As in PyTorch, for `to` and its like; graphs, which read weights where they were, are forgotten."""
         if self._graphs is not None:
             self._graphs.clear()
-        return super()._apply(fn, recurse)
+        moved: Self = super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch's, which types only its ends
+        return moved
 
     def heatmap_grid(self, size: tuple[int, int]) -> CellGrid:
         """That of the model it was made from."""

@@ -96,7 +96,9 @@ def exported_and_explained(model: HeatmapClassifier, path: Path) -> None:
     """For mypy alone: an export takes long, and the tests of deployment make some."""
     done = assert_type(export(model, path, size=64), Exported)
     read: pz.HeatmapModel = OnnxModel(done.path)
+    assert_type(pz.load_exported(done.path, backend="openvino"), OnnxModel)
     assert_type(OnnxModel(done.path)(torch.zeros(1, 3, 64, 64)), Tensor)
+    assert_type(pz.tiled(model, tile=64).forward_classes(torch.zeros(1, 3, 64, 64), [0]), tuple[Tensor, Tensor])
     assert_type(pz.explain(read, torch.zeros(3, 64, 64)).heatmaps, Tensor)
 
 
