@@ -38,6 +38,7 @@ BATCHES = {"cpu": (8, 1), "cuda": (64, 1)}  # the second one is for the latency
 PLAIN, PAPER, OPTIMIZED = "plain classifier", "PYLON, plain: the paper's layout", "PYLON, optimized"
 COMPILED, BFLOAT16 = "PYLON, optimized, compiled", "PYLON, optimized, bfloat16"
 FASTEST = f"{BFLOAT16}, compiled"
+GRAPHS = ", CUDA graphs"  # of `mode="latency"`, which is for GPUs
 PEERS = {"U-Net": "unet", "FPN": "fpn", "PAN": "pan", "DeepLabV3+": "deeplabv3plus"}
 
 OVERHEAD = ("decoder_ms", "decoder_to_due")  # columns of the optimized model's row
@@ -69,6 +70,11 @@ MODELS: dict[str, tuple[Callable[[str, str], Run], torch.dtype]] = {
     COMPILED: (lambda b, d: pylon(b, device=d, compile=True), torch.float32),
     BFLOAT16: (lambda b, d: pylon(b, device=d, dtype=torch.bfloat16), torch.bfloat16),
     FASTEST: (lambda b, d: pylon(b, device=d, dtype=torch.bfloat16, compile=True), torch.bfloat16),
+    f"{OPTIMIZED}{GRAPHS}": (lambda b, d: pylon(b, device=d, mode="latency"), torch.float32),
+    f"{BFLOAT16}{GRAPHS}, compiled": (
+        lambda b, d: pylon(b, device=d, dtype=torch.bfloat16, mode="latency", compile=True),
+        torch.bfloat16,
+    ),
     **{peer: (lambda b, d, name=name: method(b, name, device=d), torch.float32) for peer, name in PEERS.items()},
 }
 # Ratios of times that matter: what they say, the one, the other.
@@ -134,7 +140,8 @@ def measure(
     rows = []
     for name in runs:
         dtype = MODELS[name][1]
-        same = name.removesuffix(", compiled")  # the counter does not look into compiled code
+        # The counter looks neither into compiled code nor into graphs.
+        same = name.removesuffix(", compiled").removesuffix(GRAPHS)
         operations, moved = cost(runs[same], images(large, device=device), dtype)
         batch, latency = seconds[large][name], seconds[single][name]
         floor = machine.floor(operations, moved, dtype)
@@ -238,7 +245,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         try_out(MODELS[args.memory_of][0](args.backbone, "cpu"), "cpu")
         print_peak_memory()
         return 0
-    names = [name for name in MODELS if not (args.no_compile and name.endswith(", compiled"))]
+    names = [
+        name
+        for name in MODELS
+        if not (args.no_compile and name.endswith(", compiled")) and not (args.device == "cpu" and GRAPHS in name)
+    ]
     rows = measure(args.backbone, names, args.rounds, args.threads, args.device)
     results = args.csv or results_file(NAME, args.device)
     publish(rows, report, results, args.out, command_for(NAME, args.device))

@@ -17,8 +17,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 
-import attribution_speed
 import inference_speed
+import side_by_side
+import training_speed
 from tables import PAGE, RESULTS_FOLDER, Row, read_csv, write_between_marks
 
 COMMAND = "python benchmarks/run_all.py"
@@ -27,6 +28,8 @@ CSV, OUT = "--csv", "--out"
 # Script → its arguments, those of a trial, and where it can be told to write.
 SCRIPTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "inference_speed": ("--rounds 7", "--backbone test_resnet --rounds 1 --no-compile", (CSV, OUT)),
+    "side_by_side": ("--rounds 5", "--backbone test_resnet --rounds 1", (CSV, OUT)),
+    "large": ("--rounds 3", "--backbone test_resnet --rounds 1 --sides 64 128", (CSV, OUT)),
     "training_speed": ("--rounds 7", "--backbone test_resnet --rounds 1 --batch 2", (CSV, OUT)),
     "attribution_speed": (
         "--rounds 3",
@@ -42,45 +45,36 @@ SCRIPTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 ON_A_GPU = "inference_speed_cuda"  # written by its script with --device cuda, on a machine that has one
 # What the README's table and sentences are made of.
-SOURCES = ("inference_speed", "training_speed", "attribution_speed", ON_A_GPU)
+SOURCES = ("side_by_side", "training_speed", ON_A_GPU)
 
 
 def readme(results: Mapping[str, Sequence[Row]]) -> str:
     """The Markdown between the marks in README.md, from the rows of `SOURCES`."""
-    speed = results["inference_speed"]
-    first, fastest = speed[0], inference_speed.fastest_peer(speed)
-    shown = [row for row in speed if row["model"] not in inference_speed.PEERS or row["model"] in (fastest, "U-Net")]
+    speed = results["side_by_side"]
+    first = speed[0]
+    left_to_the_page = {side_by_side.title("paper", way) for way in side_by_side.EXPORTED}
+    large, single = side_by_side.BATCHES
     lines = [
-        f"`{first['backbone']}`, {inference_speed.CLASSES} classes, {inference_speed.SIZE} pixels, "
-        f"batches of {first['batch']}, logits and heatmaps ({first['machine']}):\n",
-        "| | images/s | time, × plain classifier | peak memory |",
-        "|---|---|---|---|",
-        *("| {model} | {images_per_second:.1f} | {time_to_plain:.2f} | {peak_mb} MB |".format(**row) for row in shown),
+        f"`{first['backbone']}`, {inference_speed.CLASSES} classes, {inference_speed.SIZE} pixels, processor time of "
+        f"one thread (load {first['load']}; {first['machine']}):\n",
+        f"| a heatmap of every class, but for the classifier | × plain classifier, batches of {large} | one image |",
+        "|---|---|---|",
+        *(
+            f"| {row['way']} | {row[f'to_plain_{large}']:.2f} | {row[f'to_plain_{single}']:.2f} |"
+            for row in speed
+            if row["way"] not in left_to_the_page
+        ),
     ]
-    sentences = (loops(results["attribution_speed"]), training(results["training_speed"]), gpu(results[ON_A_GPU]))
+    sentences = (training(results["training_speed"]), gpu(results[ON_A_GPU]))
     return "\n".join([*lines, "", *sentences])
-
-
-def loops(rows: Sequence[Row]) -> str:
-    """A sentence on maps a second."""
-    layer, classes = rows[0]["layer"], inference_speed.CLASSES
-    found = {row["method"]: row for row in rows if row["layer"] == layer and row["classes"] == classes}
-    times = " and ".join(
-        f"{found[name]['optimized_times']:.0f} × those of {name}"
-        for name in (attribution_speed.PYTORCH_GRAD_CAM, attribution_speed.TORCHCAM)
-    )
-    return (
-        f"Optimized PYLON makes {found[inference_speed.OPTIMIZED]['maps_per_second']:.0f} heatmaps a second, {times}."
-    )
 
 
 def training(rows: Sequence[Row]) -> str:
     """A sentence on steps of training."""
-    ours = next(row for row in rows if row["model"] == "PYLON, channels last")
-    default, channels_last = ours["throughput_to_plain_default"], ours["throughput_to_plain_channels_last"]
+    ours = {row["model"]: row["throughput_to_plain_channels_last"] for row in rows}
     return (
-        f"PYLON in channels last trains on {default:.2f} × as many images a second as the plain classifier in its "
-        f"default layout, {channels_last:.2f} × as many as it in channels last."
+        f"Training without a recipe steps through {ours[training_speed.NEW]:.2f} × as many images a second as the "
+        f"plain classifier in channels last, the paper's PYLON through {ours[training_speed.PAPER]:.2f} × as many."
     )
 
 

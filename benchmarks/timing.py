@@ -17,7 +17,11 @@ MEGABYTE = 1e6
 
 
 def interleave(
-    runs: Mapping[str, Callable[[], object]], rounds: int, warm_up: int = 2, device: str = "cpu"
+    runs: Mapping[str, Callable[[], object]],
+    rounds: int,
+    warm_up: int = 2,
+    device: str = "cpu",
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Seconds of each run in each round; a round runs every one once, so that all see the same machine.
 
@@ -26,6 +30,7 @@ def interleave(
         rounds: how often.
         warm_up: runs of each before the first round, not timed.
         device: whose work is waited for.
+        clock: seconds; `time.process_time` are the processor's, which other work on the machine adds little to.
     """
     for run in runs.values():
         for _ in range(warm_up):
@@ -34,10 +39,10 @@ def interleave(
     for index in range(rounds):
         for name, run in runs.items():
             finish(device)
-            start = time.perf_counter()
+            start = clock()
             run()
             finish(device)
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
         print(f"round {index + 1} of {rounds}", file=sys.stderr, flush=True)
     return seconds
 

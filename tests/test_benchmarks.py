@@ -17,11 +17,13 @@ WITH_TABLES = (
     "attribution_speed",
     "import_time",
     "inference_speed",
+    "large",
     "localization_speed",
     "reading",
     "region_finding",
     "release_scale",
     "scaling",
+    "side_by_side",
     "training_speed",
 )
 ON_A_GPU = ("attribution_speed", "inference_speed", "scaling", "training_speed")
