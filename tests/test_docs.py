@@ -75,6 +75,7 @@ PAGES: dict[str, Callable[[], Names]] = {
     "how-to/inspection.md": parts,
     "how-to/radiology.md": chest,
     "index.md": dict,
+    "methods.md": images,
     "predict.md": found,
     "timm.md": partial(images, channels=1),
 }
