@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from pylon_zoo.attribution import AttributedClassifier
 from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
+from pylon_zoo.models.around import ModelAround
 from pylon_zoo.models.heads import ConvHead
 from pylon_zoo.models.heatmap_model import HeatmapModel
 from pylon_zoo.models.pylon import Pylon
@@ -55,7 +56,7 @@ def open_sources(models: Mapping[str, HeatmapClassifier]) -> dict[str, OneAtATim
     return sources
 
 
-class OneAtATime(nn.Module):
+class OneAtATime(ModelAround):
     """A model that several threads may use: whoever comes while it works waits.
 
     Args:
@@ -63,23 +64,9 @@ class OneAtATime(nn.Module):
         lock: held while it works; shared by what shares a network.
     """
 
-    if TYPE_CHECKING:  # torch says no more than that a module can be called
-
-        def __call__(self, x: Tensor) -> Tensor: ...
-
     def __init__(self, model: HeatmapModel, lock: Lock) -> None:
-        super().__init__()
-        self.model = model
+        super().__init__(model)
         self._lock = lock
-        self.architecture = model.architecture
-        self.label_names = model.label_names
-        self.num_classes = model.num_classes
-        self.in_chans = model.in_chans
-        self.activation = model.activation
-        self.thresholds = model.thresholds
-        self.heatmap_unit = model.heatmap_unit
-        self.has_heatmap = model.has_heatmap
-        self.pretrained_cfg: Mapping[str, Any] = model.pretrained_cfg
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, K) of normalised images (N, C, H, W)."""
@@ -112,7 +99,3 @@ class OneAtATime(nn.Module):
         """Which pixels the heatmap's cells are centred on; a method may have to run the model to know."""
         with self._lock:
             return self.model.cell_grid(size)
-
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Logits (N, K) to probabilities (N, K), float32 in [0, 1]."""
-        return self.model.probabilities(logits)

@@ -8,15 +8,15 @@ cell. Here each view's map is first brought onto cells that do lie symmetrically
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from pylon_zoo.cells import CellGrid, positions, tiling
-from pylon_zoo.models.contract import ACTIVATIONS, HeatmapClassifier
+from pylon_zoo.models.around import ModelAround
+from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.models.heatmap_model import HeatmapModel
 from pylon_zoo.models.layers import resample_like
 from pylon_zoo.models.modes import evaluating
@@ -54,7 +54,7 @@ def with_views(model: HeatmapModel, views: str = "none", placement: str = "exact
     return model if views == "none" else ViewedClassifier(model, VIEWS[views], placement)
 
 
-class ViewedClassifier(nn.Module):
+class ViewedClassifier(ModelAround):
     """A model in whose place `explain`, `evaluate` and `predict` put the mean over several views of each image.
 
     The mean heatmap is pooled to logits as the model pools its own. Where logits are no pooling of the heatmap
@@ -72,25 +72,11 @@ class ViewedClassifier(nn.Module):
         ConfigError: no such placement.
     """
 
-    if TYPE_CHECKING:  # torch says no more than that a module can be called
-
-        def __call__(self, x: Tensor) -> Tensor: ...
-
     def __init__(self, model: HeatmapModel, views: tuple[View, ...], placement: str = "exact") -> None:
-        super().__init__()
+        super().__init__(model)
         check_placement(placement)
-        self.model = model
         self.views = views
         self.placement = placement
-        self.architecture = model.architecture
-        self.label_names = model.label_names
-        self.num_classes = model.num_classes
-        self.in_chans = model.in_chans
-        self.activation = model.activation
-        self.thresholds = model.thresholds
-        self.heatmap_unit = model.heatmap_unit
-        self.has_heatmap = model.has_heatmap
-        self.pretrained_cfg: Mapping[str, Any] = model.pretrained_cfg
         self._cells: dict[tuple[int, int], tuple[int, int]] = {}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -136,10 +122,6 @@ class ViewedClassifier(nn.Module):
             self._cells[size] = (found.shape[2], found.shape[3])
         grid = self._model_grid(size)
         return None if grid is None else symmetric(grid, self._cells[size], size)
-
-    def probabilities(self, logits: Tensor) -> Tensor:
-        """Logits (N, K) to probabilities (N, K), float32 in [0, 1]."""
-        return ACTIVATIONS[self.activation](logits.float())
 
     @property
     def _pooling(self) -> nn.Module | None:
