@@ -174,7 +174,7 @@ def test_drawn_datasets_do_not_know_each_other(name: str):
         assert not [module for _, module in imports_of(path) if module.startswith(others)], path
 
 
-BELOW_MODELS = ("models", "errors", "optional", "placements", "cells", "symmetries")
+BELOW_MODELS = ("models", "errors", "optional", "placements", "cells", "symmetries", "pages")
 MODELS = sorted((ROOT / "models").rglob("*.py"))
 
 

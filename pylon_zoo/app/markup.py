@@ -14,7 +14,8 @@ from pylon_zoo.data.image_files import IMAGE_SUFFIXES
 from pylon_zoo.data.label_names import same_names
 from pylon_zoo.explanation.caption import format_probability
 from pylon_zoo.explanation.overlay import MAX_SIDE
-from pylon_zoo.explanation.report import SCALES, as_bar, legend_colors, picture_uri
+from pylon_zoo.explanation.page_parts import as_bar, picture_uri
+from pylon_zoo.explanation.report import SCALES, legend_colors
 from pylon_zoo.explanation.result import Explanation
 from pylon_zoo.pages import render
 

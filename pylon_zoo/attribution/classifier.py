@@ -13,6 +13,7 @@ from pylon_zoo.attribution.registry import create_attribution
 from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.contract import ACTIVATIONS, HeatmapClassifier, default_label_names
+from pylon_zoo.models.notebook import model_html
 from pylon_zoo.models.options import as_pair
 
 NEEDED = ("num_classes", "pretrained_cfg")
@@ -116,3 +117,7 @@ class AttributedClassifier(nn.Module):
     def probabilities(self, logits: Tensor) -> Tensor:
         """Logits (N, K) to probabilities (N, K), float32 in [0, 1]."""
         return ACTIVATIONS[self.activation](logits.float())
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it, as it does a model of the zoo."""
+        return model_html(self)

@@ -14,7 +14,7 @@ from pylon_zoo.evaluation.intervals import intervals
 from pylon_zoo.evaluation.result import Evaluation
 from pylon_zoo.evaluation.tables import AVERAGES, PLACED, VIEWED, console_rows, notes
 from pylon_zoo.evaluation.targets import targets
-from pylon_zoo.explanation.report import picture_uri
+from pylon_zoo.explanation.page_parts import picture_uri
 from pylon_zoo.files import make_folder, write_text
 from pylon_zoo.metrics import Strata, wilson_interval
 from pylon_zoo.metrics.resampling import Mean

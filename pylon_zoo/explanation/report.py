@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -11,14 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pylon_zoo.explanation.caption import BAR_GREY, format_probability
+from pylon_zoo.explanation.caption import BAR_GREY
 from pylon_zoo.explanation.colors import MAX_OPACITY, blend, lookup_table
 from pylon_zoo.explanation.overlay import COLORMAP, display_size, to_picture
+from pylon_zoo.explanation.page_parts import as_bar, picture_uri
 from pylon_zoo.explanation.result import Explanation
 from pylon_zoo.pages import render
 
-PICTURE_SIDE = 448
-"""Longer side of an embedded picture in pixels."""
 PICTURED_AT_MOST = 200
 """Images beyond this many are reported without pictures, so that a browser can still open the file."""
 
@@ -108,22 +105,6 @@ class Report:
         )
 
 
-def as_bar(label: str, probability: float, thresholds: Mapping[str, float]) -> Mapping[str, Any]:
-    """A label's probability in words, and for a bar with a tick at the threshold.
-
-    Example:
-        >>> as_bar("crack", 0.75, {"crack": 0.5})["width"], as_bar("crack", 0.25, {"crack": 0.5})["found"]
-        ('75.0%', False)
-    """
-    return {
-        "label": label,
-        "probability": format_probability(probability),
-        "width": f"{probability:.1%}",
-        "tick": f"{thresholds[label]:.1%}",
-        "found": probability >= thresholds[label],
-    }
-
-
 def legend_colors(colormap: str = COLORMAP, opacity: float = MAX_OPACITY) -> list[str]:
     """The colours of a legend for values from 0 to 1, as they look over a medium grey.
 
@@ -137,17 +118,3 @@ def legend_colors(colormap: str = COLORMAP, opacity: float = MAX_OPACITY) -> lis
     values = np.linspace(0, 1, 17, dtype=np.float32)[None]
     colors = blend(np.full((1, 17), BAR_GREY), values, lookup_table(colormap), opacity)[0]
     return ["#" + bytes(np.rint(color).astype(np.uint8)).hex() for color in colors]
-
-
-def picture_uri(picture: Image.Image, quality: int = 85, side: int = PICTURE_SIDE) -> str:
-    """A picture as an address that holds all of it, as a JPEG whose longer side is `side` pixels at most.
-
-    Example:
-        >>> picture_uri(Image.new("RGB", (4, 4))).startswith("data:image/jpeg;base64,")
-        True
-    """
-    picture = picture.copy()
-    picture.thumbnail((side, side), Image.Resampling.LANCZOS)
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=quality, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -20,6 +20,7 @@ from pylon_zoo.explanation.dicom.source import Source
 from pylon_zoo.explanation.dicom.writing import KINDS, write_dicom
 from pylon_zoo.explanation.finding import Finding
 from pylon_zoo.explanation.labels import unknown_label
+from pylon_zoo.explanation.notebook import explanation_html
 from pylon_zoo.explanation.overlay import Scene, display_size, render_overlay
 from pylon_zoo.explanation.peaks import find_boxes, find_peak
 from pylon_zoo.explanation.thresholds import HALF, Thresholds
@@ -230,6 +231,10 @@ class Explanation:
             middle="share of max" if self.unit == "relevance" else middle,
             facts=f"{self.resolution} map, peak at ({finding.peak.x}, {finding.peak.y})",
         )
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: the most probable class's map, and the probabilities."""
+        return explanation_html(self)
 
     def to_dicom(
         self,

@@ -15,6 +15,7 @@ from pylon_zoo.cells import CellGrid
 from pylon_zoo.errors import ConfigError
 from pylon_zoo.models.backbone import Backbone
 from pylon_zoo.models.heads import ConvHead, MlpHead
+from pylon_zoo.models.notebook import model_html
 from pylon_zoo.models.options import as_pair
 from pylon_zoo.models.pooling import build_pooling
 
@@ -219,6 +220,10 @@ class HeatmapClassifier(nn.Module):
     def has_heatmap(self) -> bool:
         """Whether `forward_heatmap` works: not with an MLP head of two or more layers, nor without classes."""
         return isinstance(self.head, ConvHead)
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: a table; `repr` is PyTorch's list of layers."""
+        return model_html(self)
 
     # -- timm's classifier interface --------------------------------------------------------------------------------
 
