@@ -30,7 +30,7 @@ from PIL import Image
 from pylon_zoo.data.phantom import PhantomCxr
 
 phantoms = PhantomCxr("test", size=512)
-sample = phantoms[1]
+sample = phantoms[2]
 Image.fromarray(sample.image[0].numpy()).resize((320, 320))
 
 # %% [markdown]

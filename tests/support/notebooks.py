@@ -79,6 +79,13 @@ def _strict(source: str) -> str:
     return "\n".join(f"{line}\n{check}" if line.startswith("!") else line for line in lines)
 
 
+def _smaller(output: NotebookNode) -> NotebookNode:
+    """The same output without the larger one of two forms of a picture."""
+    if "image/jpeg" in output.get("data", {}):
+        output.data.pop("image/png", None)
+    return output
+
+
 def write(source: Path) -> Path:
     """Write the notebook of a source."""
     notebook = from_source(source)
@@ -86,9 +93,8 @@ def write(source: Path) -> Path:
         with tempfile.TemporaryDirectory() as folder:
             executed(notebook, Path(folder))
         for cell in notebook.cells:
-            for output in cell.get("outputs", []):
-                if "image/jpeg" in output.get("data", {}):
-                    output.data.pop("image/png", None)  # the same picture, larger
+            if cell.cell_type == "code":
+                cell.outputs = [_smaller(output) for output in cell.outputs if output.get("name") != "stderr"]
     path = notebook_path(source)
     path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8", newline="\n")
     return path
