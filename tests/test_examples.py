@@ -12,6 +12,7 @@ from quick import slow_but
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 ARGUMENTS = {
+    "draw_plates.py": ["--images", "4", "2", "2"],
     "explain_an_image.py": ["--out", "overlay.png"],
     "heatmap_gallery.py": ["--labels", "Nodule", "--out", "gallery.png"],
     "onnx_without_torch.py": ["model.onnx", "chest.png", "--out", "overlay.png"],

@@ -14,19 +14,20 @@
 # !python draw_plates.py --out plates
 
 # %%
-import torch
-from torch.utils.data import DataLoader
-
 import pylon_zoo as pz
+import torch
 from pylon_zoo.data import open_dataset
 from pylon_zoo.data.sample import collate
 from pylon_zoo.preprocessing import eval_transform
+from torch.utils.data import DataLoader
 
 
 def trained(name: str, epochs: int = 10, **options: object) -> torch.nn.Module:
     torch.manual_seed(0)
     train = open_dataset("coco:plates", "train", channels=1)
-    model = pz.create_model(name, num_classes=len(train.classes), in_chans=1, img_size=96, **options)
+    model = pz.create_model(
+        name, num_classes=len(train.classes), in_chans=1, img_size=96, **options
+    )
     model.set_labels(train.classes)
     train.transform = eval_transform(model)
     (everything,) = DataLoader(train, len(train), collate_fn=collate)
@@ -35,8 +36,12 @@ def trained(name: str, epochs: int = 10, **options: object) -> torch.nn.Module:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 5e-3, total_steps=steps)
     for step in range(steps):
         chosen = torch.randint(len(train), (16,))
-        images = everything.images[chosen].flip([[], [2], [3], [2, 3]][step % 4])  # mirrored all ways
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(model(images), everything.targets[chosen])
+        images = everything.images[chosen].flip(
+            [[], [2], [3], [2, 3]][step % 4]
+        )  # mirrored all ways
+        loss = torch.nn.functional.binary_cross_entropy_with_logits(
+            model(images), everything.targets[chosen]
+        )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -79,14 +84,18 @@ methods["LayerCAM"]
 from PIL import Image
 
 test = open_dataset("coco:plates", "test", channels=1)
-both = [index for index, target in enumerate(test.targets().tolist()) if sum(target) == 2][:3]
+both = [
+    index for index, target in enumerate(test.targets().tolist()) if sum(target) == 2
+][:3]
 side = 150
 sheet = Image.new("RGB", (side * (1 + len(methods)), side * len(both)))
 for row, index in enumerate(both):
     image = test[index].image
     pictures = [Image.fromarray(image[0].numpy()).convert("RGB")]
     for method in methods.values():
-        pictures.append(pz.explain(method, image, scaling="image").overlay("scratch", caption=False))
+        pictures.append(
+            pz.explain(method, image, scaling="image").overlay("scratch", caption=False)
+        )
     for column, picture in enumerate(pictures):
         sheet.paste(picture.resize((side, side)), (side * column, side * row))
 print("scratch, by:", ", ".join(methods))
@@ -104,7 +113,10 @@ sheet
 # %%
 from pylon_zoo.evaluation import evaluate
 
-found = {name: evaluate(method, test, bootstrap=500, metrics=["energy"]) for name, method in methods.items()}
+found = {
+    name: evaluate(method, test, bootstrap=500, metrics=["energy"])
+    for name, method in methods.items()
+}
 print(f"{'':10}{'AUROC':22}{'point accuracy':22}energy")
 for name, evaluation in found.items():
     figures = {

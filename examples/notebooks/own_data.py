@@ -76,7 +76,9 @@ model = pz.create_model("pylon_test_resnet", "local-dir:run")
 model
 
 # %%
-explanations = [pz.explain(model, path) for path in sorted(Path("plates/test").glob("*.png"))[:8]]
+explanations = [
+    pz.explain(model, path) for path in sorted(Path("plates/test").glob("*.png"))[:8]
+]
 max(explanations, key=lambda explanation: explanation.ranking()[0][1])
 
 # %% [markdown]
@@ -99,7 +101,9 @@ import json
 
 measured = json.loads(Path("figures/metrics.json").read_text(encoding="utf-8"))
 for row in measured["classes"]:
-    print(f"{row['class']:8} AUROC {row['auroc']:.2f}, point accuracy {row['point_accuracy']:.2f}")
+    print(
+        f"{row['class']:8} AUROC {row['auroc']:.2f}, point accuracy {row['point_accuracy']:.2f}"
+    )
 
 # %% [markdown]
 # *Point accuracy* is the share of images whose map is highest inside a true box. A random place would be right in

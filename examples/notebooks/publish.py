@@ -91,7 +91,10 @@ else:
 # %%
 if PUBLISH:
     again = pz.create_model("pylon_resnet18", f"hf-hub:{REPO}@{entry.revision}")
-    same = all((again.state_dict()[name] == value).all() for name, value in model.state_dict().items())
+    same = all(
+        (again.state_dict()[name] == value).all()
+        for name, value in model.state_dict().items()
+    )
     print("the same weights" if same else "other weights")
 
 # %% [markdown]

@@ -40,6 +40,16 @@ ADDED = {
     "training.html": ["base.css", "evaluation.css", "training.css"],
 }
 """Template → the files inside its page."""
+PIECES = {
+    "notebook/explanation.html": {
+        **dict.fromkeys(("path", "label", "picture", "size", "resolution", "thresholds"), HOSTILE),
+        "bars": [{"label": HOSTILE, "probability": HOSTILE, "width": "1%", "tick": "50%", "found": True}],
+        "more": 1,
+        "relevance": True,
+    },
+    "notebook/model.html": {"facts": {HOSTILE: HOSTILE}},
+}
+"""Template of a piece in a notebook → what it takes."""
 
 
 def page(template: str) -> str:
@@ -84,3 +94,25 @@ def test_a_value_that_is_missing_is_an_error(template, name):
     del values[name]
     with pytest.raises(jinja2.UndefinedError, match=name):
         render(template, **values)
+
+
+def test_every_piece_is_tried():
+    assert {path.relative_to(ROOM).as_posix() for path in ROOM.glob("notebook/*.html")} == set(PIECES)
+
+
+@pytest.mark.parametrize("template", PIECES)
+def test_a_piece_escapes_what_it_is_given_and_runs_nothing(template):
+    html = render(template, **PIECES[template])
+    assert (ROOM / "notebook" / "notebook.css").read_text(encoding="utf-8") in html
+    assert "alert(&#34;it&#39;s&#34;)" in html
+    assert "{{ 7 * 7 }}" in html
+    assert "<script" not in html
+    assert not re.search(r"url\(|@import|https?:|<link|<html", html)
+
+
+@pytest.mark.parametrize("template", PIECES)
+def test_the_styles_of_a_piece_reach_nothing_else(template):
+    style = re.search(r"<style>(.*?)</style>", render(template, **PIECES[template]), flags=re.DOTALL)[1]
+    selectors = re.findall(r"([^{}]+)\{", re.sub(r"/\*.*?\*/", "", style))
+    assert selectors
+    assert all(one.strip().startswith("div.pylon-zoo") for each in selectors for one in each.split(","))

@@ -7,6 +7,7 @@ well. Those in `PICTURED` are run, and keep their outputs, for readers on GitHub
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -66,6 +67,7 @@ def executed(notebook: NotebookNode, folder: Path, variables: Mapping[str, str] 
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.source = _strict(cell.source)
+    shutil.copy(EXAMPLES / "draw_plates.py", folder)  # what stands beside the notebooks, and they call
     client.execute(env={**os.environ, "PATH": place, "PYDEVD_DISABLE_FILE_VALIDATION": "1", **(variables or {})})
     for cell in notebook.cells:
         cell.source = written[cell.id]
