@@ -49,9 +49,8 @@ explanation
 # %%
 found = [finding for finding in explanation.top() if finding.found]
 for finding in found:
-    print(
-        f"{finding.label:14} {finding.probability:.2f}  highest at x={finding.peak.x}, y={finding.peak.y}"
-    )
+    x, y = finding.peak.x, finding.peak.y
+    print(f"{finding.label:14} {finding.probability:.2f}  highest at x={x}, y={y}")
 
 # %%
 explanation.overlay(explanation.ranking()[1][0]).resize((320, 360))
@@ -66,19 +65,14 @@ for label, x0, y0, x1, y1 in sample.boxes.tolist():
     name = phantoms.classes[int(label)]
     peak = explanation.finding(name).peak
     inside = x0 <= peak.x <= x1 and y0 <= peak.y <= y1
-    print(
-        f"{name:14} box {x0:.0f}, {y0:.0f} to {x1:.0f}, {y1:.0f}: {'inside' if inside else 'beside it'}"
-    )
+    print(f"{name:14} {'inside' if inside else 'beside'} its box")
 
 # %% [markdown]
 # ## The numbers behind the picture
 
 # %%
 label = found[0].label
-print(
-    "raw logits, one map for each class, at the size of the image:",
-    tuple(explanation.heatmaps.shape),
-)
+print("raw logits, a map for each class:", tuple(explanation.heatmaps.shape))
 print("the model's own resolution:", explanation.resolution)
 print("one class as probabilities:", tuple(explanation.probability_map(label).shape))
 print("its boxes:", explanation.finding(label).boxes)

@@ -100,10 +100,9 @@ max(explanations, key=lambda explanation: explanation.ranking()[0][1])
 import json
 
 measured = json.loads(Path("figures/metrics.json").read_text(encoding="utf-8"))
+print(f"{'':9}AUROC  point accuracy")
 for row in measured["classes"]:
-    print(
-        f"{row['class']:8} AUROC {row['auroc']:.2f}, point accuracy {row['point_accuracy']:.2f}"
-    )
+    print(f"{row['class']:9}{row['auroc']:.2f}   {row['point_accuracy']:.2f}")
 
 # %% [markdown]
 # *Point accuracy* is the share of images whose map is highest inside a true box. A random place would be right in

@@ -44,7 +44,8 @@ publication = prepare(
     "checkpoint",
     REPO,
     evaluation="figures",
-    command="pylon-zoo evaluate --data phantom --data-option count=100 --checkpoint checkpoint --out figures",
+    command="pylon-zoo evaluate --data phantom --data-option count=100 "
+    "--checkpoint checkpoint --out figures",
     training_data="phantom_cxr, split train (drawn images)",
     weights_licence="Apache-2.0",
 )

@@ -30,7 +30,7 @@ def test_bars_stand_in_the_order_of_probability() -> None:
     explanation = explained(["crack", "dent", "stain"])
     found = rows(explanation._repr_html_())
     assert [re.findall(r"<th>(.*?)</th>", row)[0] for row in found] == [label for label, _ in explanation.ranking()]
-    widths = [float(re.findall(r"width:([\d.]+)%", row)[0]) for row in found]
+    widths = [float(re.findall(r'<b class="\w+" style="width:([\d.]+)%"></b>', row)[0]) for row in found]
     assert widths == pytest.approx([100 * probability for _, probability in explanation.ranking()], abs=0.051)
 
 
