@@ -19,6 +19,7 @@ import base64
 import io
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -45,7 +46,7 @@ USERS = 8
 MOST_MS, MOST_GROWTH_MB = 500.0, 50.0
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0
 PATIENCE = 300  # seconds
-BROWSER = "/usr/bin/chromium"
+BROWSER = shutil.which("chromium") or "chromium"
 DROP = """
 ([name, bytes]) => new Promise((resolve) => {
   const data = new DataTransfer();
@@ -92,6 +93,7 @@ def app(model: str) -> Iterator[tuple[str, int]]:
 
 def processor_ms() -> float:
     """Milliseconds of the processor that the processes started from here have taken so far, and theirs."""
+    assert sys.platform == "linux", "other systems say elsewhere what their processes take"
     parents, taken = {}, {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -172,6 +174,7 @@ class User:
 
 def resident_mb(process: int) -> float:
     """Resident memory of a process."""
+    assert sys.platform == "linux", "other systems say elsewhere what their processes hold"
     lines = Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 

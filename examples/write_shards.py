@@ -21,7 +21,7 @@ args = parser.parse_args()
 args.out.mkdir(parents=True, exist_ok=True)
 for split in args.splits:
     data = open_dataset(args.data, split, **({"count": args.images} if args.images else {}))
-    (args.out / "classes.txt").write_text("\n".join(data.classes), encoding="utf-8")
+    (args.out / "classes.txt").write_text("\n".join(data.classes), encoding="utf-8", newline="\n")
     for first in range(0, len(data), args.per_shard):
         name = args.out / f"{split}-{first // args.per_shard:05d}.tar"
         with tarfile.open(name, "w:") as shard:

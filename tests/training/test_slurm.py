@@ -15,7 +15,7 @@ from systems import posix_only
 
 from pylon_zoo.weights.checkpoint import load_checkpoint
 
-pytestmark = [posix_only, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "slurm_train.sh"
@@ -80,6 +80,7 @@ def slurm(tmp_path: Path):
     return start
 
 
+@posix_only
 def test_two_processes_on_gloo_learn_what_one_does(slurm, tmp_path: Path) -> None:
     losses = []
     for tasks in (1, 2):
@@ -93,6 +94,7 @@ def test_two_processes_on_gloo_learn_what_one_does(slurm, tmp_path: Path) -> Non
         assert two[name].flatten().tolist() == pytest.approx(value.flatten().tolist(), abs=1e-3), name
 
 
+@posix_only
 def test_before_its_time_is_up_a_job_is_queued_again(slurm, tmp_path: Path) -> None:
     job = slurm(1, "run")
     try:
@@ -108,7 +110,9 @@ def test_before_its_time_is_up_a_job_is_queued_again(slurm, tmp_path: Path) -> N
     assert (tmp_path / "requeued").read_text(encoding="utf-8").startswith("requeue ")
 
 
+@posix_only
 def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    done = subprocess.run(["bash", str(SCRIPT), "recipe.toml"], capture_output=True, text=True, cwd=tmp_path)
+    words = ["bash", str(SCRIPT), "recipe.toml"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 2
     assert "RECIPE NAME:DIR RUN" in done.stderr

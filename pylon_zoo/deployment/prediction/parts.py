@@ -60,7 +60,7 @@ class Parts:
             check_same(_manifest_of(self.out), manifest, self.out)
             return
         self.folder.prepare()
-        self.folder.inside(MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+        self.folder.inside(MANIFEST).write(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
 
     def check(self, manifest: Manifest) -> None:
         """That the folder belongs to a run with this manifest.
@@ -78,7 +78,7 @@ class Parts:
         """Whether a part is there and complete."""
         parquet = require("pyarrow.parquet", extra="predict")
         try:
-            with self._place(part).open() as file:
+            with self._place(part).opened() as file:
                 return bool(parquet.read_metadata(file).num_rows == self.rows_in(part))
         except (OSError, require("pyarrow", extra="predict").ArrowException):
             return False
@@ -115,7 +115,7 @@ class Parts:
             parquet.ParquetWriter(temporary, schema, compression=COMPRESSION) as file,
         ):
             for part in range(self.count):
-                with self._place(part).open() as opened:
+                with self._place(part).opened() as opened:
                     table = parquet.ParquetFile(opened).read()
                 failed += len(table) - table["error"].null_count
                 file.write_table(table, row_group_size=len(table))
@@ -124,7 +124,7 @@ class Parts:
 
     def failed(self) -> int:
         """How many rows of the complete result have an error."""
-        with self.out.open() as file:
+        with self.out.opened() as file:
             table = require("pyarrow.parquet", extra="predict").ParquetFile(file)
             return sum(len(batch) - batch.column(0).null_count for batch in table.iter_batches(columns=["error"]))
 
@@ -134,7 +134,7 @@ class Parts:
 
 def _read_manifest(place: Place) -> Mapping[str, Any]:
     try:
-        with place.open() as file:
+        with place.opened() as file:
             manifest: Mapping[str, Any] = json.loads(file.read())
     except (OSError, ValueError) as error:
         raise ConfigError(f"{place} cannot be read ({error}). Use --overwrite to start anew.") from error
@@ -145,7 +145,7 @@ def _manifest_of(out: Place) -> Mapping[str, Any]:
     """What a finished result says of its run."""
     parquet = require("pyarrow.parquet", extra="predict")
     try:
-        with out.open() as file:
+        with out.opened() as file:
             manifest: Mapping[str, Any] = json.loads(parquet.read_schema(file).metadata[METADATA_KEY])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(

@@ -38,7 +38,7 @@ class Place(ABC):
         """Whether a file is here."""
 
     @abstractmethod
-    def open(self) -> BinaryIO:
+    def opened(self) -> BinaryIO:
         """The file, for reading.
 
         Raises:
@@ -46,7 +46,7 @@ class Place(ABC):
         """
 
     @abstractmethod
-    def write_text(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Write the whole file."""
 
     @abstractmethod
@@ -87,10 +87,10 @@ class LocalPlace(Place):
     def is_file(self) -> bool:
         return self.path.exists()
 
-    def open(self) -> BinaryIO:
+    def opened(self) -> BinaryIO:
         return self.path.open("rb")
 
-    def write_text(self, text: str) -> None:
+    def write(self, text: str) -> None:
         write_text(self.path, text)
 
     def replacing(self) -> AbstractContextManager[Path]:
@@ -126,10 +126,10 @@ class RemotePlace(Place):
         with _written(self):
             return remote.is_file(self.address)
 
-    def open(self) -> BinaryIO:
+    def opened(self) -> BinaryIO:
         return remote.open_binary(self.address, listings=False)
 
-    def write_text(self, text: str) -> None:
+    def write(self, text: str) -> None:
         with _written(self):
             remote.write_bytes(self.address, text.encode())
 
