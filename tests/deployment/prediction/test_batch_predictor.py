@@ -158,24 +158,25 @@ def test_ray_data_gives_the_rows_of_one_process_though_a_worker_is_killed(
     assert (tmp_path / "deaths").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kind", [pytest.param("parquet", marks=pytest.mark.slow), pytest.param("folder", marks=pytest.mark.sweep)]
+)
 @posix_only
 def test_the_example_reads_a_folder_and_parquet(
-    cluster: Any, folder: Path, predict, checkpoint: str, tmp_path: Path
+    kind: str, cluster: Any, folder: Path, predict, checkpoint: str, tmp_path: Path
 ) -> None:
+    given, out = {"folder": folder, "parquet": tmp_path / "images.parquet"}[kind], tmp_path / "found"
     pq.write_table(bytes_of(folder), tmp_path / "images.parquet")
+    words = ["--input", given, "--out", out, "--checkpoint", checkpoint, "--workers", "1", "--batch-size", "1"]
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLE), *map(str, words)],
+        env={**environment(), "RAY_ADDRESS": cluster.get_runtime_context().gcs_address},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    found = rows_of(pa.concat_tables(map(pq.read_table, out.glob("*.parquet"))))
+    assert len(found) == 12
     expected = [row for row in rows_of(predict(folder, batch_size=1)) if not row["error"]]
-    for given in (folder, tmp_path / "images.parquet"):
-        out = tmp_path / f"found-{given.suffix}"
-        words = ["--input", given, "--out", out, "--checkpoint", checkpoint, "--workers", "1", "--batch-size", "1"]
-        done = subprocess.run(
-            [sys.executable, str(EXAMPLE), *map(str, words)],
-            env={**environment(), "RAY_ADDRESS": cluster.get_runtime_context().gcs_address},
-            capture_output=True,
-            text=True,
-            timeout=1800,
-        )
-        assert done.returncode == 0, done.stderr
-        found = rows_of(pa.concat_tables(map(pq.read_table, out.glob("*.parquet"))))
-        assert len(found) == 12
-        assert [row for row in found if not row["error"]] == expected
+    assert [row for row in found if not row["error"]] == expected
