@@ -57,6 +57,7 @@ def build(studio: Studio, title: str = "pylon_zoo") -> Any:
     shows: dict[str, Any] = {**quiet, **SHOWING}
     latest: dict[str, Any] = {**shows, "trigger_mode": "always_last"}
 
+    drawable = [mark for mark in MARKS if studio.dataset is not None or mark != "true boxes"]
     with gr.Blocks(title=title, analytics_enabled=False, fill_width=True) as page:
         desk = gr.State(Desk(), time_to_live=AN_HOUR)
         view = gr.State(View(), time_to_live=AN_HOUR)
@@ -81,9 +82,7 @@ def build(studio: Studio, title: str = "pylon_zoo") -> Any:
                     left = gr.Dropdown(names, value=names[0], label="Map")
                     right = gr.Dropdown([NOTHING, *names], value=NOTHING, label="Beside it")
                     marks = gr.CheckboxGroup(
-                        [mark for mark in MARKS if studio.dataset is not None or mark != "true boxes"],
-                        value=[mark for mark in MARKS if mark != "boxes"],
-                        label="Marks",
+                        drawable, value=[mark for mark in drawable if mark != "boxes"], label="Marks"
                     )
                     scaling = gr.Radio([(SCALE_NAMES[one], one) for one in SCALINGS], value="absolute", label="Scale")
                     opacity = gr.Slider(0, 1, MAX_OPACITY, step=0.05, label="Opacity", buttons=[])

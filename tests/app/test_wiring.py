@@ -31,3 +31,20 @@ def test_without_a_dataset_there_is_nothing_to_look_through(studio: Studio) -> N
 
     bare = Studio({"small": studio.sources["small"].model})
     assert parts(studio) - parts(bare) == {"pz-dataset", "pz-back", "pz-on"}
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["with a dataset", "without"])
+def test_every_setting_accepts_what_it_shows_at_first(studio: Studio, opened: bool) -> None:
+    """Gradio refuses a request whose values are not among the choices, and shows nobody why."""
+    import gradio
+
+    from pylon_zoo.app.wiring import build
+
+    page = build(studio if opened else Studio({"small": studio.sources["small"].model}))
+    kinds = (gradio.CheckboxGroup, gradio.Dropdown, gradio.Radio, gradio.Slider, gradio.Checkbox)
+    settings = [block for block in page.blocks.values() if isinstance(block, kinds)]
+    assert len(settings) == 7
+    for setting in settings:
+        setting.preprocess(setting.value)  # raises where it is not among the choices
+    (marks,) = (setting for setting in settings if isinstance(setting, gradio.CheckboxGroup))
+    assert ("true boxes" in marks.value) == opened
