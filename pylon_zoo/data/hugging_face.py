@@ -23,7 +23,7 @@ from pylon_zoo.data.problems import row_problems
 from pylon_zoo.data.records import check_channels
 from pylon_zoo.data.sample import Sample
 from pylon_zoo.data.splits import SHARES, assign_by_hash, check_patient_leak
-from pylon_zoo.errors import DataError, ImageError, UnknownNameError, suggest
+from pylon_zoo.errors import DataError, ImageError, UnknownNameError, first_line, suggest
 from pylon_zoo.optional import require
 
 SPELLINGS = {"train": ("train",), "val": ("validation", "val", "valid", "dev"), "test": ("test",)}
@@ -165,7 +165,7 @@ def _load(hub: ModuleType, root: Path, config: str) -> dict[str, Any]:
         else:
             loaded = hub.load_dataset(str(root), config or None)
     except Exception as error:  # of every library that `datasets` reads with
-        what = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        what = first_line(error)
         raise DataError(
             f"'{root}' cannot be loaded ({what}): give a folder, a Parquet file or a name on the Hub, and with "
             "config=… which of its configurations."

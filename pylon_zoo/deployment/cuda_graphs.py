@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from pylon_zoo.errors import ConfigError
+from pylon_zoo.errors import ConfigError, first_line
 from pylon_zoo.models.layers import AUTOCAST, keeping_weights
 
 Run = Callable[[Tensor], Tensor]
@@ -68,8 +68,7 @@ class CudaGraph:
                     self.features = run(self.images)
         except RuntimeError as error:
             raise ConfigError(
-                "This network cannot be captured as a CUDA graph "
-                f"({next(iter(str(error).splitlines()), type(error).__name__)}); leave mode='latency' out."
+                f"This network cannot be captured as a CUDA graph ({first_line(error)}); leave mode='latency' out."
             ) from error
         torch.cuda.current_stream(x.device).wait_stream(side)
         self.done.record()

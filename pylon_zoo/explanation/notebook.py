@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
-from PIL import Image
-
+from pylon_zoo.explanation.explained import Explained
 from pylon_zoo.explanation.page_parts import as_bar, picture_uri
-from pylon_zoo.explanation.thresholds import Thresholds
 from pylon_zoo.pages import render
 
 BARS = 12
 """Classes that get a bar; further ones, less probable, are counted."""
 
 
-class Shown(Protocol):
-    """What of a `pylon_zoo.Explanation` a notebook shows; see there."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-    @property
-    def thresholds(self) -> Thresholds: ...
-    @property
-    def unit(self) -> str: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def resolution(self) -> str: ...
-    def ranking(self) -> list[tuple[str, float]]: ...
-    def overlay(self, label: str | None = None, **options: Any) -> Image.Image: ...
-
-
-def explanation_html(explanation: Shown) -> str:
+def explanation_html(explanation: Explained) -> str:
     """A piece of HTML without scripts, whose picture is inside; whatever comes from outside is escaped.
 
     Args:

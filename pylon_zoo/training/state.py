@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pylon_zoo.errors import DataError
+from pylon_zoo.errors import DataError, first_line
 
 FORMAT = 1
 
@@ -124,7 +124,7 @@ def from_bytes(content: bytes, path: Path) -> dict[str, Any]:
     try:
         table = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise DataError(f"{path} is damaged, or no state of a run ({str(error).splitlines()[0]}). {advice}") from error
+        raise DataError(f"{path} is damaged, or no state of a run ({first_line(error)}). {advice}") from error
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise DataError(f"{path} was written by another version of pylon_zoo. {advice}")
     state: dict[str, Any] = table["state"]

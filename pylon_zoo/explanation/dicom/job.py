@@ -5,44 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
-
-from PIL import Image
-from torch import Tensor
+from typing import Any
 
 from pylon_zoo._version import __version__
 from pylon_zoo.explanation.dicom.codes import long_string
 from pylon_zoo.explanation.dicom.source import Source
 from pylon_zoo.explanation.dicom.uids import derived_uid
-from pylon_zoo.explanation.finding import Finding
+from pylon_zoo.explanation.explained import Explained
 
 NOTICE = "Research use only, not for diagnosis"
 MANUFACTURER = "pylon_zoo"
 SERIES = {"map": (1, "Heatmaps"), "segmentation": (2, "Regions"), "capture": (3, "Overlays"), "report": (4, "Report")}
 """Kind → the last two digits of its series number, and what the series is called."""
 LARGEST = 2**31 - 1  # of an IS
-
-
-class Explained(Protocol):
-    """What of a `pylon_zoo.Explanation` goes into DICOM objects; see there."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def labels(self) -> tuple[str, ...]: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def height(self) -> int: ...
-    @property
-    def resolution(self) -> str: ...
-    @property
-    def unit(self) -> str: ...
-    def finding(self, label: str) -> Finding: ...
-    def top(self, count: int | None = None) -> tuple[Finding, ...]: ...
-    def level(self, label: str) -> float: ...
-    def probability_map(self, label: str, size: tuple[int, int] | None = None) -> Tensor: ...
-    def overlay(self, label: str | None = None) -> Image.Image: ...
 
 
 @dataclass(frozen=True)

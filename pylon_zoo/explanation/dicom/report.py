@@ -10,8 +10,9 @@ import numpy as np
 
 from pylon_zoo._version import __version__
 from pylon_zoo.explanation.dicom.codes import label_code, long_string, scheme_item, threshold_code
-from pylon_zoo.explanation.dicom.job import MANUFACTURER, NOTICE, Explained, Job
+from pylon_zoo.explanation.dicom.job import MANUFACTURER, NOTICE, Job
 from pylon_zoo.explanation.dicom.uids import derived_uid
+from pylon_zoo.explanation.explained import Explained
 from pylon_zoo.explanation.finding import Finding
 from pylon_zoo.explanation.peaks import Box, Point
 

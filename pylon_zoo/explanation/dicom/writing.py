@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from pylon_zoo.data.dicom import NamedBytes
 from pylon_zoo.errors import ImageError, PylonZooError, UnknownNameError, suggest
 from pylon_zoo.explanation.dicom.capture import captures
-from pylon_zoo.explanation.dicom.job import Explained, Job
+from pylon_zoo.explanation.dicom.job import Job
 from pylon_zoo.explanation.dicom.maps import parametric_maps
 from pylon_zoo.explanation.dicom.report import reports
 from pylon_zoo.explanation.dicom.segmentation import segmentations
 from pylon_zoo.explanation.dicom.source import Source, read_source
 from pylon_zoo.explanation.dicom.uids import derived_uid
+from pylon_zoo.explanation.explained import Explained
 from pylon_zoo.files import make_folder, replacing
 
 if TYPE_CHECKING:
