@@ -1,4 +1,4 @@
-"""The whole way on a small stand-in of NIH ChestX-ray14: killed in training, gone on with, published, loaded back."""
+"""From an empty disk to published weights on a small NIH ChestX-ray14: downloaded, killed, resumed, loaded back."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 from fresh_processes import ROOT, loaded_in_fresh_processes
 from loopback_hub import LoopbackHub
 from processes import command, start
+from tiny_releases import put_nih
 
 import pylon_zoo as pz
 from pylon_zoo.cli.main import main
@@ -23,7 +24,7 @@ from pylon_zoo.weights.checkpoint import load_checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")]
 
-REPO, ARCHITECTURE, TAG = "org/chest", "pylon_resnet18", "nih-cxr14"
+MIRROR, REPO, ARCHITECTURE, TAG = "someone/NIH", "org/chest", "pylon_resnet18", "nih-cxr14"
 SETTINGS = (
     f"model.architecture={ARCHITECTURE}",
     "model.options.decoder_channels=8",
@@ -43,9 +44,14 @@ WAYS = (
 )
 
 
-def write_stand_in(folder: Path) -> None:
-    """120 images of the generator that the benchmark takes."""
-    runpy.run_path(str(ROOT / "benchmarks" / "nih_stand_in.py"))["write_release"](folder, images=120, side=48)
+def put_stand_in(hub: LoopbackHub, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """120 images of the generator that the benchmark takes, on the Hub as the release's mirror there has it."""
+    runpy.run_path(str(ROOT / "benchmarks" / "nih_stand_in.py"))["write_release"](scratch, images=120, side=48)
+    files = {path.name: path.read_bytes() for path in scratch.rglob("*.*")}
+    images = {name: files.pop(name) for name in list(files) if name.endswith(".png")}
+    files["Data_Entry_2017_v2020.csv"] = files.pop("Data_Entry_2017.csv")
+    put_nih(hub, MIRROR, files, {1: images}, monkeypatch)
+    return images
 
 
 def until(there: Path, process, what: str, log: Path) -> None:
@@ -57,11 +63,23 @@ def until(there: Path, process, what: str, log: Path) -> None:
     assert there.is_file(), what
 
 
-def test_from_a_dataset_to_weights_that_load_by_name(
+def test_from_an_empty_disk_to_weights_that_load_by_name(
     tmp_path: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, out, log = tmp_path / "nih", tmp_path / "runs", tmp_path / "log.txt"
-    write_stand_in(data)
+    images = put_stand_in(hub, tmp_path / "scratch", monkeypatch)
+
+    # The connection breaks in the middle of the images; the same command goes on.
+    hub.fail("cut", file="/images_001.zip")
+    download = ["data", "download", TAG, str(data)]
+    assert main(download) == 1
+    capsys.readouterr()
+    assert not list(data.rglob("*.png"))
+    hub.faults.clear()
+    assert main(download) == 0
+    assert {path.name: path.read_bytes() for path in data.rglob("*.png")} == images
+    assert main(["data", "check", f"nih-cxr14:{data}"]) == 0
+    capsys.readouterr()
     words = ["reproduce", "release", TAG, "--data", f"nih-cxr14:{data}", "--out", str(out), "--device", "cpu"]
     words += [word for setting in SETTINGS for word in ("--set", setting)]
 
@@ -121,11 +139,11 @@ def test_from_a_dataset_to_weights_that_load_by_name(
     patch = next(out.glob("release/*/weights_manifest.patch"))
     subprocess.run(["git", "apply", str(patch)], cwd=tree, check=True)
     patched = tree / manifest.MANIFEST_FILE
-    images = torch.randn(2, 1, 64, 64)
+    batch = torch.randn(2, 1, 64, 64)
     with torch.inference_mode():
-        expected = load_checkpoint(run)(images)
+        expected = load_checkpoint(run)(batch)
     places = {manifest.MANIFEST_VARIABLE: str(patched)}
-    for logits in loaded_in_fresh_processes(list(WAYS), images, tmp_path, places):
+    for logits in loaded_in_fresh_processes(list(WAYS), batch, tmp_path, places):
         assert torch.equal(logits, expected)
 
     # One bit of the published file is another.

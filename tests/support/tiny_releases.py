@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
 from loopback_files import FileServer
+from loopback_hub import LoopbackHub
 from PIL import Image
 
+from pylon_zoo.data.download import releases
 from pylon_zoo.data.download.table import Part, Release, RemoteFile, Unpacking
 
 
@@ -75,6 +78,35 @@ def tiny_release(server: FileServer, published: bool = True) -> Release:
     return Release(
         "ChestX-Det, tiny", "none", "https://release.invalid", {"here": {"tables": Part(tables), **archives}}
     )
+
+
+def put_nih(
+    hub: LoopbackHub, repo: str, tables: dict[str, bytes], folders: dict[int, dict[str, bytes]], to: pytest.MonkeyPatch
+) -> None:
+    """A small NIH ChestX-ray14 as its mirror on the Hub has it, and the table's line for it in place of the real one.
+
+    Args:
+        hub: that gets the repository.
+        repo: its name.
+        tables: name → content.
+        folders: number, as of `images_001` → names and contents of its images.
+        to: undoes it.
+    """
+    names = {number: f"images_{number:03}.zip" for number in folders}
+    archives = {names[n]: zip_of({f"images/{name}": one for name, one in of.items()}) for n, of in folders.items()}
+    files = {f"data/{name}": table for name, table in tables.items()}
+    commit = hub.add(repo, files | {f"data/images/{name}": archive for name, archive in archives.items()})
+    to.setattr(releases, "NIH_MIRROR", f"hub:{repo}@{commit}/data/")
+    remote = tuple(
+        RemoteFile(
+            name,
+            (f"hub:{repo}@{commit}/data/images/{name}",),
+            unpacking=Unpacking(f"images_{number:03}/images", "*.png", depth=1),
+        )
+        for number, name in names.items()
+    )
+    parts = releases._nih(remote)
+    to.setitem(releases.RELEASES, "nih_cxr14", Release("tiny", "none", "https://nih.invalid", {"hub": parts}))
 
 
 def tree_of(root: Path) -> dict[str, bytes]:

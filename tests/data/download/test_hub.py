@@ -9,13 +9,13 @@ import pytest
 from loopback_hub import TOKEN, LoopbackHub
 from loopback_hub.store import etag
 from PIL import Image
-from tiny_releases import png, tree_of, zip_of
+from tiny_releases import png, put_nih, tree_of
 
 from pylon_zoo.data import open_dataset
 from pylon_zoo.data.download import download, releases
 from pylon_zoo.data.download.hub import on_the_web
 from pylon_zoo.data.download.records import read_record
-from pylon_zoo.data.download.table import Part, Release, RemoteFile, Unpacking
+from pylon_zoo.data.download.table import Part, RemoteFile
 from pylon_zoo.errors import DownloadError
 
 REPO = "someone/NIH"
@@ -36,21 +36,8 @@ def nih(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """The release as the mirror has it, in two archives, with images of both splits in each."""
     names = sorted((*TRAIN, *TEST), key=lambda name: name[::-1])
     images = {name: png(number) for number, name in enumerate(names)}
-    half = dict(list(images.items())[:45])
-    archives = {
-        "data/images/images_001.zip": zip_of({f"images/{name}": one for name, one in half.items()}),
-        "data/images/images_002.zip": zip_of({f"images/{n}": one for n, one in images.items() if n not in half}),
-    }
-    tables = {f"data/{name}": text.encode() for name, text in TABLES.items()}
-    commit = hub.add(REPO, tables | archives)
-    monkeypatch.setattr(releases, "NIH_MIRROR", f"hub:{REPO}@{commit}/data/")
-    rule = [Unpacking(f"images_{number:03}/images", "*.png", depth=1) for number in (1, 2)]
-    files = tuple(
-        RemoteFile(f"images_{n:03}.zip", (f"hub:{REPO}@{commit}/data/images/images_{n:03}.zip",), unpacking=rule[n - 1])
-        for n in (1, 2)
-    )
-    parts = releases._nih(files)
-    monkeypatch.setitem(releases.RELEASES, "nih_cxr14", Release("tiny", "none", "https://nih.invalid", {"hub": parts}))
+    halves = {1: dict(list(images.items())[:45]), 2: dict(list(images.items())[45:])}
+    put_nih(hub, REPO, {name: text.encode() for name, text in TABLES.items()}, halves, monkeypatch)
     return images
 
 
