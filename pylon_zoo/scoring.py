@@ -51,7 +51,7 @@ def score(
 
     Args:
         model: on `device`, in evaluation mode.
-        batches: of normalised images; boxes and masks in pixels of those. There may be none.
+        batches: of normalised images, or ones that know how to become so; boxes and masks in pixels of those. There may be none.
         device: where the model is.
         class_map: dataset class → model class, None for a class the model does not have; by default the same.
         others, keep: as for `pylon_zoo.metrics.ScoreKeeper`.
@@ -70,7 +70,7 @@ def score(
     keeper = ScoreKeeper(model.num_classes, model.activation, class_map, model.heatmap_unit, others, keep)
     places = None if indices is None else iter(indices)
     for batch in batches:
-        images = batch.images.to(device, non_blocking=True, memory_format=layout)
+        images = batch.model_input(device, layout)
         logits, heatmap = model.forward_with_heatmap(images) if model.has_heatmap else (model(images), None)
         size = both(images.shape[-2:])
         grid = None if heatmap is None else grid_for(model, size, placement)

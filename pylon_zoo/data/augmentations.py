@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +12,21 @@ from torch.nn import functional
 from torchvision import tv_tensors
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import query_size
+
+
+@dataclass(frozen=True)
+class Tone:
+    """What augmentation has done to brightness: pixel → contrast · pixel + brightness.
+
+    Given to the steps in an image's place, it comes back as what they would have done to the image.
+    """
+
+    contrast: float = 1.0
+    brightness: float = 0.0
+
+    def then(self, contrast: float, brightness: float) -> Tone:
+        """After one more change."""
+        return Tone(contrast * self.contrast, contrast * self.brightness + brightness)
 
 
 class BrightnessContrast(v2.Transform):  # type: ignore[misc]  # torchvision ships no types
@@ -22,6 +38,8 @@ class BrightnessContrast(v2.Transform):  # type: ignore[misc]  # torchvision shi
         limit: contrast is uniform in 1 ± limit, brightness in ± limit (of the full range 1).
     """
 
+    _transformed_types = (*v2.Transform._transformed_types, Tone)
+
     def __init__(self, limit: float) -> None:
         super().__init__()
         self.limit = limit
@@ -32,7 +50,9 @@ class BrightnessContrast(v2.Transform):  # type: ignore[misc]  # torchvision shi
         return {"contrast": 1 + contrast, "brightness": brightness}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Change an image in [0, 1], clamped to it; leave anything else."""
+        """Change an image in [0, 1], clamped to it, or a tone; leave anything else."""
+        if isinstance(inpt, Tone):
+            return inpt.then(**params)
         if not isinstance(inpt, tv_tensors.Image):
             return inpt
         changed = (inpt * params["contrast"] + params["brightness"]).clamp(0, 1)
@@ -143,6 +163,20 @@ def _any(size: tuple[int, int], **resampling: Any) -> list[v2.Transform]:
     return [v2.Resize(size, **resampling), Motion(0.15, 0.05, mirrors=(0.5, 0.5), turns=4), BrightnessContrast(0.1)]
 
 
+class Canvas(NamedTuple):
+    """How a GPU does an augmentation: from a picture of a size that is the same for all, in one linear interpolation.
+
+    Args:
+        side: of the picture, of the result's: above 1 where most of what is shown is cut out of it.
+        edges: what comes into the picture, as in `pylon_zoo.data.finish.Change`.
+        tone_first: whether the steps change brightness before they move.
+    """
+
+    side: float = 1.0
+    edges: str = "zeros"
+    tone_first: bool = False
+
+
 class Augmentation(NamedTuple):
     """A line of the table of augmentations.
 
@@ -150,20 +184,22 @@ class Augmentation(NamedTuple):
         steps: called with the size (height, width), `interpolation` and `antialias`; gives torchvision transforms.
         relabels: whether a class whose boxes have all left the picture becomes absent.
         min_visibility: a box with less than this share of its area left has left the picture.
+        canvas: how the steps are done at once on the model's device; None where they can't.
     """
 
     steps: Callable[..., list[v2.Transform]]
     relabels: bool = False
     min_visibility: float = 0.5
+    canvas: Canvas | None = None
 
 
 AUGMENTATIONS = {
-    "none": Augmentation(_none),
-    "flip": Augmentation(_flip),
-    "affine": Augmentation(_affine),
-    "xray": Augmentation(_xray),
-    "upright": Augmentation(_upright),
-    "any": Augmentation(_any),
+    "none": Augmentation(_none, canvas=Canvas()),
+    "flip": Augmentation(_flip, canvas=Canvas()),
+    "affine": Augmentation(_affine, canvas=Canvas(tone_first=True)),
+    "xray": Augmentation(_xray, canvas=Canvas(side=1.25)),
+    "upright": Augmentation(_upright, canvas=Canvas(edges="reflection")),
+    "any": Augmentation(_any, canvas=Canvas(edges="reflection")),
     "voc": Augmentation(_voc, relabels=True, min_visibility=0.0),
 }
 """Name, as `data.augmentation` of a recipe takes it → what is done to training images, boxes and masks alike."""

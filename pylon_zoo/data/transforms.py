@@ -3,6 +3,9 @@
 Everything happens in float32 in [0, 1], whatever the image came as, so that 8-bit and 16-bit sources take one path. An
 image is squashed to the model's size, never cropped, as in the paper. Cubic interpolation overshoots at edges; the
 result is clamped to [0, 1], which is what 8-bit image libraries do without saying so.
+
+With `normalize=False` pixels leave as they are, those of 8 bits that nothing changes as such, and what is left to do goes with
+them: `Batch.model_input` does it on the model's device, bit for bit as it is done here.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from torchvision.transforms import InterpolationMode, v2
 from pylon_zoo.cells import both
 from pylon_zoo.data.augmentations import AUGMENTATIONS
 from pylon_zoo.data.boxes import box_areas, clip_boxes, scale_boxes
+from pylon_zoo.data.finish import Finish
 from pylon_zoo.data.images import to_channels
 from pylon_zoo.data.sample import Sample
 from pylon_zoo.errors import ConfigError, UnknownNameError, suggest
@@ -40,6 +44,7 @@ class _Transform:
     std: tuple[float, ...]
     interpolation: str = "bicubic"
     antialias: bool = True
+    normalize: bool = True
 
     def __post_init__(self) -> None:
         for name in ("size", "mean", "std"):
@@ -65,8 +70,18 @@ class _Transform:
     def _resampling(self) -> dict[str, Any]:
         return {"interpolation": INTERPOLATIONS[self.interpolation], "antialias": self.antialias}
 
+    def _stays(self, size: tuple[int, int]) -> bool:
+        """Whether an image of (height, width) keeps its pixels."""
+        return size == self.size
+
     def _begin(self, image: Tensor) -> Tensor:
-        """Float, with no more channels than needed: repeating grey can wait until the image is small."""
+        """Float, with no more channels than needed: repeating grey can wait until the image is small.
+
+        8-bit pixels stay what they are where they will leave so.
+        """
+        bytes_leave = image.dtype == torch.uint8 and not self.normalize and self.in_chans >= image.shape[0]
+        if bytes_leave and self._stays(both(image.shape[-2:])):
+            return image
         image = v2.functional.to_dtype(image, torch.float32, scale=True)
         return image if self.in_chans > image.shape[0] else to_channels(image, self.in_chans)
 
@@ -77,10 +92,11 @@ class _Transform:
         resized: Tensor = v2.functional.resize(tv_tensors.Mask(masks), list(self.size)).as_subclass(Tensor)
         return resized
 
-    def _finish(self, image: Tensor) -> Tensor:
-        image = to_channels(image.clamp(0, 1), self.in_chans)
-        normalized: Tensor = v2.functional.normalize(image, list(self.mean), list(self.std))
-        return normalized
+    def _finish(self, image: Tensor) -> tuple[Tensor, Finish | None]:
+        """The image as it leaves, and what is left to do to it."""
+        pixels = to_channels(image if image.dtype == torch.uint8 else image.clamp(0, 1), self.in_chans)
+        finish = Finish(self.mean, self.std)
+        return (finish(pixels), None) if self.normalize else (pixels, finish)
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,7 @@ class EvalTransform(_Transform):
         interpolation: `"bicubic"`, `"bilinear"` or `"nearest"`.
         antialias: low-pass before shrinking, as Pillow and timm do (and their cubic kernel, a = -0.5); False is
             OpenCV's behaviour (a = -0.75), and the paper's.
+        normalize: False leaves it to `Batch.model_input`.
 
     Raises:
         ConfigError: an option makes no sense, or (when called) an image has channels the model cannot take.
@@ -107,7 +124,8 @@ class EvalTransform(_Transform):
     def __call__(self, sample: Sample) -> Sample:
         """A sample with a raw image (C, H, W) → the same with image (in_chans, *size) and boxes in its pixels."""
         boxes = scale_boxes(sample.boxes, both(sample.image.shape[-2:]), self.size)
-        return replace(sample, image=self.image(sample.image), boxes=boxes, masks=self._masks(sample.masks))
+        image, finish = self._finish(self._resized(sample.image))
+        return replace(sample, image=image, boxes=boxes, masks=self._masks(sample.masks), finish=finish)
 
     def image(self, image: Tensor) -> Tensor:
         """Just the image.
@@ -118,8 +136,12 @@ class EvalTransform(_Transform):
         Returns:
             (in_chans, *size) float32, normalised.
         """
-        resized = v2.functional.resize(self._begin(image), list(self.size), **self._resampling)
-        return self._finish(resized)
+        whole = self if self.normalize else replace(self, normalize=True)
+        return whole._finish(whole._resized(image))[0]
+
+    def _resized(self, image: Tensor) -> Tensor:
+        resized: Tensor = v2.functional.resize(self._begin(image), list(self.size), **self._resampling)
+        return resized
 
 
 @dataclass(frozen=True)
@@ -136,6 +158,7 @@ class TrainTransform(_Transform):
         std: see there.
         interpolation: see there.
         antialias: see there.
+        normalize: see there.
         augmentation: `"none"`; `"flip"`, mirrored half the time and brightness and contrast off by up to a tenth;
             `"upright"`, that and scaled by 0.85 to 1.15 and shifted by up to 5 %, on reflected edges; `"any"`, that and
             mirrored top for bottom and turned by quarters;
@@ -178,6 +201,9 @@ class TrainTransform(_Transform):
         object.__setattr__(self, "_relabels", chosen.relabels)
         object.__setattr__(self, "_augment", v2.Compose(chosen.steps(self.size, **self._resampling)))
 
+    def _stays(self, size: tuple[int, int]) -> bool:
+        return size == self.size and self.augmentation == "none"
+
     def __call__(self, sample: Sample) -> Sample:
         """A sample with a raw image (C, H, W) → the same with image (in_chans, *size) and the boxes still visible."""
         image = tv_tensors.Image(self._begin(sample.image))
@@ -192,12 +218,14 @@ class TrainTransform(_Transform):
             )
             image, corners, masks = self._augment(image, corners, masks)
             left = self._visible(torch.cat([boxes[:, :1], corners.as_subclass(Tensor)], dim=1))
+        pixels, finish = self._finish(image.as_subclass(Tensor))
         return replace(
             sample,
-            image=self._finish(image.as_subclass(Tensor)),
+            image=pixels,
             target=_relabel(sample.target, boxes, left) if self._relabels else sample.target,
             boxes=left if self.keep_boxes else left[:0],
             masks=None if masks is None else masks.as_subclass(Tensor),
+            finish=finish,
         )
 
     def _visible(self, boxes: Tensor) -> Tensor:

@@ -205,12 +205,17 @@ def evaluate(
     return replace(evaluation, intervals=intervals(evaluation.draws, statistics))
 
 
-def prepared(model: HeatmapModel, dataset: LabelledDataset, size: int | tuple[int, int] | None) -> LabelledDataset:
-    """The dataset with a transform: its own, or the model's at `size`; `dataset` itself is left alone."""
+def prepared(
+    model: HeatmapModel, dataset: LabelledDataset, size: int | tuple[int, int] | None, *, normalize: bool = True
+) -> LabelledDataset:
+    """The dataset with a transform: its own, or the model's at `size`; `dataset` itself is left alone.
+
+    Without `normalize` that is left to `Batch.model_input`.
+    """
     if dataset.transform is not None:
         return dataset
     dataset = copy.copy(dataset)
-    dataset.transform = eval_transform(model)
+    dataset.transform = replace(eval_transform(model), normalize=normalize)
     if size is not None:
         dataset.transform = replace(dataset.transform, size=(size, size) if isinstance(size, int) else size)
     return dataset

@@ -16,6 +16,7 @@ from pylon_zoo.training.sections import Origin, build, dump, plain, setting
 
 PRECISIONS = ("no", "fp16", "bf16")
 PHASES = ("frozen", "trained")
+AUGMENTERS = ("loader", "device")
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW"}
 """Name in `[optimizer]` → class in `torch.optim`."""
 SHARPNESS = {"topk": "k", "lse": "r"}
@@ -46,6 +47,8 @@ class DataSection:
         name: `NAME` or `NAME:DIR`; `--data` replaces it.
         size: height and width in pixels that images are resized to.
         augmentation: of training images, a key of `pylon_zoo.data.augmentations.AUGMENTATIONS`.
+        augment_on: who augments: the `"loader"`, as in the paper, or the model's `"device"`, a batch at once; images
+            then leave the loader with 8 bits.
         classes: those of the dataset that are learnt, in this order; None is all. Images that show others stay.
         mean, std: normalisation of images in [0, 1], one value per channel; None takes the model's own.
         options: passed to the dataset for every split.
@@ -55,6 +58,7 @@ class DataSection:
     name: str = setting("nih_cxr14")
     size: int = setting(256, at_least=32)
     augmentation: str = setting("xray")
+    augment_on: str = setting("loader", choices=AUGMENTERS)
     classes: tuple[str, ...] | None = None
     mean: tuple[float, ...] | None = setting(None, at_least=0, at_most=1)
     std: tuple[float, ...] | None = setting(None, above=0)

@@ -38,6 +38,8 @@ class Choice:
     travels: Callable[[dict[str, Any]], dict[str, Any]]
 
 
+PICTURES = ("size", "augmentation", "augment_on")
+"""Settings of `[data]` that other data keep."""
 CHOICES: dict[str, Choice] = {
     "model": Choice(
         "architecture",
@@ -47,15 +49,13 @@ CHOICES: dict[str, Choice] = {
             "options": {key: value for key, value in model.get("options", {}).items() if key.startswith("encoder_")},
         },
     ),
-    "data": Choice(
-        "name", dataset_of, lambda data: {key: data[key] for key in ("size", "augmentation") if key in data}
-    ),
+    "data": Choice("name", dataset_of, lambda data: {key: data[key] for key in PICTURES if key in data}),
     "schedule": Choice(
         "name", str, lambda schedule: {key: value for key, value in schedule.items() if key != "options"}
     ),
 }
-"""Section → its choice: another method leaves all options but the encoder's behind, other data everything but the size
-and the augmentation, another schedule its options."""
+"""Section → its choice: another method leaves all options but the encoder's behind, other data everything but
+`PICTURES`, another schedule its options."""
 
 
 def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), data: str | None = None) -> Recipe:

@@ -96,10 +96,10 @@ def train_step(
     losses = torch.zeros((), device=device)
     for number, batch in enumerate(step.batches):
         torch.manual_seed(mixed(STEP, *seeds, step.number, number, accelerator.process_index))
-        moved = batch.to(device, non_blocking=True)
+        ready = replace(batch, images=batch.model_input(device, layout), finish=None)
+        moved = ready.to(device, non_blocking=True)
         synced = number + 1 == len(step.batches)
         with nullcontext() if synced else accelerator.no_sync(network):
-            moved = replace(moved, images=moved.images.contiguous(memory_format=layout))
             part = Part(moved, (*seeds, step.places[number]), progress)
             loss = sum(one / count for one, count in zip(objective.sums(network, part), counts, strict=True))
             accelerator.backward(loss * accelerator.num_processes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import harmonic_mean
 from typing import Any
@@ -14,6 +14,7 @@ import timm
 import torch
 
 from pylon_zoo._version import __version__
+from pylon_zoo.data.canvas import CanvasTransform
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.label_names import names_in
 from pylon_zoo.data.labels import RelabelledDataset
@@ -212,12 +213,16 @@ def model_for(recipe: Recipe, dataset: LabelledDataset) -> HeatmapClassifier:
 def set_transforms(
     recipe: Recipe, model: HeatmapClassifier, train_set: LabelledDataset, val_set: LabelledDataset
 ) -> None:
-    """Give both splits the transforms that make the model's input."""
-    val_set.transform = eval_transform(model)
+    """Give both splits the transforms that make the model's input, normalised on the model's device."""
+    val_set.transform = replace(eval_transform(model), normalize=False)
     with blaming(recipe.origin.at("data.augmentation")):
-        train_set.transform = TrainTransform(
+        train_set.transform = TRANSFORMS[recipe.data.augment_on](
             **asdict(val_set.transform), augmentation=recipe.data.augmentation, keep_boxes=False
         )
+
+
+TRANSFORMS: dict[str, type[TrainTransform]] = {"loader": TrainTransform, "device": CanvasTransform}
+"""`data.augment_on` → how training images leave the loader."""
 
 
 @contextmanager

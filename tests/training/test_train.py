@@ -10,6 +10,7 @@ import pytest
 import pylon_zoo.training.train as train_module
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.phantom import PhantomCxr
+from pylon_zoo.data.sample import collate
 from pylon_zoo.errors import ConfigError, DataError, UnknownNameError
 from pylon_zoo.training.recipe_files import load_recipe
 from pylon_zoo.training.train import model_for, open_split, set_transforms, train
@@ -89,9 +90,9 @@ def test_transforms_make_what_the_model_says_it_takes(make_recipe, spots):
     train_set, val_set = spots("train"), spots("val")
     set_transforms(recipe, model_for(recipe, train_set), train_set, val_set)
     raw = val_set.load(0)
-    seen = val_set[0]
-    assert seen.image.shape == train_set[0].image.shape == (1, 64, 64)
-    assert seen.image.mean().item() == pytest.approx((raw.image.mean().item() - 0.5) / 0.25, abs=0.05)
+    seen, shown = (collate([one[0]]).model_input("cpu")[0] for one in (val_set, train_set))
+    assert seen.shape == shown.shape == (1, 64, 64)
+    assert seen.mean().item() == pytest.approx((raw.image.mean().item() - 0.5) / 0.25, abs=0.05)
     assert (train_set.transform.augmentation, train_set.transform.mean) == ("xray", (0.5,))
 
 
