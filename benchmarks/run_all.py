@@ -37,6 +37,7 @@ SCRIPTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
         (CSV, OUT),
     ),
     "scaling": ("--rounds 5", "--backbone test_resnet --rounds 1 --sizes 128 256 --classes 1 200", (CSV, OUT)),
+    "augmenting": ("--rounds 11", "--images 2 --rounds 1", (CSV, OUT)),
     "import_time": ("--runs 5", "--backbone test_resnet --runs 1", (CSV, OUT)),
     "decoding": ("", "--images 2 --runs 1", ()),
     "metrics": ("", "--maps 24 --images 1 --repeats 1", (CSV,)),

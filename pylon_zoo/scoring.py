@@ -51,7 +51,8 @@ def score(
 
     Args:
         model: on `device`, in evaluation mode.
-        batches: of normalised images, or ones that know how to become so; boxes and masks in pixels of those. There may be none.
+        batches: of images that are normalised or know how to become so; boxes and masks in pixels of those. There
+            may be none.
         device: where the model is.
         class_map: dataset class → model class, None for a class the model does not have; by default the same.
         others, keep: as for `pylon_zoo.metrics.ScoreKeeper`.

@@ -15,6 +15,7 @@ BENCHMARKS = ROOT / "benchmarks"
 SCRIPTS = sorted(path for path in BENCHMARKS.glob("*.py") if '"__main__"' in path.read_text(encoding="utf-8"))
 WITH_TABLES = (
     "attribution_speed",
+    "augmenting",
     "import_time",
     "inference_speed",
     "large",
@@ -26,7 +27,7 @@ WITH_TABLES = (
     "side_by_side",
     "training_speed",
 )
-ON_A_GPU = ("attribution_speed", "inference_speed", "scaling", "training_speed")
+ON_A_GPU = ("attribution_speed", "augmenting", "inference_speed", "scaling", "training_speed")
 
 
 @pytest.fixture
@@ -113,7 +114,11 @@ def test_what_needs_a_gpu_takes_ten_minutes_at_most(benchmark):
     gpu = benchmark("gpu")
     assert sum(step.seconds for step in gpu.STEPS) <= 600
     assert {step.name for step in gpu.STEPS} == {"test_gpu", *ON_A_GPU}
-    assert all("--device cuda" in step.usual for step in gpu.STEPS if step.name != "test_gpu")
+    for step in gpu.STEPS[1:]:
+        tried, usual = (gpu.command(step, trial, Path("scratch"), Path("page.md")) for trial in (True, False))
+        assert "--device cuda" in " ".join(usual)
+        assert {"--csv", "--out"} <= set(tried), "a trial leaves the repository alone"
+        assert not {"--csv", "--out"} & set(usual), "a GPU's figures go where the page has a place for them"
 
 
 def test_a_step_on_the_gpu_that_fails_or_hangs_is_named_and_stops_none(benchmark, monkeypatch, capsys):
@@ -130,5 +135,5 @@ def test_a_step_on_the_gpu_that_fails_or_hangs_is_named_and_stops_none(benchmark
     assert gpu.main(["--trial"]) == 1
     told = capsys.readouterr().out.splitlines()
     assert len(told) == len(ran) == len(gpu.STEPS)
-    assert told[-1] == "scaling: stopped after 60 s"
+    assert told[-1] == "scaling: stopped after 240 s"
     assert any(line.startswith("training_speed: ") and line.endswith("exit code 1") for line in told)

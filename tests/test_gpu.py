@@ -14,7 +14,10 @@ from PIL import Image
 import pylon_zoo as pz
 from pylon_zoo.attribution import create_attribution
 from pylon_zoo.cli.main import main
+from pylon_zoo.data.augmentations import AUGMENTATIONS
+from pylon_zoo.data.canvas import CanvasTransform
 from pylon_zoo.data.phantom import PhantomCxr
+from pylon_zoo.data.sample import collate
 from pylon_zoo.evaluation import evaluate
 from pylon_zoo.experiments.grid import grid_from_table
 from pylon_zoo.experiments.jobs import fill_at_once
@@ -140,6 +143,7 @@ def test_evaluation_gives_the_cpus_figures():
         ["loop.precision=fp16", "loop.clip_grad_norm=1.0"],
         ["loop.accumulate=2", "loop.ema=0.9"],
         ["loop.checkpointing=true", "loop.channels_last=false"],
+        ["data.augment_on=device", "data.augmentation=any", "consistency.views=0.5"],
         pytest.param(["loop.compile=true"], marks=pytest.mark.slow),
         pytest.param(["loop.compile=true", "loop.precision=no"], marks=pytest.mark.slow),
         pytest.param(["loop.compile=true", "loop.channels_last=false", "loop.ema=0.9"], marks=pytest.mark.slow),
@@ -193,6 +197,17 @@ def test_compiling_stage_by_stage(
     tolerance = {torch.float32: 1e-3, torch.bfloat16: 0.5}[precision]  # a CPU's bfloat16 gradients differ by 0.25
     for plain, other in zip(*found, strict=True):
         assert (other - plain).norm() <= tolerance * plain.norm(), STAGES[stage]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "channels-last"])
+@pytest.mark.parametrize("augmentation", [name for name, one in AUGMENTATIONS.items() if one.canvas])
+def test_a_batch_is_augmented_as_on_a_cpu(augmentation: str, layout: torch.memory_format):
+    transform = CanvasTransform((96, 80), (0.5,), (0.25,), augmentation=augmentation)
+    batch = collate(list(PhantomCxr("train", size=96, count=8, transform=transform)))
+    assert batch.images.dtype == torch.uint8
+    found = batch.pin_memory().model_input("cuda", layout)
+    assert found.is_contiguous(memory_format=layout)
+    assert difference([found], [batch.model_input("cpu")]) < 1e-4
 
 
 def test_a_run_that_was_cut_short_goes_on(tmp_path: Path):

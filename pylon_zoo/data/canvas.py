@@ -31,9 +31,9 @@ EXACT = 6
 class CanvasTransform(TrainTransform):
     """Resize to 8 bits, and draw what `Batch.model_input` is to do on the model's device: augment and normalise.
 
-    Drawn are the numbers that `TrainTransform` draws, so the same seed gives the same motion. An image of 8 bits is resized
-    as such, to within one of 255 levels; deep images stay float32. There is one linear interpolation after that, where
-    `TrainTransform` may have several, or cubic ones.
+    Drawn are the numbers that `TrainTransform` draws, so the same seed gives the same motion. An image of 8 bits is
+    resized as such, to within one of 255 levels; deep images stay float32. There is one linear interpolation after
+    that, where `TrainTransform` may have several, or cubic ones.
 
     Args:
         size: as in `TrainTransform`, and so the next seven. Boxes move along, masks are left out.
@@ -92,21 +92,23 @@ class CanvasTransform(TrainTransform):
         return replace(
             sample,
             image=self._picture(sample.image, [round(side * canvas.side) for side in self.size]),
-            boxes=self._visible(torch.cat([boxes[:, :1], moved[3:]], dim=1)),
+            boxes=self._visible(torch.cat([boxes[:, :1], moved[3:]], dim=1)) if len(boxes) else boxes,
             masks=None,
-            finish=Finish(self.mean, self.std, change),
+            finish=Finish(self.mean, self.std, change if self.augmentation != "none" else None),
         )
 
     def _matrix(self, corners: Tensor) -> Tensor:
         """(2, 3) from places of the result to places of the picture, of which `CORNERS` are now at these pixels."""
+        # In Python's numbers: so few take PyTorch ten times as long, for every image.
         height, width = self.size
-        placed = 2 * corners.double() / torch.tensor([width, height]) - 1
-        first, *others = placed
-        along = torch.stack([(other - first) / 2 for other in others], dim=1)
-        there = torch.cat([along, (placed[1] + placed[2])[:, None] / 2], dim=1)  # the middle is between the two
-        back = torch.linalg.inv(there[:, :2])
-        matrix = torch.cat([back, -back @ there[:, 2:]], dim=1)
-        return matrix.round(decimals=EXACT).float()
+        (x0, y0), (x1, y1), (x2, y2) = ((2 * x / width - 1, 2 * y / height - 1) for x, y in corners.tolist())
+        a, b, c, d = (x1 - x0) / 2, (x2 - x0) / 2, (y1 - y0) / 2, (y2 - y0) / 2
+        middle_x, middle_y, area = (x1 + x2) / 2, (y1 + y2) / 2, a * d - b * c
+        rows = [
+            [d / area, -b / area, (b * middle_y - d * middle_x) / area],
+            [-c / area, a / area, (c * middle_x - a * middle_y) / area],
+        ]
+        return torch.tensor([[round(value, EXACT) for value in row] for row in rows])
 
     def _picture(self, image: Tensor, size: list[int]) -> Tensor:
         if image.dtype != torch.uint8:

@@ -4,8 +4,8 @@ Everything happens in float32 in [0, 1], whatever the image came as, so that 8-b
 image is squashed to the model's size, never cropped, as in the paper. Cubic interpolation overshoots at edges; the
 result is clamped to [0, 1], which is what 8-bit image libraries do without saying so.
 
-With `normalize=False` pixels leave as they are, those of 8 bits that nothing changes as such, and what is left to do goes with
-them: `Batch.model_input` does it on the model's device, bit for bit as it is done here.
+With `normalize=False` pixels leave as they are, those of 8 bits that nothing changes as such, and what is left to do
+goes with them: `Batch.model_input` does it on the model's device, on a CPU to the same bits.
 """
 
 from __future__ import annotations

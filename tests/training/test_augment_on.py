@@ -59,6 +59,6 @@ def test_a_trial_takes_it(make_recipe):
 
 def test_what_cannot_be_done_there_is_refused_before_anything_is_written(tmp_path, make_recipe):
     recipe = make_recipe(data={"augmentation": "voc", "augment_on": "device"})
-    with pytest.raises(ConfigError, match="data.augmentation: Augmentation 'voc' cannot be done on the device"):
+    with pytest.raises(ConfigError, match=r"data\.augmentation: Augmentation 'voc' cannot be done on the device"):
         train(recipe, tmp_path / "run", device="cpu")
     assert not (tmp_path / "run").exists()
