@@ -205,17 +205,15 @@ def evaluate(
     return replace(evaluation, intervals=intervals(evaluation.draws, statistics))
 
 
-def prepared(
-    model: HeatmapModel, dataset: LabelledDataset, size: int | tuple[int, int] | None, *, normalize: bool = True
-) -> LabelledDataset:
+def prepared(model: HeatmapModel, dataset: LabelledDataset, size: int | tuple[int, int] | None) -> LabelledDataset:
     """The dataset with a transform: its own, or the model's at `size`; `dataset` itself is left alone.
 
-    Without `normalize` that is left to `Batch.model_input`.
+    The model's leaves normalising to `Batch.model_input`.
     """
     if dataset.transform is not None:
         return dataset
     dataset = copy.copy(dataset)
-    dataset.transform = replace(eval_transform(model), normalize=normalize)
+    dataset.transform = replace(eval_transform(model), normalize=False)
     if size is not None:
         dataset.transform = replace(dataset.transform, size=(size, size) if isinstance(size, int) else size)
     return dataset

@@ -13,6 +13,7 @@ from torch import Tensor
 from pylon_zoo.cells import CellGrid, both, grid_for, to_pixels
 from pylon_zoo.data.dataset import LabelledDataset
 from pylon_zoo.data.label_names import match_labels
+from pylon_zoo.data.sample import collate
 from pylon_zoo.evaluation.result import Evaluation
 from pylon_zoo.explanation.colors import blend, lookup_table
 from pylon_zoo.explanation.marks import draw_crosshair
@@ -111,7 +112,7 @@ def gallery(model: HeatmapModel, dataset: LabelledDataset, evaluation: Evaluatio
             for kind, index in choose(records.outcomes, records.probabilities, label):
                 raw = dataset.load(index)
                 sample = raw if dataset.transform is None else dataset.transform(raw)
-                _, heatmap = model.forward_with_heatmap(sample.image[None].to(device))
+                _, heatmap = model.forward_with_heatmap(collate([sample]).model_input(device))
                 activation = model.activation if model.heatmap_unit == "logit" else None
                 values = ACTIVATIONS[activation](heatmap.float())[0, maps_to[label]].cpu()
                 boxes = sample.boxes[sample.boxes[:, 0] == names[name]]

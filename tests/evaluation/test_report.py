@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from pylon_zoo.data.phantom import PhantomCxr
 from pylon_zoo.data.transforms import EvalTransform
 from pylon_zoo.evaluation import evaluate
 from pylon_zoo.evaluation.charts import bars, curve
@@ -44,6 +45,19 @@ def test_a_page_needs_nothing_else_and_is_the_same_twice(cards, oracle):
     assert html.count("<svg") == 5
     for svg in re.findall(r"<svg.*?</svg>", html):
         ElementTree.fromstring(svg)
+
+
+def test_pictures_are_the_same_whoever_normalises():
+    model = build_model("pylon_test_resnet", 8, 1, label_names=PhantomCxr.classes)
+
+    def shown(normalize: bool) -> list[bytes]:
+        transform = EvalTransform((64, 64), (0.4,), (0.3,), normalize=normalize)
+        data = PhantomCxr("test", size=64, count=8, transform=transform)
+        return [one.picture.tobytes() for one in gallery(model, data, evaluate(model, data))]
+
+    here = shown(True)
+    assert here
+    assert here == shown(False)
 
 
 def test_a_model_without_heatmaps_has_a_page(cards):
