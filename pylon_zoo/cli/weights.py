@@ -187,13 +187,14 @@ def import_official(args: argparse.Namespace) -> int:
 def bundle(args: argparse.Namespace) -> int:
     """Write the folder in the package and the manifest's entry."""
     from pylon_zoo.weights.bundling import bundle_checkpoint
+    from pylon_zoo.weights.entry import NOT_STATED
 
     entry = bundle_checkpoint(args.run, args.name, evaluation=args.evaluation, command=args.command, **stated_of(args))
     print(f"Bundled {entry.name}: {entry.bytes} bytes, sha256 {entry.sha256}")
     if not entry.metrics:
         print(f"It has no metrics yet: evaluate it with --model {entry.name}, then bundle again with --evaluation.")
-    if missing := [name.replace("_", " ") for name in STATED if name != "aliases" and getattr(args, name) is None]:
-        print(f"The entry is written anew and states no {', '.join(missing)}: options of this command.")
+    if missing := [name.replace("_", " ") for name in STATED if getattr(entry, name) == NOT_STATED]:
+        print(f"The entry states no {', '.join(missing)}: options of this command.")
     return 0
 
 

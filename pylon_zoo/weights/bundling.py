@@ -38,7 +38,7 @@ def bundle_checkpoint(
     """Copy a run's best checkpoint into the package as float16 and write its entry into the manifest.
 
     Bundling a checkpoint again gives the same bytes. So, to publish the metrics of the very weights that ship: bundle,
-    evaluate the model by its name, and bundle again with that evaluation.
+    evaluate the model by its name, and bundle again with that evaluation; what was stated of these very weights stays.
 
     Args:
         run: a run's folder, or a checkpoint folder.
@@ -81,12 +81,12 @@ def bundle_checkpoint(
         "files": {file: vars(record_of(content)) for file, content in files.items()},
         **input_of(model),
         "code_licence": "Apache-2.0",
-        **stated,
         "metrics": {} if evaluation is None else metrics_of(evaluation, command, name, _names(name)),
     }
-    entry = parse_entry(name, values, path)
     manifest.read_manifest(path)
     content = json.loads(read_bytes(path))
+    values |= _stated_before(content["weights"].get(name, {}), values) | stated
+    entry = parse_entry(name, values, path)
     content["weights"][name] = values
     write_files(manifest.ROOM / folder, files)
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
@@ -105,6 +105,12 @@ def input_of(model: HeatmapClassifier) -> dict[str, Any]:
         "interpolation": cfg["interpolation"],
         "input_range": [0.0, 1.0],
     }
+
+
+def _stated_before(entry: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """What an entry that is replaced says beyond `now`, if it is of the same weights: of others it would be untrue."""
+    same = entry.get("files", {}).get(WEIGHTS_FILE) == now["files"][WEIGHTS_FILE]
+    return {field: value for field, value in entry.items() if field not in now} if same else {}
 
 
 def _names(name: str) -> Callable[[str], bool]:

@@ -82,6 +82,8 @@ def test_bundle_list_and_info(tree: Path, run: Path, capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out
     assert "bundle again with --evaluation" in said
     assert "states no split hash: options" in said
+    assert main(["weights", "bundle", str(run), "--name", NAME, "--recipe", "r.toml"]) == 0
+    assert "states no split hash: options" in capsys.readouterr().out, "what was stated of these weights stays"
     assert main(["weights", "list"]) == 0
     listed = capsys.readouterr().out
     assert listed.startswith(NAME)

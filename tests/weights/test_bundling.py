@@ -13,6 +13,7 @@ from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights import bundling, manifest
 from pylon_zoo.weights.bundling import bundle_checkpoint
 from pylon_zoo.weights.checkpoint import load_checkpoint, save_checkpoint
+from pylon_zoo.weights.entry import NOT_STATED
 from pylon_zoo.weights.file_names import CONFIG_FILE, GOLDEN_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.integrity import record_of
 
@@ -61,6 +62,24 @@ def test_bundling_again_adds_metrics_and_keeps_the_bytes(run: Path, evaluation: 
         "images": 1000,
         "macro": {"auroc": 0.96},
     }
+
+
+def test_bundling_the_same_weights_again_keeps_what_was_stated(run: Path, source_tree: Path) -> None:
+    bundle_checkpoint(run, NAME, recipe="phantom_cxr_pylon", weights_licence="MIT", aliases=["phantom"])
+    again = bundle_checkpoint(run, NAME, recipe="another")
+    assert (again.recipe, again.weights_licence, again.aliases) == ("another", "MIT", ("phantom",))
+
+
+def test_other_weights_of_a_name_inherit_nothing(
+    run: Path, make_model: Callable[..., HeatmapClassifier], tmp_path: Path, source_tree: Path
+) -> None:
+    bundle_checkpoint(run, NAME, recipe="phantom_cxr_pylon", aliases=["phantom"])
+    other = make_model(num_classes=2, in_chans=1, label_names=("mass", "nodule"))
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    save_checkpoint(other, tmp_path / "other" / "checkpoint")
+    entry = bundle_checkpoint(tmp_path / "other", NAME)
+    assert (entry.recipe, entry.aliases) == (NOT_STATED, ())
 
 
 def test_other_entries_stay(run: Path, source_tree: Path, write_manifest: Callable, entry_values: dict) -> None:
