@@ -70,6 +70,8 @@ PAIRS = {
             for row in load_grid("phantom_ingredients").rows
             if not row.name.endswith(", none")
         ),
+        ("PYLON, all but swapped contexts", "PYLON, pooling, stride 16 and light laterals"),
+        ("PYLON, all but swapped contexts", "PYLON, two views, pooling and stride 16"),
         ("PYLON, all", "PYLON, all but swapped contexts"),
         ("PYLON, all", "FPN, all"),
         ("PYLON, all", "CAM, all"),
