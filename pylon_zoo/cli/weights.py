@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from pylon_zoo.weights.entry import Entry
     from pylon_zoo.weights.publishing import Publication
 
-STATED = ("recipe", "training_data", "split_hash", "weights_licence", "aliases")  # fields that the user knows
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
@@ -187,7 +185,7 @@ def import_official(args: argparse.Namespace) -> int:
 def bundle(args: argparse.Namespace) -> int:
     """Write the folder in the package and the manifest's entry."""
     from pylon_zoo.weights.bundling import bundle_checkpoint
-    from pylon_zoo.weights.entry import NOT_STATED
+    from pylon_zoo.weights.entry import NOT_STATED, STATED
 
     entry = bundle_checkpoint(args.run, args.name, evaluation=args.evaluation, command=args.command, **stated_of(args))
     print(f"Bundled {entry.name}: {entry.bytes} bytes, sha256 {entry.sha256}")
@@ -200,6 +198,8 @@ def bundle(args: argparse.Namespace) -> int:
 
 def stated_of(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of an entry that were given."""
+    from pylon_zoo.weights.entry import STATED
+
     return {name: getattr(args, name) for name in STATED if getattr(args, name) is not None}
 
 

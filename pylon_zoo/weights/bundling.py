@@ -17,7 +17,7 @@ from pylon_zoo.files import write_text
 from pylon_zoo.models.contract import HeatmapClassifier
 from pylon_zoo.weights import manifest
 from pylon_zoo.weights.checkpoint import checkpoint_files, load_checkpoint, model_from, parse_config, parse_weights
-from pylon_zoo.weights.entry import Entry, parse_entry
+from pylon_zoo.weights.entry import STATED, Entry, parse_entry
 from pylon_zoo.weights.file_names import CONFIG_FILE, GOLDEN_FILE, WEIGHTS_FILE
 from pylon_zoo.weights.golden import golden_bytes
 from pylon_zoo.weights.integrity import read_bytes, record_of, write_files
@@ -45,7 +45,7 @@ def bundle_checkpoint(
         name: `<architecture>.<tag>`; an entry of that name is replaced.
         evaluation: folder of `pylon-zoo evaluate` with the metrics to publish; None publishes none.
         command: the command that made the evaluation.
-        stated: fields of the entry that no file knows: `training_data`, `recipe`, `aliases`, `weights_licence`.
+        stated: fields of the entry that no file knows: those of `pylon_zoo.weights.entry.STATED`.
 
     Returns:
         The entry written.
@@ -108,9 +108,9 @@ def input_of(model: HeatmapClassifier) -> dict[str, Any]:
 
 
 def _stated_before(entry: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """What an entry that is replaced says beyond `now`, if it is of the same weights: of others it would be untrue."""
+    """What was stated in an entry that is replaced, if it has the weights of `now`: of others it would be untrue."""
     same = entry.get("files", {}).get(WEIGHTS_FILE) == now["files"][WEIGHTS_FILE]
-    return {field: value for field, value in entry.items() if field not in now} if same else {}
+    return {field: value for field, value in entry.items() if field in STATED} if same else {}
 
 
 def _names(name: str) -> Callable[[str], bool]:

@@ -17,6 +17,8 @@ from pylon_zoo.weights.hub import COMMIT, REPO, SHA256
 from pylon_zoo.weights.integrity import FileRecord
 
 NOT_STATED = "not stated"
+STATED = ("recipe", "training_data", "split_hash", "weights_licence", "aliases")
+"""Fields that no file knows, and somebody must say."""
 CHECKPOINT_FILES = {CONFIG_FILE, WEIGHTS_FILE}
 
 
